@@ -1,0 +1,37 @@
+"""Raw hub events to tables people can trust; the face for scripts and notebooks.
+
+    import pipeline
+    p = pipeline.connect("duckdb", database="build/pipeline.duckdb")
+    p.build()
+    p.fct_command_readings.group_by("outcome").count()
+
+Importing this connects to nothing and loads no engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ContractError as ContractError
+from pipeline.errors import EngineError as EngineError
+from pipeline.errors import InputError as InputError
+from pipeline.errors import PipelineError as PipelineError
+from pipeline.errors import ResourceError as ResourceError
+from pipeline.errors import UsageError as UsageError
+
+if TYPE_CHECKING:
+    from pipeline.project import Project
+
+
+def connect(backend: str = "duckdb", **options: Any) -> Project:
+    """Return the pipeline on a backend; takes the command line's options, as keywords.
+
+    For `duckdb`: `database`, `threads`, `memory_limit`, `events`, `users` (a path or glob, or a
+    list of them). Nothing is opened before it is needed.
+
+    Raises:
+        UsageError: there is no such backend or option.
+    """
+    from pipeline.project import Project
+
+    return Project.connect(backend, **options)

@@ -1,0 +1,204 @@
+"""What a model or source declares about itself: columns, key, checks, storage.
+
+From this one declaration come the schema check before a build, the data checks after it, the
+table's options and the documentation.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import ibis
+import ibis.expr.types as ir
+
+TIMESTAMP = "timestamp('UTC', 6)"
+"""The type of every time: UTC with microseconds (contract, introduction)."""
+
+Severity = Literal["error", "warn"]
+Materialization = Literal["table", "view"]
+TableFunction = Callable[..., ir.Table]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One documented column: its name, Ibis type, meaning, and what may be in it.
+
+    `sensitive` values open doors (interface, section 3): they are masked wherever they are shown.
+    """
+
+    name: str
+    type: str
+    description: str
+    nullable: bool = True
+    sensitive: bool = False
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """A rule for each row of one model: `breaks` is true for a row that breaks it."""
+
+    name: str
+    breaks: Any
+    description: str
+    severity: Severity = "error"
+    columns: tuple[str, ...] = ()
+
+    def failing_rows(self, table: ir.Table) -> ir.Table:
+        """Return the rows that break the rule, all columns of the model."""
+        return table.filter(self.breaks)
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """A rule about whole tables: a function of models (its parameters) to the rows that break it.
+
+    It belongs to the last of those models in dependency order and is declared there.
+    """
+
+    function: TableFunction
+    severity: Severity = "error"
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        """The function's docstring."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The names of the models, and of `raw_row_counts`, that the rule looks at."""
+        return tuple(inspect.signature(self.function).parameters)
+
+
+Check = RowCheck | TableCheck
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: the function that makes its rows, and what is promised about them."""
+
+    function: TableFunction
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    checks: tuple[Check, ...]
+    tags: tuple[str, ...]
+    materialized: Materialization
+    partition_by: str | None
+    cluster_by: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the model and of its table."""
+        return self.function.__name__
+
+    @property
+    def layer(self) -> str:
+        """The folder that the model lives in: `staging` or `marts`."""
+        return self.function.__module__.split(".")[-2]
+
+    @property
+    def grain(self) -> str:
+        """What one row is: the first paragraph of the docstring, on one line."""
+        return " ".join(self.description.split("\n\n")[0].split())
+
+    @property
+    def description(self) -> str:
+        """The whole docstring."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    @cached_property
+    def upstream(self) -> tuple[str, ...]:
+        """The models and sources that the function reads: its parameters."""
+        return tuple(inspect.signature(self.function).parameters)
+
+    @cached_property
+    def schema(self) -> ibis.Schema:
+        """The declared names and types, in order."""
+        return schema_of(self.columns)
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """The columns whose values are masked wherever they are shown."""
+        return frozenset(column.name for column in self.columns if column.sensitive)
+
+
+def schema_of(columns: Sequence[Column]) -> ibis.Schema:
+    """Return the Ibis schema of declared columns."""
+    return ibis.schema({column.name: column.type for column in columns})
+
+
+def model(
+    *,
+    key: Sequence[str],
+    columns: Sequence[Column],
+    tags: Sequence[str],
+    checks: Sequence[Check] = (),
+    materialized: Materialization = "table",
+    partition_by: str | None = None,
+    cluster_by: Sequence[str] = (),
+) -> Callable[[TableFunction], TableFunction]:
+    """Declare a function of tables as a model; it stays the plain function it was.
+
+    `key` columns are unique together; each is never NULL unless its column says otherwise.
+    """
+
+    def declare(function: TableFunction) -> TableFunction:
+        function.model = Model(  # type: ignore[attr-defined]
+            function,
+            tuple(key),
+            tuple(columns),
+            tuple(checks),
+            tuple(tags),
+            materialized,
+            partition_by,
+            tuple(cluster_by),
+        )
+        return function
+
+    return declare
+
+
+def names_of(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return the names of declared columns, in order."""
+    return tuple(column.name for column in columns)
+
+
+def accepted_values(
+    column: str, values: Sequence[str], *, where: Any, severity: Severity = "error"
+) -> RowCheck:
+    """Where `where` holds, the column is one of the values; NULL is none of them."""
+    good = ibis._[column].isin(list(values)).fill_null(False)
+    return RowCheck(
+        f"accepted_values_{column}",
+        where & ~good,
+        f"{column} is one of {', '.join(values)}",
+        severity,
+        (column,),
+    )
+
+
+def matches(
+    column: str,
+    pattern: str,
+    *,
+    where: Any,
+    severity: Severity = "error",
+    null_passes: bool = False,
+) -> RowCheck:
+    """Where `where` holds, the whole text of the column matches; NULL passes if it is said to."""
+    good = ibis._[column].re_search(pattern).fill_null(null_passes)
+    return RowCheck(
+        f"matches_{column}",
+        where & ~good,
+        f"{column} matches {pattern}" + (" or is NULL" if null_passes else ""),
+        severity,
+        (column,),
+    )

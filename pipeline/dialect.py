@@ -1,0 +1,507 @@
+"""The seam between engines: the few operations that Ibis lacks or that differ between engines.
+
+Each has one rule for each engine, registered with `rules` right below the operation, and one test
+that runs it on both. Models call the functions at the end of each section and never know where
+they run. All else that a model needs, it says in plain Ibis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.rules as rlz
+import ibis.expr.types as ir
+import sqlglot.expressions as sge
+from ibis.backends.sql.compilers import BigQueryCompiler, DuckDBCompiler
+from ibis.expr.operations.reductions import Filterable
+
+from pipeline.contract import TIMESTAMP
+
+Rule = Callable[..., sge.Expression]
+UTC_MICROSECONDS = cast("dt.Timestamp", dt.dtype(TIMESTAMP))
+
+
+def rules(operation: type[ops.Value], *, duckdb: Rule, bigquery: Rule) -> None:
+    """Teach both compilers an operation; a rule gets the compiler, the operation and its SQL."""
+    name = f"visit_{operation.__name__}"
+    setattr(DuckDBCompiler, name, duckdb)
+    setattr(BigQueryCompiler, name, bigquery)
+
+
+def _function(name: str, *arguments: Any) -> sge.Expression:
+    # Anonymous: SQLGlot rewrites the functions it knows, and these are meant as they stand.
+    return sge.Anonymous(
+        this=name, expressions=[sge.convert(argument) for argument in arguments]
+    )
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+class JsonObject(ops.Impure):
+    """The named members of a JSON object as a struct of texts, NULL where `document` is no object.
+
+    Impure, so that Ibis keeps the parse in a SELECT of its own: merged with the next one it would
+    be repeated for every member.
+    """
+
+    document: ops.Value[dt.String]
+    scalars: tuple[str, ...]
+    nested: tuple[str, ...]
+    shape = rlz.shape_like("document")
+
+    @property
+    def dtype(self) -> dt.Struct:  # type: ignore[override]
+        return dt.Struct(dict.fromkeys(self.scalars + self.nested, dt.string))
+
+
+def _first_character(text: sge.Expression) -> sge.Expression:
+    return _function("substr", text, 1, 1)
+
+
+def _json_object_duckdb(
+    compiler: Any,
+    op: JsonObject,
+    *,
+    document: sge.Expression,
+    scalars: tuple[str, ...],
+    nested: tuple[str, ...],
+) -> sge.Expression:
+    # Nested CASEs, not AND: json_transform raises on malformed text, and the sides of an AND may
+    # run in any order. It makes a struct of NULLs of an array, hence the look at the first letter.
+    members = [f'"{name}":"VARCHAR"' for name in scalars] + [f'"{name}":"JSON"' for name in nested]
+    parsed = _function("json_transform", document, "{" + ",".join(members) + "}")
+    begin = _first_character(_function("ltrim", document, " \t\r\n"))
+    valid = compiler.if_(_function("json_valid", document), parsed, sge.null())
+    return cast("sge.Expression", compiler.if_(sge.EQ(this=begin, expression=sge.convert("{")), valid, sge.null()))
+
+
+def _member_bigquery(kind: str, name: str) -> sge.Expression:
+    path = f"$.{name}"
+    j, t = sge.column("j"), sge.column("t")
+    if kind == "nested":
+        # Of text, JSON_QUERY keeps the order of keys and the digits of numbers, but breaks an
+        # escaped character beyond U+FFFF and escapes line separators; of parsed JSON it is the
+        # other way round.
+        odd = _function("REGEXP_CONTAINS", t, r"\\u([dD][89abAB]|202[89])|[\x{2028}\x{2029}]")
+        of_parsed = _function("TO_JSON_STRING", _function("JSON_QUERY", j, path))
+        text = sge.If(this=odd, true=of_parsed, false=_function("SAFE.JSON_QUERY", t, path))
+        return _function("NULLIF", text, "null")
+    kind_of = _function("JSON_TYPE", _function("JSON_QUERY", j, path))
+    # A number's digits stand in the text only; a string's escapes are right in the parsed value.
+    return sge.If(
+        this=sge.EQ(this=kind_of, expression=sge.convert("number")),
+        true=_function("SAFE.JSON_VALUE", t, path),
+        false=_function("JSON_VALUE", j, path),
+    )
+
+
+def _parse_json_bigquery(text: sge.Expression) -> sge.Expression:
+    # Without wide_number_mode one long number makes a whole document NULL.
+    wide = sge.Kwarg(this=sge.var("wide_number_mode"), expression=sge.convert("round"))
+    return sge.Anonymous(this="SAFE.PARSE_JSON", expressions=[text, wide])
+
+
+def _json_object_bigquery(
+    compiler: Any,
+    op: JsonObject,
+    *,
+    document: sge.Expression,
+    scalars: tuple[str, ...],
+    nested: tuple[str, ...],
+) -> sge.Expression:
+    t, j = sge.column("t"), sge.column("j")
+    members = [("scalar", name) for name in scalars] + [("nested", name) for name in nested]
+    parsed = sge.Struct(
+        expressions=[
+            sge.alias_(document, "t"),
+            sge.alias_(_parse_json_bigquery(document.copy()), "j"),
+        ]
+    )
+    select = sge.Select(
+        kind="STRUCT",
+        expressions=[
+            sge.alias_(_member_bigquery(kind, name), name, quoted=True) for kind, name in members
+        ],
+    )
+    unnest = sge.Unnest(expressions=[sge.Array(expressions=[parsed])])
+    is_object = sge.EQ(this=_function("JSON_TYPE", j), expression=sge.convert("object"))
+    # PARSE_JSON takes a byte-order mark, which is no JSON: JSON_QUERY of the text refuses it.
+    whole = _function("SAFE.JSON_QUERY", t, "$").is_(sge.null()).not_()
+    return select.from_(unnest).where(sge.and_(is_object, whole)).subquery()
+
+
+rules(JsonObject, duckdb=_json_object_duckdb, bigquery=_json_object_bigquery)
+
+
+class JsonMember(ops.Value):
+    """A member of a parsed JSON object, NULL where it is an object or array of its own."""
+
+    member: ops.Value[dt.String]
+    document: ops.Value[dt.String]
+    name: str
+    shape = rlz.shape_like("member")
+    dtype = dt.string
+
+
+def _json_member_duckdb(
+    compiler: Any,
+    op: JsonMember,
+    *,
+    member: sge.Expression,
+    document: sge.Expression,
+    name: str,
+) -> sge.Expression:
+    # json_transform gives an object as its text, which a string may look like: the few values
+    # that begin like one are looked up again in the document.
+    nested = _function("json_type", document, f"$.{name}").isin("OBJECT", "ARRAY")
+    checked = compiler.if_(nested, sge.null(), member)
+    return cast("sge.Expression", compiler.if_(_first_character(member).isin("{", "["), checked, member))
+
+
+def _json_member_bigquery(
+    compiler: Any,
+    op: JsonMember,
+    *,
+    member: sge.Expression,
+    document: sge.Expression,
+    name: str,
+) -> sge.Expression:
+    return member  # JSON_VALUE has refused objects and arrays already
+
+
+rules(JsonMember, duckdb=_json_member_duckdb, bigquery=_json_member_bigquery)
+
+
+class JsonText(ops.Value):
+    """A nested member of a parsed JSON object as plain text, where an engine types it as JSON."""
+
+    member: ops.Value[dt.String]
+    shape = rlz.shape_like("member")
+    dtype = dt.string
+
+
+rules(
+    JsonText,
+    duckdb=lambda compiler, op, *, member: sge.cast(member, "text"),
+    bigquery=lambda compiler, op, *, member: member,
+)
+
+
+class JsonScalar(ops.Value):
+    """The scalar that a JSON text consists of; NULL for null, an object or an array."""
+
+    document: ops.Value[dt.String]
+    shape = rlz.shape_like("document")
+    dtype = dt.string
+
+
+def _json_scalar_duckdb(
+    compiler: Any, op: JsonScalar, *, document: sge.Expression
+) -> sge.Expression:
+    begin = _first_character(document)
+    return sge.Case(
+        this=begin,
+        ifs=[
+            compiler.if_(sge.convert('"'), _function("json_extract_string", document, "$")),
+            compiler.if_(sge.convert("{"), sge.null()),
+            compiler.if_(sge.convert("["), sge.null()),
+        ],
+        default=_function("nullif", document, "null"),
+    )
+
+
+def _json_scalar_bigquery(
+    compiler: Any, op: JsonScalar, *, document: sge.Expression
+) -> sge.Expression:
+    # A string is unescaped from the parsed value, a number keeps its digits from the text.
+    is_text = _function("STARTS_WITH", document, '"')
+    return sge.If(
+        this=is_text,
+        true=_function("JSON_VALUE", _parse_json_bigquery(document)),
+        false=_function("SAFE.JSON_VALUE", document.copy(), "$"),
+    )
+
+
+rules(JsonScalar, duckdb=_json_scalar_duckdb, bigquery=_json_scalar_bigquery)
+
+
+class JsonElements(ops.Impure):
+    """The first elements of a JSON array as JSON texts `e0`, `e1`, …; NULL where it is no array.
+
+    Impure for the same reason as `JsonObject`.
+    """
+
+    document: ops.Value[dt.String]
+    count: int
+    shape = rlz.shape_like("document")
+
+    @property
+    def dtype(self) -> dt.Struct:  # type: ignore[override]
+        return dt.Struct({f"e{i}": dt.string for i in range(self.count)})
+
+
+def _json_elements_duckdb(
+    compiler: Any, op: JsonElements, *, document: sge.Expression, count: int
+) -> sge.Expression:
+    elements = _function("json_extract", document, sge.convert([f"$[{i}]" for i in range(count)]))
+    struct = _function(
+        "struct_pack",
+        *(
+            sge.PropertyEQ(
+                this=sge.to_identifier(f"e{i}"),
+                expression=sge.cast(_function("list_extract", elements.copy(), i + 1), "text"),
+            )
+            for i in range(count)
+        ),
+    )
+    is_array = sge.EQ(this=_first_character(document), expression=sge.convert("["))
+    return cast("sge.Expression", compiler.if_(is_array, struct, sge.null()))
+
+
+def _json_elements_bigquery(
+    compiler: Any, op: JsonElements, *, document: sge.Expression, count: int
+) -> sge.Expression:
+    # A path `$[0]` also finds the key "0" of an object, so the first letter decides.
+    struct = sge.Struct(
+        expressions=[
+            sge.alias_(_function("SAFE.JSON_QUERY", document.copy(), f"$[{i}]"), f"e{i}")
+            for i in range(count)
+        ]
+    )
+    return sge.If(this=_function("STARTS_WITH", document, "["), true=struct, false=sge.null())
+
+
+rules(JsonElements, duckdb=_json_elements_duckdb, bigquery=_json_elements_bigquery)
+
+
+def json_members(
+    table: ir.Table,
+    document: str,
+    *,
+    scalars: tuple[str, ...] = (),
+    nested: tuple[str, ...] = (),
+    prefix: str = "",
+    found: str,
+) -> ir.Table:
+    """Parse the JSON objects in a column once: one text column `prefix` + name for each member.
+
+    A scalar is its text (`"x"` is `x`, `7.0` is `7.0`, `true` is `true`) and NULL where it is null,
+    an object or an array; a nested member is JSON text without white space, NULL where it is null.
+    `found` names a BOOL column that says where the document is a JSON object at all; elsewhere all
+    members are NULL. Contract, section 2.
+    """
+    parsed = table.mutate(_parsed=JsonObject(table[document], scalars, nested).to_expr())
+    struct = cast("ir.StructColumn", parsed["_parsed"])
+    members: dict[str, ir.Value] = {
+        prefix + name: JsonMember(struct[name], parsed[document], name).to_expr() for name in scalars
+    }
+    members |= {prefix + name: JsonText(struct[name]).to_expr() for name in nested}
+    return parsed.mutate(**members, **{found: struct.notnull()}).drop("_parsed")
+
+
+def json_elements(table: ir.Table, document: str, *names: str, found: str) -> ir.Table:
+    """Take the first elements of the JSON arrays in a column: one text column for each name.
+
+    A scalar is its text, NULL where it is null, an object, an array or not there. `found` names a
+    BOOL column that says where the document is an array. Contract, section 2.
+    """
+    parsed = table.mutate(_elements=JsonElements(table[document], len(names)).to_expr())
+    struct = cast("ir.StructColumn", parsed["_elements"])
+    elements = {name: json_scalar(struct[f"e{i}"]) for i, name in enumerate(names)}
+    return parsed.mutate(**elements, **{found: struct.notnull()}).drop("_elements")
+
+
+def json_scalar(document: ir.Value) -> ir.StringColumn:
+    """Return the text of a JSON scalar; NULL for JSON's null, an object or an array."""
+    return cast("ir.StringColumn", JsonScalar(document).to_expr())
+
+
+# --- Time -----------------------------------------------------------------------------------------
+
+
+class IsoTime(ops.Value):
+    """The time that an ISO-8601 text says, finer digits than microseconds cut.
+
+    The text is known to have the right form; NULL where no such time exists in the years 0001 to
+    9999 UTC.
+    """
+
+    text: ops.Value[dt.String]
+    shape = rlz.shape_like("text")
+    dtype = UTC_MICROSECONDS
+
+
+def _iso_time_duckdb(compiler: Any, op: IsoTime, *, text: sge.Expression) -> sge.Expression:
+    # Out of these years DuckDB still has times; BigQuery and Python do not.
+    time = sge.TryCast(this=text, to=sge.DataType.build("timestamptz"))
+    first = sge.cast(sge.convert("0001-01-01 00:00:00+00"), "timestamptz")
+    last = sge.cast(sge.convert("9999-12-31 23:59:59.999999+00"), "timestamptz")
+    exists = sge.Between(this=time, low=first, high=last)
+    return cast("sge.Expression", compiler.if_(exists, time.copy(), sge.null()))
+
+
+def _iso_time_bigquery(compiler: Any, op: IsoTime, *, text: sge.Expression) -> sge.Expression:
+    cut = _function("REGEXP_REPLACE", text, r"(\.[0-9]{6})[0-9]+", r"\1")
+    return _function("SAFE_CAST", sge.Alias(this=cut, alias=sge.var("TIMESTAMP")))
+
+
+rules(IsoTime, duckdb=_iso_time_duckdb, bigquery=_iso_time_bigquery)
+
+
+class Microseconds(ops.Value):
+    """Microseconds since 1970-01-01 00:00 UTC."""
+
+    time: ops.Value[dt.Timestamp]
+    shape = rlz.shape_like("time")
+    dtype = dt.int64
+
+
+rules(
+    Microseconds,
+    duckdb=lambda compiler, op, *, time: _function("epoch_us", time),
+    bigquery=lambda compiler, op, *, time: _function("UNIX_MICROS", time),
+)
+
+
+class TimeOfMicroseconds(ops.Value):
+    """The time so many microseconds after 1970-01-01 00:00 UTC."""
+
+    microseconds: ops.Value[dt.Integer]
+    shape = rlz.shape_like("microseconds")
+    dtype = UTC_MICROSECONDS
+
+
+rules(
+    TimeOfMicroseconds,
+    duckdb=lambda compiler, op, *, microseconds: _function("make_timestamptz", microseconds),
+    bigquery=lambda compiler, op, *, microseconds: _function("TIMESTAMP_MICROS", microseconds),
+)
+
+
+def iso_time(text: ir.StringValue) -> ir.TimestampColumn:
+    """Return the UTC time that a text of ISO-8601's form says, or NULL where there is none."""
+    return cast("ir.TimestampColumn", IsoTime(text).to_expr())
+
+
+def microseconds(time: ir.Value) -> ir.IntegerColumn:
+    """Return the microseconds from 1970-01-01 00:00 UTC to `time`."""
+    return cast("ir.IntegerColumn", Microseconds(time).to_expr())
+
+
+def time_of_microseconds(number: ir.Value) -> ir.TimestampColumn:
+    """Return the UTC time that is `number` microseconds after 1970-01-01 00:00."""
+    return cast("ir.TimestampColumn", TimeOfMicroseconds(number).to_expr())
+
+
+# --- Keys and arrays ------------------------------------------------------------------------------
+
+
+class KeyHash(ops.Value):
+    """A 64-bit number of a row's key; equal keys have equal numbers, and seldom others do.
+
+    Its values differ between engines: use it to find rows, never store it.
+    """
+
+    key: tuple[ops.Value[dt.String], ...]
+    shape = rlz.shape_like("key")
+    dtype = dt.int64
+
+
+def _key_hash_duckdb(
+    compiler: Any, op: KeyHash, *, key: tuple[sge.Expression, ...]
+) -> sge.Expression:
+    return _function("hash", *key)
+
+
+def _key_hash_bigquery(
+    compiler: Any, op: KeyHash, *, key: tuple[sge.Expression, ...]
+) -> sge.Expression:
+    return _function("FARM_FINGERPRINT", _function("TO_JSON_STRING", sge.Struct(expressions=[*key])))
+
+
+rules(KeyHash, duckdb=_key_hash_duckdb, bigquery=_key_hash_bigquery)
+
+
+def key_hash(*key: ir.Value) -> ir.IntegerColumn:
+    """Return a number for the key, to find rows of one key fast; not to be stored."""
+    return cast("ir.IntegerColumn", KeyHash(tuple(key)).to_expr())
+
+
+class SortedStructs(ops.Value):
+    """An array of structs, ordered by their first fields `by`, with the fields put in order `fields`."""
+
+    structs: ops.Value[dt.Array]
+    by: tuple[str, ...]
+    fields: tuple[str, ...]
+    shape = rlz.shape_like("structs")
+
+    @property
+    def dtype(self) -> dt.Array:  # type: ignore[override]
+        element = self.structs.dtype.value_type
+        return dt.Array(dt.Struct({name: element[name] for name in self.fields}))
+
+
+def _sorted_structs_duckdb(
+    compiler: Any, op: SortedStructs, *, structs: sge.Expression, by: Any, fields: Any
+) -> sge.Expression:
+    # list_sort compares the fields in their order; a cast from struct to struct goes by name.
+    return sge.cast(_function("list_sort", structs), compiler.type_mapper.from_ibis(op.dtype))
+
+
+def _sorted_structs_bigquery(
+    compiler: Any, op: SortedStructs, *, structs: sge.Expression, by: Any, fields: Any
+) -> sge.Expression:
+    def field(name: str) -> sge.Column:
+        return sge.column(name, table="element", quoted=True)
+
+    unnest = sge.Unnest(
+        expressions=[structs],
+        alias=sge.TableAlias(columns=[sge.to_identifier("element", quoted=True)]),
+    )
+    select = sge.Select(kind="STRUCT", expressions=[field(name) for name in fields])
+    order = [sge.Ordered(this=field(name), nulls_first=True) for name in by]
+    return _function("ARRAY", select.from_(unnest).order_by(*order))
+
+
+rules(SortedStructs, duckdb=_sorted_structs_duckdb, bigquery=_sorted_structs_bigquery)
+
+
+def sorted_structs(
+    structs: ir.ArrayValue, *, by: tuple[str, ...], fields: tuple[str, ...]
+) -> ir.ArrayColumn:
+    """Order an array of structs by its first fields `by`, then put the fields in order `fields`.
+
+    The fields in `by` are the structs' first ones, in that order, and never NULL.
+    """
+    return cast("ir.ArrayColumn", SortedStructs(structs, by, fields).to_expr())
+
+
+# --- Numbers --------------------------------------------------------------------------------------
+
+
+class Total(Filterable, ops.Reduction):
+    """The sum of INT64 values as INT64, where an engine would widen it; NULL of nothing."""
+
+    arg: ops.Column[dt.Integer]
+    dtype = dt.int64
+
+
+def _total_duckdb(compiler: Any, op: Total, *, arg: Any, where: Any) -> sge.Expression:
+    return sge.cast(compiler.agg.sum(arg, where=where), "bigint")
+
+
+def _total_bigquery(compiler: Any, op: Total, *, arg: Any, where: Any) -> sge.Expression:
+    return cast("sge.Expression", compiler.agg.sum(arg, where=where))
+
+
+rules(Total, duckdb=_total_duckdb, bigquery=_total_bigquery)
+
+
+def total(numbers: ir.Value, where: ir.Value | None = None) -> ir.IntegerScalar:
+    """Sum INT64 values; the sum is an INT64 on every engine."""
+    return cast("ir.IntegerScalar", Total(numbers, where=where).to_expr())

@@ -1,0 +1,117 @@
+"""From models to expressions: bound to tables, held to their declared schema, compiled to SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+import ibis
+import ibis.backends.sql.compilers as compilers
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from pipeline.contract import Model
+from pipeline.errors import ContractError
+from pipeline.graph import Graph
+from pipeline.sources import SOURCES
+
+Engine = Literal["duckdb", "bigquery"]
+COMPILERS = {"duckdb": compilers.duckdb.compiler, "bigquery": compilers.bigquery.compiler}
+
+
+def expression(model: Model, table: Callable[[str], ir.Table]) -> ir.Table:
+    """Return a model's rows as an expression of its upstream tables, columns as declared.
+
+    `table` gives the table for an upstream name.
+
+    Raises:
+        ContractError: the expression's columns or types are not the declared ones.
+    """
+    made = model.function(*(table(upstream) for upstream in model.upstream))
+    if drift := list(_drift(model, made.schema())):
+        raise ContractError(
+            f"{model.name} does not make what it declares: {'; '.join(drift)}.",
+            "Change its columns or its expression, so that both say the same.",
+        )
+    return made.select(*model.schema.names)
+
+
+def unbuilt(graph: Graph, name: str, source: Callable[[str], ir.Table]) -> ir.Table:
+    """Return a model as one expression of the sources, with nothing built in between."""
+    tables: dict[str, ir.Table] = {}
+
+    def table(upstream: str) -> ir.Table:
+        if upstream not in tables:
+            model = graph.models.get(upstream)
+            tables[upstream] = expression(model, table) if model else source(upstream)
+        return tables[upstream]
+
+    return table(name)
+
+
+def declared_table(
+    graph: Graph, name: str, catalog: str | None = None, database: str | None = None
+) -> ir.Table:
+    """Return a model or source as a table of its declared schema, bound to no connection."""
+    schema = graph.models[name].schema if name in graph.models else SOURCES[name].schema
+    return ibis.table(schema, name=name, catalog=catalog, database=database)
+
+
+def model_sql(
+    graph: Graph,
+    name: str,
+    engine: Engine,
+    namespace: tuple[str | None, str | None] = (None, None),
+    source_namespace: tuple[str | None, str | None] = (None, None),
+) -> str:
+    """Return a model's SELECT of its upstream tables, named as they are in the warehouse.
+
+    A namespace is the catalog and database (on BigQuery project and dataset) of the tables.
+    """
+
+    def table(upstream: str) -> ir.Table:
+        where = source_namespace if upstream in SOURCES else namespace
+        return declared_table(graph, upstream, *where)
+
+    return to_sql(expression(graph.models[name], table), engine)
+
+
+def to_sql(expr: ir.Table, engine: Engine) -> str:
+    """Return an expression's SQL for an engine; needs no connection to it."""
+    compiler = COMPILERS[engine]
+    query = compiler.to_sqlglot(expr.unbind())
+    return query.sql(dialect=compiler.dialect, pretty=True)  # type: ignore[no-any-return]
+
+
+def columns_read(graph: Graph, names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return, per source, the columns that these models read."""
+    read: dict[str, set[str]] = {}
+    for name in names:
+        model = graph.models[name]
+        expr = expression(model, lambda upstream: declared_table(graph, upstream))
+        for field in expr.op().find(ops.Field):
+            if isinstance(field.rel, ops.UnboundTable) and field.rel.name in SOURCES:
+                read.setdefault(field.rel.name, set()).add(field.name)
+    return {source: frozenset(columns) for source, columns in read.items()}
+
+
+def _drift(model: Model, made: ibis.Schema) -> Iterable[str]:
+    declared: Mapping[str, dt.DataType] = model.schema
+    for name in declared:
+        if name not in made:
+            yield f"no column {name}"
+        elif _nullable(made[name]) != declared[name]:
+            yield f"{name} is {made[name]}, declared {declared[name]}"
+    for name in made:
+        if name not in declared:
+            yield f"undeclared column {name}"
+
+
+def _nullable(dtype: dt.DataType) -> dt.DataType:
+    # whether a value can be NULL is for the checks; Ibis knows it of literals only
+    if isinstance(dtype, dt.Array):
+        return dt.Array(_nullable(dtype.value_type))
+    if isinstance(dtype, dt.Struct):
+        return dt.Struct({name: _nullable(field) for name, field in dtype.items()})
+    return dtype.copy(nullable=True)

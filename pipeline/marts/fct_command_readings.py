@@ -1,0 +1,233 @@
+"""Commands with the readings that followed them, and so what really happened."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.contract import TIMESTAMP, Column, TableCheck, model, names_of
+from pipeline.dialect import microseconds, sorted_structs
+from pipeline.rules.columns import COMMAND_STATUS
+from pipeline.rules.matching import is_expected, is_match, with_expectation
+from pipeline.rules.reconciliation import differing_counts
+from pipeline.rules.window import device_order, is_near, seconds, within_window
+
+READING_FIELDS = {
+    "reading_uuid": "string",
+    "reading_type": "string",
+    "state_value": "string",
+    "state_unit": "string",
+    "state_percent": "float64",
+    "update_timestamp": TIMESTAMP,
+    "event_timestamp": TIMESTAMP,
+    "seconds_after_command": "float64",
+    "is_expected_type": "boolean",
+    "matches_desired_state": "boolean",
+    "is_attributed": "boolean",
+}
+"""The fields of a reading in the array `readings`, in order."""
+
+_SORT = ("update_timestamp", "reading_type", "reading_uuid")
+_READINGS = f"array<struct<{', '.join(f'{k}: {v}' for k, v in READING_FIELDS.items())}>>"
+_COUNTS = (
+    Column("reading_count", "int64", "readings in the window", nullable=False),
+    Column("expected_reading_count", "int64", "those of the expected type", nullable=False),
+    Column("matching_reading_count", "int64", "those that match what was asked", nullable=False),
+    Column("attributed_reading_count", "int64", "those attributed to the command", nullable=False),
+)
+_SECONDS_TO_MATCH = Column(
+    "seconds_to_first_matching_reading",
+    "float64",
+    "seconds from the command to its first attributed matching reading",
+)
+OUTCOMES = ("confirmed", "unconfirmed", "failed", "contradicted", "observed", "no_response")
+
+
+def every_status_has_its_readings(
+    fct_command_statuses: ir.Table, fct_command_readings: ir.Table
+) -> ir.Table:
+    """fct_command_readings has as many rows as fct_command_statuses."""
+    return differing_counts(fct_command_statuses, fct_command_readings)
+
+
+def each_reading_is_attributed_at_most_once(fct_command_readings: ir.Table) -> ir.Table:
+    """No reading is attributed to two commands."""
+    readings = fct_command_readings.filter(_.attributed_reading_count > 0).select(
+        "device_id", reading=_.readings
+    )
+    each = readings.unnest("reading").filter(_.reading.is_attributed)
+    key = each.select(
+        "device_id",
+        reading_type=_.reading.reading_type,
+        reading_uuid=_.reading.reading_uuid,
+    )
+    counts = key.group_by("device_id", "reading_type", "reading_uuid").agg(commands=_.count())
+    return counts.filter(_.commands > 1)
+
+
+@model(
+    key=["command_uuid"],
+    tags=["part_three"],
+    columns=[
+        *COMMAND_STATUS,
+        Column(
+            "readings",
+            _READINGS,
+            "the device's readings from the command's time to 15 s later, by time, type, uuid",
+            nullable=False,
+        ),
+        *_COUNTS,
+        Column("has_matching_reading", "boolean", "one in the window matches", nullable=False),
+        Column(
+            "has_attributed_matching_reading",
+            "boolean",
+            "one attributed to the command matches",
+            nullable=False,
+        ),
+        _SECONDS_TO_MATCH,
+        Column(
+            "seconds_since_previous_command", "float64", "seconds from the device's last command"
+        ),
+        Column("seconds_to_next_command", "float64", "seconds to the device's next command"),
+        Column(
+            "is_window_shared",
+            "boolean",
+            "another command of the device is at most 15 s away",
+            nullable=False,
+        ),
+        Column(
+            "is_superseded",
+            "boolean",
+            "the same command follows on the device within 15 s",
+            nullable=False,
+        ),
+        Column("outcome", "string", f"what happened: {', '.join(OUTCOMES)}", nullable=False),
+    ],
+    partition_by="command_date",
+    cluster_by=["device_id", "command_uuid"],
+    checks=[
+        TableCheck(every_status_has_its_readings),
+        TableCheck(each_reading_is_attributed_at_most_once),
+    ],
+)
+def fct_command_readings(fct_command_statuses: ir.Table, stg_readings: ir.Table) -> ir.Table:
+    """One row per command, with every reading of its device in the 15 s after it.
+
+    A reading may be in several commands' arrays; it is attributed to one at most. Contract:
+    section 5, fct_command_readings.
+    """
+    commands = _with_neighbours(_narrow(fct_command_statuses))
+    followed = _collected(_judged(within_window(with_expectation(commands), _reported(stg_readings))))
+    timed = commands.select(
+        "command_uuid",
+        seconds_since_previous_command=seconds(_["at"] - _.previous_at),
+        seconds_to_next_command=seconds(_.next_at - _["at"]),
+        is_window_shared=is_near(_["at"] - _.previous_at) | is_near(_.next_at - _["at"]),
+        is_superseded=is_near(_.next_same_at - _["at"]),
+    )
+    joined = fct_command_statuses.join(timed, "command_uuid").left_join(followed, "command_uuid")
+    return _with_outcome(_without_nulls(joined))
+
+
+def _narrow(statuses: ir.Table) -> ir.Table:
+    # what the window functions and the join need, and no more: they move every column they get
+    return statuses.select(
+        "command_uuid",
+        "device_id",
+        "command",
+        "command_map_revision",
+        "thermostat_heat_set_point",
+        "thermostat_cool_set_point",
+        "thermostat_mode",
+        "switch_state",
+        "lock_state",
+        "dimmer_state",
+        "dimmer_level",
+        at=microseconds(statuses.command_update_timestamp),
+    )
+
+
+def _with_neighbours(commands: ir.Table) -> ir.Table:
+    order = device_order(commands)
+    any_command = ibis.window(group_by="device_id", order_by=order)
+    same_command = ibis.window(group_by=["device_id", "command"], order_by=order)
+    at = commands["at"]
+    return commands.mutate(
+        previous_at=at.lag().over(any_command),
+        next_at=at.lead().over(any_command),
+        next_same_at=at.lead().over(same_command),
+    )
+
+
+def _reported(readings: ir.Table) -> ir.Table:
+    return readings.select(
+        "device_id",
+        "reading_uuid",
+        "reading_type",
+        "state_value",
+        "state_unit",
+        "state_percent",
+        "update_timestamp",
+        "event_timestamp",
+        read_at=microseconds(readings.update_timestamp),
+    )
+
+
+def _judged(pairs: ir.Table) -> ir.Table:
+    expected = pairs.mutate(
+        seconds_after_command=seconds(_.read_at - _["at"]), is_expected_type=is_expected(pairs)
+    )
+    # The latest command that expects the type is the one with no later such command up to the
+    # reading; commands that expect the same type are those of the same name.
+    is_latest = (_.next_same_at > _.read_at).fill_null(True)
+    return expected.mutate(
+        matches_desired_state=_.is_expected_type & is_match(expected),
+        is_attributed=_.is_expected_type & is_latest,
+    )
+
+
+def _collected(pairs: ir.Table) -> ir.Table:
+    in_order = [*_SORT, *(name for name in READING_FIELDS if name not in _SORT)]
+    reading = ibis.struct({name: pairs[name] for name in in_order})
+    confirms = pairs.is_attributed & pairs.matches_desired_state
+    followed = pairs.group_by("command_uuid").agg(
+        readings=reading.collect(),
+        reading_count=_.count(),
+        expected_reading_count=_.count(where=_.is_expected_type),
+        matching_reading_count=_.count(where=_.matches_desired_state),
+        attributed_reading_count=_.count(where=_.is_attributed),
+        seconds_to_first_matching_reading=_.seconds_after_command.min(where=confirms),
+    )
+    readings = cast("ir.ArrayColumn", followed.readings)
+    return followed.mutate(
+        readings=sorted_structs(readings, by=_SORT, fields=tuple(READING_FIELDS))
+    )
+
+
+def _without_nulls(commands: ir.Table) -> ir.Table:
+    none = ibis.literal([], type=_READINGS)
+    return commands.mutate(
+        readings=ibis.coalesce(commands.readings, none),
+        **{name: commands[name].fill_null(0) for name in names_of(_COUNTS)},
+    )
+
+
+def _with_outcome(commands: ir.Table) -> ir.Table:
+    judged = commands.mutate(
+        has_matching_reading=_.matching_reading_count > 0,
+        has_attributed_matching_reading=_.seconds_to_first_matching_reading.notnull(),
+    )
+    match = _.has_attributed_matching_reading
+    return judged.mutate(
+        outcome=ibis.cases(
+            (_.is_hub_success & match, "confirmed"),
+            (_.is_hub_success, "unconfirmed"),
+            (_.has_hub_response & match, "contradicted"),
+            (_.has_hub_response, "failed"),
+            (match, "observed"),
+            else_="no_response",
+        )
+    ).drop("command_uuid_right")

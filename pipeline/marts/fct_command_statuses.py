@@ -1,0 +1,86 @@
+"""Commands with what the hub did about them."""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.contract import TableCheck, model, names_of
+from pipeline.rules.columns import COMMAND_STATUS
+from pipeline.rules.reconciliation import differing_counts, without_partner
+
+
+def every_command_has_a_status(stg_commands: ir.Table, fct_command_statuses: ir.Table) -> ir.Table:
+    """fct_command_statuses has as many rows as stg_commands."""
+    return differing_counts(stg_commands, fct_command_statuses)
+
+
+def every_active_has_its_command(
+    stg_command_actives: ir.Table, fct_command_statuses: ir.Table
+) -> ir.Table:
+    """Every CommandActive has its Command."""
+    return without_partner(stg_command_actives, fct_command_statuses, "command_uuid")
+
+
+def every_result_has_its_command(
+    stg_command_results: ir.Table, fct_command_statuses: ir.Table
+) -> ir.Table:
+    """Every CommandResult has its Command."""
+    return without_partner(stg_command_results, fct_command_statuses, "command_uuid")
+
+
+def every_user_is_known(fct_command_statuses: ir.Table, dim_users: ir.Table) -> ir.Table:
+    """Every user id of a command is in dim_users."""
+    return without_partner(fct_command_statuses, dim_users, "user_id")
+
+
+@model(
+    key=["command_uuid"],
+    tags=["part_one"],
+    columns=COMMAND_STATUS,
+    partition_by="command_date",
+    cluster_by=["device_id", "command_uuid"],
+    checks=[
+        TableCheck(every_command_has_a_status),
+        TableCheck(every_user_is_known, severity="warn"),
+        TableCheck(every_active_has_its_command, severity="warn"),
+        TableCheck(every_result_has_its_command, severity="warn"),
+    ],
+)
+def fct_command_statuses(
+    stg_commands: ir.Table, stg_command_actives: ir.Table, stg_command_results: ir.Table
+) -> ir.Table:
+    """One row per command, with the hub's pick-up and answer where there are any.
+
+    Contract: section 5, fct_command_statuses.
+    """
+    actives = stg_command_actives.select(
+        "command_uuid",
+        active_timestamp=_.event_timestamp,
+        active_update_timestamp=_.update_timestamp,
+        command_active_node_id=_.command_node_id,
+        _command_active_uid=_._uid,
+    )
+    results = stg_command_results.select(
+        "command_uuid",
+        "is_hub_success",
+        "command_failure_string",
+        result_timestamp=_.event_timestamp,
+        result_update_timestamp=_.update_timestamp,
+        command_result_node_id=_.command_node_id,
+        _command_result_uid=_._uid,
+    )
+    commands = stg_commands.rename(
+        command_timestamp="event_timestamp",
+        command_update_timestamp="update_timestamp",
+        command_map_revision="map_revision",
+        _command_uid="_uid",
+    )
+    joined = commands.left_join(actives, "command_uuid").left_join(
+        results, "command_uuid", rname="result_{name}"
+    )
+    return joined.mutate(
+        is_hub_success=_.is_hub_success.fill_null(False),
+        has_hub_response=_._command_result_uid.notnull(),
+        command_date=_.command_update_timestamp.date(),
+    ).select(*names_of(COMMAND_STATUS))

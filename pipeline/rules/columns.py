@@ -1,0 +1,137 @@
+"""Columns that several models carry, described once."""
+
+from __future__ import annotations
+
+from pipeline.contract import TIMESTAMP, Column
+
+COMMAND_UUID = Column("command_uuid", "string", "the command's id", nullable=False)
+COMMAND = (
+    Column("command", "string", "what was asked for", nullable=False),
+    Column("command_client", "string", "client that sent the command"),
+)
+DISPOSITION = Column("disposition", "string", "what became of the raw row", nullable=False)
+USERNAME = Column("username", "string", "the user's name", nullable=False)
+
+EVENT = (
+    Column("event_type", "string", "what happened to the map item"),
+    Column("update_timestamp", TIMESTAMP, "when the change was recorded (UTC): the clock"),
+    Column("map_revision", "string", "revision of the device's map, hex"),
+    Column("item_key", "string", "kind of telemetry"),
+    Column("item_revision", "string", "revision of the map item, hex"),
+    Column("twilio_sync_endpoint_id", "string", "endpoint that pushed the change"),
+    Column("item_data", "string", "the item as it came, JSON text", sensitive=True),
+    Column("device_id", "string", "the device, which names its map"),
+    Column("_source_file", "string", "object that the raw event was stored in"),
+)
+"""The raw columns in use, under the names they have from staging on."""
+
+RAW_DATE_CREATED = Column(
+    "_raw_date_created", "string", "DateCreated as it came, where it gave no update_timestamp"
+)
+
+STATE = (
+    Column("state_value", "string", "state.value of the reading, else its scalar state"),
+    Column("state_unit", "string", "state.unit of a reading"),
+    Column("state_percent", "float64", "state.percent of a reading, 0 to 100"),
+)
+"""What a reading says."""
+
+PARSED = (
+    Column("item_uuid", "string", "the command's id, or the reading's own (else its _uid)"),
+    Column("command", "string", "what was asked for: desired_state[0]"),
+    Column("desired_state_1", "string", "desired_state[1]", sensitive=True),
+    Column("desired_state_2", "string", "desired_state[2]", sensitive=True),
+    Column("desired_state", "string", "desired_state as compact JSON text", sensitive=True),
+    Column("client", "string", "client that sent the command"),
+    Column("user_id", "string", "user who sent the command"),
+    Column("origin", "string", "origin of the command"),
+    Column("origin_id", "string", "id at the origin of the command"),
+    Column("node_id", "string", "Z-Wave node of a CommandActive or CommandResult"),
+    Column("result", "string", "result of a CommandResult as the hub wrote it"),
+    Column("failure_string", "string", "why a command failed"),
+    *STATE,
+)
+"""The scalars parsed out of ItemData."""
+
+EVENT_TIME = (
+    Column("update_timestamp", TIMESTAMP, "when the change was recorded (UTC)", nullable=False),
+    Column("event_timestamp", TIMESTAMP, "time that the item itself states (UTC)"),
+)
+
+MAP_REVISION = Column("map_revision", "string", "revision of the device's map, hex")
+UID = Column("_uid", "string", "device, map revision and update_timestamp", nullable=False)
+SOURCE_FILE = Column("_source_file", "string", "object that the raw event was stored in")
+
+THERMOSTAT = (
+    Column("thermostat_heat_set_point", "string", "asked heat set point, unit not given"),
+    Column("thermostat_cool_set_point", "string", "asked cool set point, unit not given"),
+    Column("thermostat_mode", "string", "asked thermostat mode, lower case"),
+)
+PIN = (
+    Column("slot", "string", "slot of the lock that a pin is assigned to"),
+    Column("pin", "string", "the assigned pin, `None` to clear it", sensitive=True),
+)
+SWITCH_STATE = Column("switch_state", "string", "asked switch state, lower case")
+LOCK_STATE = Column("lock_state", "string", "asked lock state, lower case")
+DIMMER = (
+    Column("dimmer_state", "string", "asked dimmer state"),
+    Column("dimmer_level", "string", "asked dimmer level, 0 to 100"),
+)
+COMMAND_USER = Column("user_id", "string", "user who sent the command")
+COMMAND_ORIGIN = (
+    Column("command_origin", "string", "origin of the command"),
+    Column("command_origin_id", "string", "id at the origin of the command"),
+)
+ITEM_DEVICE = Column("device_id", "string", "device that it came from", nullable=False)
+COMMAND_DEVICE = Column("device_id", "string", "device that the command is for", nullable=False)
+
+RAW_DESIRED_STATE = Column(
+    "_raw_command_desired_state",
+    "string",
+    "desired_state as compact JSON text",
+    nullable=False,
+    sensitive=True,
+)
+
+USER = (
+    Column("user_id", "string", "the user's id, decimal text", nullable=False),
+    USERNAME,
+    Column("date_registered", TIMESTAMP, "when the user registered (UTC)", nullable=False),
+    Column("last_modified", TIMESTAMP, "when the user's row last changed (UTC)", nullable=False),
+)
+
+COMMAND_STATUS = (
+    COMMAND_UUID,
+    COMMAND_DEVICE,
+    *COMMAND,
+    *THERMOSTAT,
+    *PIN,
+    SWITCH_STATE,
+    LOCK_STATE,
+    *DIMMER,
+    COMMAND_USER,
+    Column("command_timestamp", TIMESTAMP, "time that the command itself states (UTC)"),
+    Column("active_timestamp", TIMESTAMP, "time that the CommandActive states (UTC)"),
+    Column("result_timestamp", TIMESTAMP, "time that the CommandResult states (UTC)"),
+    Column("command_active_node_id", "string", "Z-Wave node of the CommandActive"),
+    Column("command_result_node_id", "string", "Z-Wave node of the CommandResult"),
+    Column("is_hub_success", "boolean", "the hub answered with success", nullable=False),
+    Column("has_hub_response", "boolean", "the hub answered at all", nullable=False),
+    Column("command_failure_string", "string", "why the command failed, by the hub"),
+    Column(
+        "command_update_timestamp",
+        TIMESTAMP,
+        "when the command was recorded (UTC): the clock of its window",
+        nullable=False,
+    ),
+    Column("command_map_revision", "string", "map revision of the command, hex"),
+    Column("active_update_timestamp", TIMESTAMP, "when the CommandActive was recorded (UTC)"),
+    Column("result_update_timestamp", TIMESTAMP, "when the CommandResult was recorded (UTC)"),
+    *COMMAND_ORIGIN,
+    RAW_DESIRED_STATE,
+    Column("_command_uid", "string", "_uid of the Command", nullable=False),
+    Column("_command_active_uid", "string", "_uid of the CommandActive"),
+    Column("_command_result_uid", "string", "_uid of the CommandResult"),
+    Column("command_date", "date", "UTC day of command_update_timestamp", nullable=False),
+)
+"""The columns of fct_command_statuses, which fct_command_readings carries on."""

@@ -1,0 +1,35 @@
+"""Texts that are used as numbers."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+_JSON_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+_DIGITS = r"^[0-9]+$"
+_EXACT = 2.0**53
+
+
+def number(text: ir.StringColumn) -> ir.FloatingColumn:
+    """Read a text as FLOAT64: JSON's own number syntax only, NULL beyond what is finite.
+
+    Engines take `nan`, ` 7 `, `1_000` or `0x1F` each in its own way, hence the look at the form
+    first (contract, section 2).
+    """
+    value = text.re_search(_JSON_NUMBER).ifelse(text, ibis.null("string")).try_cast("float64")
+    return value.isinf().ifelse(ibis.null("float64"), value)
+
+
+def whole_number(column: ir.Column) -> ir.IntegerColumn:
+    """Read an id column as INT64: integers, whole floats and text of digits, else NULL."""
+    kind = column.type()
+    if kind.is_integer():
+        return column.try_cast("int64")
+    if kind.is_floating() or kind.is_decimal():
+        value = column.cast("float64")
+        # 2^63 itself, the next FLOAT64 beyond what fits, must not reach the cast
+        fits = (value >= -(2.0**63)) & (value < 2.0**63) & (value == value.floor())
+        return fits.ifelse(value, ibis.null("float64")).cast("int64")
+    if kind.is_string():
+        return column.re_search(_DIGITS).ifelse(column, ibis.null("string")).try_cast("int64")
+    return ibis.null("int64")

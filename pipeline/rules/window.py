@@ -1,0 +1,60 @@
+"""The 15 seconds after a command in which its readings are looked for."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from pipeline.rules.revision import revision_order
+
+WINDOW_SECONDS = 15
+WINDOW = WINDOW_SECONDS * 1_000_000
+"""The window in microseconds: the unit of every time that is compared here."""
+
+
+def device_order(commands: ir.Table) -> list[ir.Value]:
+    """Return the order of a device's commands; it is total.
+
+    By time, then map revision in hex order, NULL lowest, then uuid (contract, section 5).
+    `at` is in microseconds.
+    """
+    return [
+        commands["at"],
+        *revision_order(commands.command_map_revision, nulls="lowest"),
+        commands.command_uuid,
+    ]
+
+
+def within_window(commands: ir.Table, readings: ir.Table) -> ir.Table:
+    """Pair each command with the readings of its device from its time to 15 s later.
+
+    Both have `device_id`; the commands their time as `at`, the readings as `read_at`, both in
+    microseconds. The pairs have the columns of both. Times are cut into buckets as long as the
+    window, which therefore touches two of them: so the join has an equality key that includes
+    time and stays linear, even where one device has most of the rows.
+    """
+    first = commands["at"] // WINDOW
+    asked = commands.mutate(bucket=ibis.array([first, first + 1])).unnest("bucket")
+    reported = readings.mutate(read_bucket=readings.read_at // WINDOW).rename(
+        read_device_id="device_id"
+    )
+    return asked.join(
+        reported,
+        [
+            asked.device_id == reported.read_device_id,
+            asked.bucket == reported.read_bucket,
+            reported.read_at >= asked["at"],
+            reported.read_at <= asked["at"] + WINDOW,
+        ],
+    ).drop("bucket", "read_bucket", "read_device_id")
+
+
+def seconds(microseconds: ir.Value) -> ir.Value:
+    """Return microseconds as FLOAT64 seconds."""
+    return microseconds / 1e6
+
+
+def is_near(gap: ir.Value) -> ir.Value:
+    """Whether a gap in microseconds is there and not longer than the window."""
+    return (gap <= WINDOW).fill_null(False)
+

@@ -1,0 +1,72 @@
+"""The raw tables that everything is made of: their columns as the contract declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import ibis
+
+from pipeline.contract import TIMESTAMP, Column, schema_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """A raw table: its columns with the types they should have.
+
+    A file may give a column another type; the models read what comes (contract, section 2).
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def schema(self) -> ibis.Schema:
+        """The declared names and types, in order."""
+        return schema_of(self.columns)
+
+
+_EVENTS = Source(
+    "raw_sync_events",
+    "Every change of a device's Sync map, one row per webhook that Twilio sent.",
+    (
+        Column("MapSid", "string", "Twilio's id of the map"),
+        Column("AccountSid", "string", "Twilio's id of the account"),
+        Column("ServiceSid", "string", "Twilio's id of the Sync service"),
+        Column("ListSid", "string", "Twilio's id of the list, where it is one"),
+        Column("ListUniqueName", "string", "name of the list, where it is one"),
+        Column("EndpointId", "string", "Twilio's id of the client that made the change"),
+        Column("Identity", "string", "who that client said it was"),
+        Column("ProtocolVersion", "string", "version of the Sync protocol"),
+        Column("IsIdentityOnline", "boolean", "whether that client was connected"),
+        Column("EventId", "int64", "order of the change within its map"),
+        Column("EventType", "string", "what was done: nearly always map_item_updated"),
+        Column("DateCreated", TIMESTAMP, "when Twilio recorded the change (UTC)"),
+        Column("MapRevision", "string", "revision of the whole map, a growing integer in hex"),
+        Column("ItemKey", "string", "which facet of the device changed, such as DoorLocked"),
+        Column("ItemRevision", "string", "revision of the item, a growing integer in hex"),
+        Column("ItemData", "string", "the item's new content as JSON text", sensitive=True),
+        Column("MapUniqueName", "string", "the device's id"),
+        Column("_source_file", "string", "the stored object that the event was loaded from"),
+        Column("_scheduled_timestamp", TIMESTAMP, "when the batch was loaded (UTC)"),
+    ),
+)
+
+_USERS = Source(
+    "raw_users",
+    "Versions of the people who send commands; the latest of a uid counts.",
+    (
+        Column("uid", "string", "the user's id, an integer in any type"),
+        Column("username", "string", "the name shown for the user"),
+        Column("dateRegistered", "string", "when the user registered: time, text or epoch"),
+        Column("last_modified", "string", "when this version was written: time, text or epoch"),
+    ),
+)
+
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {source.name: source for source in (_EVENTS, _USERS)}
+)
+"""The sources by their names."""

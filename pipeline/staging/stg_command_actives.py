@@ -1,0 +1,49 @@
+"""Which commands hubs picked up."""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.contract import Column, model
+from pipeline.rules.columns import (
+    COMMAND_UUID,
+    EVENT_TIME,
+    ITEM_DEVICE,
+    MAP_REVISION,
+    SOURCE_FILE,
+    UID,
+)
+from pipeline.rules.items import ACTIVE_ITEM
+from pipeline.rules.staged import one_copy_each
+
+
+@model(
+    key=["command_uuid"],
+    tags=["part_one"],
+    materialized="view",
+    columns=[
+        COMMAND_UUID,
+        Column("command_node_id", "string", "Z-Wave node that the command is for"),
+        *EVENT_TIME,
+        ITEM_DEVICE,
+        MAP_REVISION,
+        UID,
+        SOURCE_FILE,
+    ],
+)
+def stg_command_actives(stg_sync_events: ir.Table, stg_repeated_events: ir.Table) -> ir.Table:
+    """One row per command that a hub picked up, the earliest copy of its event.
+
+    Contract: section 4, stg_command_actives.
+    """
+    return one_copy_each(stg_sync_events, stg_repeated_events, [ACTIVE_ITEM]).select(
+        "update_timestamp",
+        "event_timestamp",
+        "device_id",
+        "map_revision",
+        "_uid",
+        "_source_file",
+        command_uuid=_.item_uuid,
+        command_node_id=_.node_id,
+    )

@@ -1,0 +1,36 @@
+"""The kept copy of each event that came more than once."""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+
+from pipeline.contract import Column, model, names_of
+from pipeline.rules.columns import EVENT_TIME, MAP_REVISION, PARSED, SOURCE_FILE, UID
+from pipeline.rules.dedup import earliest, hash_of, keep_first, repeated_hashes
+from pipeline.rules.items import COMMAND_ITEMS, READING_ITEMS
+from pipeline.rules.staged import DEDUP_KEY, staged
+
+
+COLUMNS = (
+    Column("item_key", "string", "kind of telemetry", nullable=False),
+    Column("key_device_id", "string", "a reading's device, else empty", nullable=False),
+    Column("device_id", "string", "the device, which names its map", nullable=False),
+    *EVENT_TIME,
+    MAP_REVISION,
+    UID,
+    SOURCE_FILE,
+    *PARSED,
+)
+
+
+@model(key=DEDUP_KEY, tags=["part_three"], columns=COLUMNS)
+def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
+    """One row per staged event that came more than once: the copy that is kept.
+
+    Few events come twice, so that only these pay for an ordering (contract, section 4, dedup).
+    """
+    events = staged(stg_sync_events, COMMAND_ITEMS + READING_ITEMS)
+    hashes = repeated_hashes(events, DEDUP_KEY)
+    copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).semi_join(hashes, "key_hash")
+    kept = keep_first(copies, DEDUP_KEY, earliest(copies))
+    return kept.select(*names_of(COLUMNS))

@@ -1,0 +1,116 @@
+"""The one model that reads the raw events: renamed, parsed once, with a disposition each."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.contract import TIMESTAMP, Column, model, names_of
+from pipeline.dialect import json_elements, json_members, json_scalar
+from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
+from pipeline.rules.items import (
+    ALL_COMMANDS,
+    COMMAND_ITEM,
+    COMMAND_ITEMS,
+    READING_ITEMS,
+    STAGED,
+)
+from pipeline.rules.numbers import number
+from pipeline.rules.source_values import as_text
+from pipeline.rules.time import item_time, source_time
+
+
+COLUMNS = (
+    *EVENT,
+    UID,
+    Column("event_timestamp", TIMESTAMP, "time that the item itself states (UTC)"),
+    Column("disposition", "string", "what became of the raw row, before dedup", nullable=False),
+    RAW_DATE_CREATED,
+    *PARSED,
+)
+
+
+@model(key=[], tags=["part_three"], columns=COLUMNS)
+def stg_sync_events(raw_sync_events: ir.Table) -> ir.Table:
+    """One row per raw event, parsed once; the other event models read only this.
+
+    Contract: section 4, stg_sync_events, and section 3, dispositions.
+    """
+    events = _with_disposition(_parsed(_renamed(raw_sync_events)))
+    return events.select(*names_of(COLUMNS))
+
+
+def _renamed(raw: ir.Table) -> ir.Table:
+    events = raw.select(
+        event_type=as_text(raw.EventType),
+        update_timestamp=source_time(raw.DateCreated),
+        map_revision=as_text(raw.MapRevision),
+        item_key=as_text(raw.ItemKey),
+        item_revision=as_text(raw.ItemRevision),
+        twilio_sync_endpoint_id=as_text(raw.EndpointId),
+        item_data=as_text(raw.ItemData),
+        device_id=as_text(raw.MapUniqueName),
+        _source_file=as_text(raw._source_file),
+        _date_created=as_text(raw.DateCreated),
+    )
+    no_time = _.update_timestamp.isnull()
+    return events.mutate(
+        _uid=_.device_id.fill_null("")
+        + "_"
+        + _.map_revision.fill_null("")
+        + "_"
+        + as_text(events.update_timestamp).fill_null(""),
+        _raw_date_created=no_time.ifelse(_._date_created, ibis.null("string")),
+    )
+
+
+def _parsed(events: ir.Table) -> ir.Table:
+    items = json_members(
+        events,
+        "item_data",
+        scalars=(
+            *("command_id", "uuid", "timestamp", "client", "user", "origin", "origin_id"),
+            *("node_id", "result", "failure_string"),
+        ),
+        nested=("desired_state", "state"),
+        found="is_object",
+    )
+    states = json_members(
+        items, "state", scalars=("value", "unit", "percent"), prefix="state_", found="has_members"
+    )
+    desired = json_elements(
+        states, "desired_state", "command", "desired_state_1", "desired_state_2", found="is_array"
+    )
+    uuid = _.uuid.nullif("")
+    return desired.mutate(
+        event_timestamp=item_time(desired.timestamp),
+        item_uuid=_.item_key.isin(READING_ITEMS).ifelse(
+            ibis.coalesce(uuid, _._uid), ibis.coalesce(_.command_id.nullif(""), uuid)
+        ),
+        user_id=_.user.nullif(""),
+        state_value=_.has_members.ifelse(_.state_value, json_scalar(desired.state)),
+        state_percent=number(desired.state_percent),
+    )
+
+
+def _with_disposition(events: ir.Table) -> ir.Table:
+    # contract, section 3: the first that applies
+    is_command_item = _.item_key.isin(COMMAND_ITEMS)
+    is_reading = _.item_key.isin(READING_ITEMS)
+    return events.mutate(
+        disposition=ibis.cases(
+            (_.event_type == "map_item_removed", "removed"),
+            (~(is_command_item | is_reading).fill_null(False), "out_of_scope"),
+            (~_.is_object, "malformed_json"),
+            (_.device_id.fill_null("") == "", "missing_device_id"),
+            (_.update_timestamp.isnull(), "missing_update_timestamp"),
+            (is_command_item & _.item_uuid.isnull(), "missing_command_uuid"),
+            (
+                (_.item_key == COMMAND_ITEM) & (_.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS),
+                "missing_desired_state",
+            ),
+            (is_reading & _.state_value.isnull(), "missing_state"),
+            else_=STAGED,
+        )
+    )

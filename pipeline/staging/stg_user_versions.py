@@ -1,0 +1,53 @@
+"""The one model that reads the raw users: parsed, with a disposition each."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.contract import TIMESTAMP, Column, model
+from pipeline.rules.columns import DISPOSITION
+from pipeline.rules.items import STAGED
+from pipeline.rules.numbers import whole_number
+from pipeline.rules.source_values import as_text
+from pipeline.rules.time import user_time
+
+
+@model(
+    key=[],
+    tags=["part_three"],
+    columns=[
+        Column("uid", "string", "uid as it came"),
+        Column("username", "string", "the user's name"),
+        Column("raw_date_registered", "string", "dateRegistered as it came"),
+        Column("raw_last_modified", "string", "last_modified as it came"),
+        Column("user_id", "string", "uid as an integer's decimal text"),
+        Column("date_registered", TIMESTAMP, "when the user registered (UTC)"),
+        Column("last_modified", TIMESTAMP, "when the row last changed (UTC)"),
+        DISPOSITION,
+    ],
+)
+def stg_user_versions(raw_users: ir.Table) -> ir.Table:
+    """One row per raw user row, parsed, with what became of it before dedup.
+
+    Contract: sections 2 and 3.
+    """
+    users = raw_users.select(
+        uid=as_text(raw_users.uid),
+        username=as_text(raw_users.username),
+        raw_date_registered=as_text(raw_users.dateRegistered),
+        raw_last_modified=as_text(raw_users.last_modified),
+        user_id=whole_number(raw_users.uid).cast("string"),
+        date_registered=user_time(raw_users.dateRegistered),
+        last_modified=user_time(raw_users.last_modified),
+    )
+    return users.mutate(
+        disposition=ibis.cases(
+            (_.user_id.isnull(), "missing_user_id"),
+            (_.username.fill_null("") == "", "missing_username"),
+            (_.date_registered.isnull(), "invalid_date_registered"),
+            (_.last_modified.isnull(), "invalid_last_modified"),
+            else_=STAGED,
+        )
+    )

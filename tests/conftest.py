@@ -1,0 +1,139 @@
+"""What tests share: small tables in memory, and all models built on them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
+from ibis.backends.duckdb import Backend as IbisDuckDB
+
+from pipeline import graph
+from pipeline.expressions import expression
+from pipeline.sources import SOURCES
+
+Row = dict[str, Any]
+NOON = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC)
+
+
+def after(seconds: float) -> dt.datetime:
+    """Noon of the first day and so many seconds."""
+    return NOON + dt.timedelta(seconds=seconds)
+
+
+def raw_event(item_key: str | None = "DoorLocked", item: Any = None, **columns: Any) -> Row:
+    """A valid raw event; `item` is what ItemData says, the columns what differs from the rest."""
+    row: Row = {
+        "EventType": "map_item_updated",
+        "DateCreated": NOON,
+        "MapRevision": "1",
+        "ItemKey": item_key,
+        "ItemRevision": "1",
+        "EndpointId": "endpoint",
+        "ItemData": item if isinstance(item, str | None) else json.dumps(item),
+        "MapUniqueName": "device",
+        "_source_file": "file-1",
+    }
+    return row | columns
+
+
+def command(uuid: str, *desired: Any, at: float = 0.0, **columns: Any) -> Row:
+    """A raw Command event, by default one to lock the door."""
+    item = {"uuid": uuid, "desired_state": list(desired or ("LockedState", "locked"))}
+    return raw_event("Command", item, **{"DateCreated": after(at)} | columns)
+
+
+def result(uuid: str, outcome: Any = True, at: float = 1.0, **columns: Any) -> Row:
+    """A raw CommandResult event, by default a success."""
+    return raw_event(
+        "CommandResult",
+        {"uuid": uuid, "result": outcome},
+        **{"DateCreated": after(at)} | columns,
+    )
+
+
+def reading(uuid: str, state: Any = "true", item_key: str = "DoorLocked", at: float = 2.0, **columns: Any) -> Row:
+    """A raw reading event, by default that the door is locked."""
+    return raw_event(
+        item_key, {"uuid": uuid, "state": state}, **{"DateCreated": after(at)} | columns
+    )
+
+
+def raw_user(uid: Any = 7, **columns: Any) -> Row:
+    """A valid raw user row."""
+    row: Row = {"uid": uid, "username": "ann", "dateRegistered": NOON, "last_modified": NOON}
+    return row | columns
+
+
+def arrow(rows: Sequence[Row], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Rows as a pyarrow table; a missing key is NULL."""
+    return pa.table(
+        {name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()}
+    )
+
+
+def event_types(**different: pa.DataType) -> dict[str, pa.DataType]:
+    """The pyarrow types of raw_sync_events' columns."""
+    schema = SOURCES["raw_sync_events"].schema.to_pyarrow()
+    return {field.name: field.type for field in schema} | different
+
+
+def user_types(
+    uid: pa.DataType | None = None, time: pa.DataType | None = None
+) -> dict[str, pa.DataType]:
+    """The pyarrow types of raw_users' columns, by default a warehouse's."""
+    time = time or pa.timestamp("us", "UTC")
+    return {
+        "uid": uid or pa.int64(),
+        "username": pa.string(),
+        "dateRegistered": time,
+        "last_modified": time,
+    }
+
+
+class Built:
+    """All models built on raw rows in an engine of its own."""
+
+    def __init__(self, con: IbisDuckDB, raw: Mapping[str, pa.Table]) -> None:
+        self._con = con
+        tables = {name: con.create_table(name, table) for name, table in raw.items()}
+        for name, model in graph.load().models.items():
+            tables[name] = con.create_table(name, expression(model, tables.__getitem__))
+        self._tables = tables
+
+    def __getitem__(self, model: str) -> list[Row]:
+        return self._con.to_pyarrow(self._tables[model]).to_pylist()
+
+    def table(self, model: str) -> ir.Table:
+        """A built model, to ask more of it."""
+        return self._tables[model]
+
+
+@pytest.fixture
+def duckdb() -> Iterator[IbisDuckDB]:
+    """An empty DuckDB in memory."""
+    con = ibis.duckdb.connect()
+    yield con
+    con.disconnect()
+
+
+@pytest.fixture
+def built(duckdb: IbisDuckDB) -> Callable[..., Built]:
+    """A function from raw events and users to all models built on them."""
+
+    def build(*events: Row, users: Iterable[Row] = ()) -> Built:
+        return Built(
+            duckdb,
+            {
+                "raw_sync_events": arrow(events, event_types()),
+                "raw_users": arrow(list(users), user_types()),
+            },
+        )
+
+    return build
+
