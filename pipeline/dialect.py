@@ -8,9 +8,8 @@ they run. All else that a model needs, it says in plain Ibis.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.rules as rlz
@@ -22,7 +21,7 @@ from ibis.expr.operations.reductions import Filterable
 from pipeline.contract import TIMESTAMP
 
 Rule = Callable[..., sge.Expression]
-UTC_MICROSECONDS = cast("dt.Timestamp", dt.dtype(TIMESTAMP))
+UTC_MICROSECONDS = dt.dtype(TIMESTAMP)
 
 
 def rules(operation: type[ops.Value], *, duckdb: Rule, bigquery: Rule) -> None:
@@ -34,9 +33,7 @@ def rules(operation: type[ops.Value], *, duckdb: Rule, bigquery: Rule) -> None:
 
 def _function(name: str, *arguments: Any) -> sge.Expression:
     # Anonymous: SQLGlot rewrites the functions it knows, and these are meant as they stand.
-    return sge.Anonymous(
-        this=name, expressions=[sge.convert(argument) for argument in arguments]
-    )
+    return sge.Anonymous(this=name, expressions=[sge.convert(argument) for argument in arguments])
 
 
 # --- JSON -----------------------------------------------------------------------------------------
@@ -55,7 +52,7 @@ class JsonObject(ops.Impure):
     shape = rlz.shape_like("document")
 
     @property
-    def dtype(self) -> dt.Struct:  # type: ignore[override]
+    def dtype(self) -> dt.Struct:  # noqa: D102
         return dt.Struct(dict.fromkeys(self.scalars + self.nested, dt.string))
 
 
@@ -77,7 +74,7 @@ def _json_object_duckdb(
     parsed = _function("json_transform", document, "{" + ",".join(members) + "}")
     begin = _first_character(_function("ltrim", document, " \t\r\n"))
     valid = compiler.if_(_function("json_valid", document), parsed, sge.null())
-    return cast("sge.Expression", compiler.if_(sge.EQ(this=begin, expression=sge.convert("{")), valid, sge.null()))
+    return compiler.if_(sge.EQ(this=begin, expression=sge.convert("{")), valid, sge.null())
 
 
 def _member_bigquery(kind: str, name: str) -> sge.Expression:
@@ -160,7 +157,7 @@ def _json_member_duckdb(
     # that begin like one are looked up again in the document.
     nested = _function("json_type", document, f"$.{name}").isin("OBJECT", "ARRAY")
     checked = compiler.if_(nested, sge.null(), member)
-    return cast("sge.Expression", compiler.if_(_first_character(member).isin("{", "["), checked, member))
+    return compiler.if_(_first_character(member).isin("{", "["), checked, member)
 
 
 def _json_member_bigquery(
@@ -241,7 +238,7 @@ class JsonElements(ops.Impure):
     shape = rlz.shape_like("document")
 
     @property
-    def dtype(self) -> dt.Struct:  # type: ignore[override]
+    def dtype(self) -> dt.Struct:  # noqa: D102
         return dt.Struct({f"e{i}": dt.string for i in range(self.count)})
 
 
@@ -260,7 +257,7 @@ def _json_elements_duckdb(
         ),
     )
     is_array = sge.EQ(this=_first_character(document), expression=sge.convert("["))
-    return cast("sge.Expression", compiler.if_(is_array, struct, sge.null()))
+    return compiler.if_(is_array, struct, sge.null())
 
 
 def _json_elements_bigquery(
@@ -296,9 +293,10 @@ def json_members(
     members are NULL. Contract, section 2.
     """
     parsed = table.mutate(_parsed=JsonObject(table[document], scalars, nested).to_expr())
-    struct = cast("ir.StructColumn", parsed["_parsed"])
+    struct = parsed["_parsed"]
     members: dict[str, ir.Value] = {
-        prefix + name: JsonMember(struct[name], parsed[document], name).to_expr() for name in scalars
+        prefix + name: JsonMember(struct[name], parsed[document], name).to_expr()
+        for name in scalars
     }
     members |= {prefix + name: JsonText(struct[name]).to_expr() for name in nested}
     return parsed.mutate(**members, **{found: struct.notnull()}).drop("_parsed")
@@ -311,14 +309,14 @@ def json_elements(table: ir.Table, document: str, *names: str, found: str) -> ir
     BOOL column that says where the document is an array. Contract, section 2.
     """
     parsed = table.mutate(_elements=JsonElements(table[document], len(names)).to_expr())
-    struct = cast("ir.StructColumn", parsed["_elements"])
+    struct = parsed["_elements"]
     elements = {name: json_scalar(struct[f"e{i}"]) for i, name in enumerate(names)}
     return parsed.mutate(**elements, **{found: struct.notnull()}).drop("_elements")
 
 
 def json_scalar(document: ir.Value) -> ir.StringColumn:
     """Return the text of a JSON scalar; NULL for JSON's null, an object or an array."""
-    return cast("ir.StringColumn", JsonScalar(document).to_expr())
+    return JsonScalar(document).to_expr()
 
 
 # --- Time -----------------------------------------------------------------------------------------
@@ -342,7 +340,7 @@ def _iso_time_duckdb(compiler: Any, op: IsoTime, *, text: sge.Expression) -> sge
     first = sge.cast(sge.convert("0001-01-01 00:00:00+00"), "timestamptz")
     last = sge.cast(sge.convert("9999-12-31 23:59:59.999999+00"), "timestamptz")
     exists = sge.Between(this=time, low=first, high=last)
-    return cast("sge.Expression", compiler.if_(exists, time.copy(), sge.null()))
+    return compiler.if_(exists, time.copy(), sge.null())
 
 
 def _iso_time_bigquery(compiler: Any, op: IsoTime, *, text: sge.Expression) -> sge.Expression:
@@ -385,17 +383,17 @@ rules(
 
 def iso_time(text: ir.StringValue) -> ir.TimestampColumn:
     """Return the UTC time that a text of ISO-8601's form says, or NULL where there is none."""
-    return cast("ir.TimestampColumn", IsoTime(text).to_expr())
+    return IsoTime(text).to_expr()
 
 
 def microseconds(time: ir.Value) -> ir.IntegerColumn:
     """Return the microseconds from 1970-01-01 00:00 UTC to `time`."""
-    return cast("ir.IntegerColumn", Microseconds(time).to_expr())
+    return Microseconds(time).to_expr()
 
 
 def time_of_microseconds(number: ir.Value) -> ir.TimestampColumn:
     """Return the UTC time that is `number` microseconds after 1970-01-01 00:00."""
-    return cast("ir.TimestampColumn", TimeOfMicroseconds(number).to_expr())
+    return TimeOfMicroseconds(number).to_expr()
 
 
 # --- Keys and arrays ------------------------------------------------------------------------------
@@ -407,7 +405,7 @@ class KeyHash(ops.Value):
     Its values differ between engines: use it to find rows, never store it.
     """
 
-    key: tuple[ops.Value[dt.String], ...]
+    key: tuple[ops.Value, ...]
     shape = rlz.shape_like("key")
     dtype = dt.int64
 
@@ -421,7 +419,9 @@ def _key_hash_duckdb(
 def _key_hash_bigquery(
     compiler: Any, op: KeyHash, *, key: tuple[sge.Expression, ...]
 ) -> sge.Expression:
-    return _function("FARM_FINGERPRINT", _function("TO_JSON_STRING", sge.Struct(expressions=[*key])))
+    return _function(
+        "FARM_FINGERPRINT", _function("TO_JSON_STRING", sge.Struct(expressions=[*key]))
+    )
 
 
 rules(KeyHash, duckdb=_key_hash_duckdb, bigquery=_key_hash_bigquery)
@@ -429,11 +429,11 @@ rules(KeyHash, duckdb=_key_hash_duckdb, bigquery=_key_hash_bigquery)
 
 def key_hash(*key: ir.Value) -> ir.IntegerColumn:
     """Return a number for the key, to find rows of one key fast; not to be stored."""
-    return cast("ir.IntegerColumn", KeyHash(tuple(key)).to_expr())
+    return KeyHash(tuple(key)).to_expr()
 
 
 class SortedStructs(ops.Value):
-    """An array of structs, ordered by their first fields `by`, with the fields put in order `fields`."""
+    """An array of structs, ordered by their first fields `by`, the fields in order `fields`."""
 
     structs: ops.Value[dt.Array]
     by: tuple[str, ...]
@@ -441,7 +441,7 @@ class SortedStructs(ops.Value):
     shape = rlz.shape_like("structs")
 
     @property
-    def dtype(self) -> dt.Array:  # type: ignore[override]
+    def dtype(self) -> dt.Array:  # noqa: D102
         element = self.structs.dtype.value_type
         return dt.Array(dt.Struct({name: element[name] for name in self.fields}))
 
@@ -478,7 +478,7 @@ def sorted_structs(
 
     The fields in `by` are the structs' first ones, in that order, and never NULL.
     """
-    return cast("ir.ArrayColumn", SortedStructs(structs, by, fields).to_expr())
+    return SortedStructs(structs, by, fields).to_expr()
 
 
 # --- Numbers --------------------------------------------------------------------------------------
@@ -496,7 +496,7 @@ def _total_duckdb(compiler: Any, op: Total, *, arg: Any, where: Any) -> sge.Expr
 
 
 def _total_bigquery(compiler: Any, op: Total, *, arg: Any, where: Any) -> sge.Expression:
-    return cast("sge.Expression", compiler.agg.sum(arg, where=where))
+    return compiler.agg.sum(arg, where=where)
 
 
 rules(Total, duckdb=_total_duckdb, bigquery=_total_bigquery)
@@ -504,4 +504,4 @@ rules(Total, duckdb=_total_duckdb, bigquery=_total_bigquery)
 
 def total(numbers: ir.Value, where: ir.Value | None = None) -> ir.IntegerScalar:
     """Sum INT64 values; the sum is an INT64 on every engine."""
-    return cast("ir.IntegerScalar", Total(numbers, where=where).to_expr())
+    return Total(numbers, where=where).to_expr()

@@ -81,7 +81,7 @@ def to_sql(expr: ir.Table, engine: Engine) -> str:
     """Return an expression's SQL for an engine; needs no connection to it."""
     compiler = COMPILERS[engine]
     query = compiler.to_sqlglot(expr.unbind())
-    return query.sql(dialect=compiler.dialect, pretty=True)  # type: ignore[no-any-return]
+    return query.sql(dialect=compiler.dialect, pretty=True)
 
 
 def columns_read(graph: Graph, names: Iterable[str]) -> dict[str, frozenset[str]]:

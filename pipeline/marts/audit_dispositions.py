@@ -71,9 +71,7 @@ def audit_dispositions(
 def _counted(rows: ir.Table, source: str, item_key: ir.Value, disposition: ir.Value) -> ir.Table:
     named = rows.select(item_key=item_key, disposition=disposition)
     counts = named.group_by("item_key", "disposition").agg(number_of_rows=_.count())
-    return counts.select(
-        "item_key", "disposition", "number_of_rows", source=ibis.literal(source)
-    )
+    return counts.select("item_key", "disposition", "number_of_rows", source=ibis.literal(source))
 
 
 def _read(rows: ir.Table, source: str, item_key: ir.Value) -> ir.Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -120,7 +118,9 @@ def fct_command_readings(fct_command_statuses: ir.Table, stg_readings: ir.Table)
     section 5, fct_command_readings.
     """
     commands = _with_neighbours(_narrow(fct_command_statuses))
-    followed = _collected(_judged(within_window(with_expectation(commands), _reported(stg_readings))))
+    followed = _collected(
+        _judged(within_window(with_expectation(commands), _reported(stg_readings)))
+    )
     timed = commands.select(
         "command_uuid",
         seconds_since_previous_command=seconds(_["at"] - _.previous_at),
@@ -201,7 +201,7 @@ def _collected(pairs: ir.Table) -> ir.Table:
         attributed_reading_count=_.count(where=_.is_attributed),
         seconds_to_first_matching_reading=_.seconds_after_command.min(where=confirms),
     )
-    readings = cast("ir.ArrayColumn", followed.readings)
+    readings = followed.readings
     return followed.mutate(
         readings=sorted_structs(readings, by=_SORT, fields=tuple(READING_FIELDS))
     )

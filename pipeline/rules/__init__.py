@@ -1,0 +1,1 @@
+"""What the contract says that more than one model needs, a rule a file."""

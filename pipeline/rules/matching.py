@@ -22,9 +22,7 @@ def with_expectation(commands: ir.Table) -> ir.Table:
     """
     dimmer_word = _last_word(commands.dimmer_state).lower()
     level = (dimmer_word == "on").ifelse(number(commands.dimmer_level), ibis.null("float64"))
-    expected_type = _.command.cases(
-        *EXPECTED_READING.items(), else_=ibis.null("string")
-    )
+    expected_type = _.command.cases(*EXPECTED_READING.items(), else_=ibis.null("string"))
     return commands.mutate(
         expected_type=expected_type,
         expected_word=_.command.cases(

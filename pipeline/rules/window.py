@@ -57,4 +57,3 @@ def seconds(microseconds: ir.Value) -> ir.Value:
 def is_near(gap: ir.Value) -> ir.Value:
     """Whether a gap in microseconds is there and not longer than the window."""
     return (gap <= WINDOW).fill_null(False)
-

@@ -78,9 +78,7 @@ _MODES = ["off", "cool", "heat", "auto", "settocool", "settoheat", "operatingsta
             where=_.command == "ThermostatHeatSetPoint",
             severity="warn",
         ),
-        matches(
-            "slot", "^([0-9]{1,3}|None)$", where=_.command == "PinAssignment", severity="warn"
-        ),
+        matches("slot", "^([0-9]{1,3}|None)$", where=_.command == "PinAssignment", severity="warn"),
         matches(
             "pin",
             "^([0-9]{3,6}|None)$",

@@ -10,7 +10,6 @@ from pipeline.rules.dedup import earliest, hash_of, keep_first, repeated_hashes
 from pipeline.rules.items import COMMAND_ITEMS, READING_ITEMS
 from pipeline.rules.staged import DEDUP_KEY, staged
 
-
 COLUMNS = (
     Column("item_key", "string", "kind of telemetry", nullable=False),
     Column("key_device_id", "string", "a reading's device, else empty", nullable=False),
@@ -29,8 +28,12 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
 
     Few events come twice, so that only these pay for an ordering (contract, section 4, dedup).
     """
-    events = staged(stg_sync_events, COMMAND_ITEMS + READING_ITEMS)
-    hashes = repeated_hashes(events, DEDUP_KEY)
-    copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).semi_join(hashes, "key_hash")
+    kinds = COMMAND_ITEMS + READING_ITEMS
+    # The keys are looked at alone: an engine that meets one wide table twice may store it whole.
+    keys = staged(stg_sync_events.select("item_key", "device_id", "item_uuid", "disposition"), kinds)
+    events = staged(stg_sync_events, kinds)
+    copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).semi_join(
+        repeated_hashes(keys, DEDUP_KEY), "key_hash"
+    )
     kept = keep_first(copies, DEDUP_KEY, earliest(copies))
     return kept.select(*names_of(COLUMNS))

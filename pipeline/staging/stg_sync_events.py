@@ -20,7 +20,6 @@ from pipeline.rules.numbers import number
 from pipeline.rules.source_values import as_text
 from pipeline.rules.time import item_time, source_time
 
-
 COLUMNS = (
     *EVENT,
     UID,

@@ -1,0 +1,1 @@
+"""The engines: how each connects, reads the sources, builds and publishes."""

@@ -1,0 +1,290 @@
+"""Build, run and test: models in dependency order, their checks, and all published at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import ibis.expr.types as ir
+
+from pipeline.backends.base import Backend, RunRecord, SourceRead, Tables, Workspace
+from pipeline.checks import CheckResult, check, declared_checks
+from pipeline.contract import Model
+from pipeline.errors import EngineError, UsageError
+from pipeline.expressions import columns_read, expression
+from pipeline.graph import Graph
+from pipeline.sources import SOURCES
+
+ModelStatus = Literal["OK", "ERROR", "SKIP"]
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """What came of building one model; `seconds` is the engine's time for it."""
+
+    name: str
+    materialized: str
+    status: ModelStatus
+    rows: int | None = None
+    seconds: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A model or a model's checks are being worked on: for progress."""
+
+    name: str
+    what: Literal["model", "checks"]
+    number: int
+    of: int
+
+
+Report = Callable[[Started | ModelResult | CheckResult], None]
+
+
+@dataclass
+class Result:
+    """What came of a build, run or test.
+
+    `published` is None for a test, which publishes nothing.
+    """
+
+    models: list[ModelResult] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
+    published: bool | None = None
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether no model and no check of severity error failed."""
+        return not any(result.status == "ERROR" for result in self.models) and not any(
+            result.failed for result in self.checks
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of the `Done.` line; models built and checks count alike."""
+        statuses = ["PASS" if result.status == "OK" else result.status for result in self.models]
+        statuses += [result.status for result in self.checks]
+        names = ("PASS", "WARN", "FAIL", "ERROR", "SKIP")
+        return {name: statuses.count(name) for name in names} | {"TOTAL": len(statuses)}
+
+
+def build(
+    graph: Graph,
+    backend: Backend,
+    names: Sequence[str],
+    *,
+    checks: bool = True,
+    fail_fast: bool = False,
+    warn_error: bool = False,
+    report: Report = lambda event: None,
+    on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+) -> Result:
+    """Materialize the models in dependency order, check each, and publish all of them at once.
+
+    Nothing is published if a model or a check of severity error failed. `on_failure` is called
+    for each check that some rows break, while the tables can still be read.
+
+    Raises:
+        UsageError: an upstream model is neither selected nor built, or another build runs.
+        InputError: a source can't be read.
+        ContractError: an expression and its declared columns disagree.
+    """
+    columns = columns_read(graph, names)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    with backend.workspace(keep=len(names) < len(graph.models)) as workspace:
+        run = _Run(graph, workspace, names, fail_fast, warn_error, report, on_failure)
+        run.require_upstream()
+        run.read_sources(columns)
+        run.work(checks)
+        result = run.result
+        result.seconds = time.perf_counter() - clock
+        result.published = result.ok
+        if result.ok:
+            workspace.publish(run.record(started))
+    return result
+
+
+def test(
+    graph: Graph,
+    tables: Tables,
+    names: Sequence[str],
+    *,
+    fail_fast: bool = False,
+    warn_error: bool = False,
+    report: Report = lambda event: None,
+    on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+) -> Result:
+    """Check what is built, and change nothing.
+
+    Raises:
+        UsageError: a selected model is not built yet.
+    """
+    built = tables.names() & set(graph.models)
+    if missing := [name for name in names if name not in built]:
+        raise UsageError(
+            f"{', '.join(missing)} can't be tested: not built yet.",
+            f"Build it first: `python cli.py build --select +{missing[0]}`.",
+        )
+    previous = tables.last_run()
+    counts = {name: read.rows for name, read in previous.sources.items()} if previous else {}
+    result, clock = Result(), time.perf_counter()
+    for number, name in enumerate(names, 1):
+        report(Started(name, "checks", number, len(names)))
+        for found in _checked(graph, tables, name, built, counts, warn_error):
+            result.checks.append(found)
+            report(found)
+            if found.failures:
+                on_failure(found, tables)
+            if fail_fast and found.failed:
+                result.seconds = time.perf_counter() - clock
+                return result
+    result.seconds = time.perf_counter() - clock
+    return result
+
+
+def _checked(
+    graph: Graph,
+    tables: Tables,
+    name: str,
+    available: set[str],
+    raw_row_counts: Mapping[str, int],
+    warn_error: bool,
+) -> list[CheckResult]:
+    try:
+        return list(
+            check(
+                graph,
+                name,
+                table=tables.table,
+                fetch=tables.fetch,
+                available=available,
+                raw_row_counts=raw_row_counts,
+                warn_error=warn_error,
+            )
+        )
+    except EngineError as error:
+        return [
+            CheckResult(name, rule, severity, text, "ERROR", message=error.what)
+            for rule, severity, text in declared_checks(graph, name)
+        ]
+
+
+@dataclass
+class _Run:
+    """One build under way."""
+
+    graph: Graph
+    workspace: Workspace
+    names: Sequence[str]
+    fail_fast: bool
+    warn_error: bool
+    report: Report
+    on_failure: Callable[[CheckResult, Tables], None]
+    result: Result = field(default_factory=Result)
+    raw: dict[str, ir.Table] = field(default_factory=dict)
+    read: dict[str, SourceRead] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def require_upstream(self) -> None:
+        there = self.workspace.names() | set(self.names) | set(SOURCES)
+        for name in self.names:
+            missing = [up for up in self.graph.models[name].upstream if up not in there]
+            if missing:
+                raise UsageError(
+                    f"{name} reads {', '.join(missing)}, not built yet and not selected.",
+                    f"Select what it needs as well: --select +{name}.",
+                )
+
+    def read_sources(self, columns: Mapping[str, frozenset[str]]) -> None:
+        previous = self.workspace.last_run()
+        self.read = dict(previous.sources) if previous else {}
+        for source in self.graph.sources_of(self.names):
+            raw = self.workspace.read_source(SOURCES[source], columns[source])
+            self.raw[source], self.read[source] = raw.table, raw.read
+
+    def table(self, name: str) -> ir.Table:
+        return self.raw[name] if name in self.raw else self.workspace.table(name)
+
+    def work(self, checks: bool) -> None:
+        for number, name in enumerate(self.names, 1):
+            model = self.graph.models[name]
+            if lost := [up for up in model.upstream if up in self.broken]:
+                self._skip(model, f"{', '.join(lost)} failed", checks)
+                continue
+            self.report(Started(name, "model", number, len(self.names)))
+            self._build(model)
+            if checks and name not in self.broken:
+                self.report(Started(name, "checks", number, len(self.names)))
+                self._check(model)
+            if self.fail_fast and self.broken:
+                for rest in self.names[number:]:
+                    self._skip(self.graph.models[rest], "the build failed fast", checks)
+                return
+
+    def record(self, started: datetime) -> RunRecord:
+        return RunRecord(
+            started,
+            self.result.seconds,
+            self.read,
+            tuple(
+                {"name": model.name, "rows": model.rows, "seconds": model.seconds}
+                for model in self.result.models
+            ),
+            tuple(
+                {
+                    "model": found.model,
+                    "name": found.name,
+                    "status": found.status,
+                    "failures": found.failures,
+                    "seconds": found.seconds,
+                }
+                for found in self.result.checks
+            ),
+        )
+
+    def _build(self, model: Model) -> None:
+        clock = time.perf_counter()
+        try:
+            rows = self.workspace.create(model, expression(model, self.table))
+        except EngineError as error:
+            self.broken.add(model.name)
+            made = ModelResult(
+                model.name,
+                model.materialized,
+                "ERROR",
+                seconds=time.perf_counter() - clock,
+                message=error.what,
+            )
+        else:
+            seconds = time.perf_counter() - clock
+            made = ModelResult(model.name, model.materialized, "OK", rows, seconds)
+        self._add(made)
+
+    def _check(self, model: Model) -> None:
+        counts = {name: read.rows for name, read in self.read.items()}
+        available = set(self.names) - self.broken
+        for found in _checked(
+            self.graph, self.workspace, model.name, available, counts, self.warn_error
+        ):
+            self._add(found)
+            if found.failures:
+                self.on_failure(found, self.workspace)
+            if found.failed:
+                self.broken.add(model.name)
+
+    def _skip(self, model: Model, reason: str, checks: bool) -> None:
+        self.broken.add(model.name)
+        self._add(ModelResult(model.name, model.materialized, "SKIP", message=reason))
+        for name, severity, text in declared_checks(self.graph, model.name) if checks else ():
+            self._add(CheckResult(model.name, name, severity, text, "SKIP", message=reason))
+
+    def _add(self, made: ModelResult | CheckResult) -> None:
+        kept = self.result.models if isinstance(made, ModelResult) else self.result.checks
+        kept.append(made)  # type: ignore[arg-type]
+        self.report(made)

@@ -1,0 +1,236 @@
+"""From declarations to checks: what is asked of a built table, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, Literal
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis import _
+
+from pipeline.contract import Check, Model, RowCheck, Severity, TableCheck
+from pipeline.dialect import key_hash
+from pipeline.graph import RAW_ROW_COUNTS, Graph
+
+Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
+Fetch = Callable[[ir.Table], pa.Table]
+Tables = Callable[[str], ir.Table]
+SAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What came of one check: how many rows break it, and a few of them."""
+
+    model: str
+    name: str
+    severity: Severity
+    description: str
+    status: Status
+    failures: int = 0
+    seconds: float = 0.0
+    message: str = ""
+    sample: pa.Table | None = field(default=None, compare=False, repr=False)
+    failing_rows: ir.Table | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def failed(self) -> bool:
+        """Whether this keeps a build from being published."""
+        return self.status in ("FAIL", "ERROR")
+
+
+def row_checks(model: Model) -> list[RowCheck]:
+    """Return all rules about single rows of a model: never NULL, then those it declares."""
+    never_null = [
+        RowCheck(
+            f"not_null_{column.name}",
+            _[column.name].isnull(),
+            f"{column.name} is never NULL",
+            columns=(column.name,),
+        )
+        for column in model.columns
+        if not column.nullable
+    ]
+    return never_null + [check for check in model.checks if isinstance(check, RowCheck)]
+
+
+def declared_checks(graph: Graph, name: str) -> list[tuple[str, Severity, str]]:
+    """Return name, severity and description of every check that belongs to a model."""
+    model = graph.models[name]
+    checks: list[Check] = [*row_checks(model), *graph.table_checks[name]]
+    found = [_columns_check(model), *_key_checks(model)]
+    return found + [(check.name, check.severity, check.description) for check in checks]
+
+
+def check(
+    graph: Graph,
+    name: str,
+    *,
+    table: Tables,
+    fetch: Fetch,
+    available: set[str],
+    raw_row_counts: Mapping[str, int],
+    warn_error: bool = False,
+) -> Iterator[CheckResult]:
+    """Check one built model; each result with the time of the statement that answered it.
+
+    `available` are the models that checks over several models may read.
+    """
+    model = graph.models[name]
+    judge = _Judge(name, fetch, warn_error)
+    built = table(name)
+    columns = _check_columns(model, built, judge)
+    yield columns
+    if columns.failed:
+        for check_name, severity, text in declared_checks(graph, name)[1:]:
+            yield CheckResult(
+                name, check_name, severity, text, "SKIP", message="the columns are not the declared"
+            )
+        return
+    yield from _check_rows(model, built, judge)
+    tables = {RAW_ROW_COUNTS: lambda: _as_table(raw_row_counts)}
+    for rule in graph.table_checks[name]:
+        missing = [read for read in rule.reads if read not in available | {RAW_ROW_COUNTS}]
+        if missing:
+            yield CheckResult(
+                name,
+                rule.name,
+                rule.severity,
+                rule.description,
+                "SKIP",
+                message=f"needs {', '.join(missing)}, which is not part of this",
+            )
+            continue
+        arguments = [tables[read]() if read in tables else table(read) for read in rule.reads]
+        yield judge.rows(rule, rule.function(*arguments))
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Turns counts of failing rows into results."""
+
+    model: str
+    fetch: Fetch
+    warn_error: bool
+
+    def rows(self, rule: Check, failing: ir.Table) -> CheckResult:
+        started = time.perf_counter()
+        count = _number(self.fetch(failing.aggregate(failures=_.count())))
+        return self.result(
+            rule.name,
+            rule.severity,
+            rule.description,
+            count,
+            failing,
+            time.perf_counter() - started,
+        )
+
+    def result(
+        self,
+        name: str,
+        severity: Severity,
+        description: str,
+        failures: int,
+        failing: ir.Table | None,
+        seconds: float,
+        message: str = "",
+    ) -> CheckResult:
+        if not failures:
+            return CheckResult(self.model, name, severity, description, "PASS", seconds=seconds)
+        status: Status = "WARN" if severity == "warn" and not self.warn_error else "FAIL"
+        sample = self.fetch(failing.limit(SAMPLE_ROWS)) if failing is not None else None
+        return CheckResult(
+            self.model,
+            name,
+            severity,
+            description,
+            status,
+            failures,
+            seconds,
+            message,
+            sample,
+            failing,
+        )
+
+
+def _columns_check(model: Model) -> tuple[str, Severity, str]:
+    return "columns", "error", "every documented column exists with its type"
+
+
+def _key_checks(model: Model) -> list[tuple[str, Severity, str]]:
+    if not model.key:
+        return []
+    return [("unique_key", "error", f"{', '.join(model.key)} is unique")]
+
+
+def _check_columns(model: Model, built: ir.Table, judge: _Judge) -> CheckResult:
+    found: Mapping[str, dt.DataType] = built.schema()
+    wrong = [
+        f"{name} is {found.get(name, 'missing')}, declared {declared}"
+        for name, declared in model.schema.items()
+        if found.get(name) != declared
+    ]
+    return judge.result(*_columns_check(model), len(wrong), None, 0.0, "; ".join(wrong))
+
+
+def _check_rows(model: Model, built: ir.Table, judge: _Judge) -> Iterator[CheckResult]:
+    # one statement for all rules about rows and the key: one scan, one grouping of key hashes
+    rules = row_checks(model)
+    counts: dict[str, Any] = {
+        f"check_{i}": built.count(where=built.bind(rule.breaks)[0]) for i, rule in enumerate(rules)
+    }
+    if not counts and not model.key:
+        return
+    parts = [built.aggregate(**counts)] if counts else []
+    if model.key:
+        parts.append(_repeated(built.select(key_hash=key_hash(*(built[k] for k in model.key)))))
+    started = time.perf_counter()
+    found = judge.fetch(reduce(ir.Table.cross_join, parts)).to_pylist()[0]
+    seconds = time.perf_counter() - started
+    if model.key:
+        yield _check_key(model, built, judge, found["repeated"], seconds)
+    for i, rule in enumerate(rules):
+        yield judge.result(
+            rule.name,
+            rule.severity,
+            rule.description,
+            found[f"check_{i}"],
+            rule.failing_rows(built),
+            seconds,
+        )
+
+
+def _repeated(keys: ir.Table) -> ir.Table:
+    groups = keys.group_by(list(keys.columns)).agg(copies=_.count())
+    return groups.aggregate(repeated=_.count(where=_.copies > 1))
+
+
+def _check_key(
+    model: Model, built: ir.Table, judge: _Judge, repeated_hashes: int, seconds: float
+) -> CheckResult:
+    groups = built.group_by(list(model.key)).agg(copies=_.count())
+    failing = groups.filter(_.copies > 1)
+    # two keys may share a hash, so that the keys themselves have the last word
+    failures = _number(judge.fetch(failing.aggregate(n=_.count()))) if repeated_hashes else 0
+    return judge.result(*_key_checks(model)[0], failures, failing, seconds)
+
+
+def _number(one_value: pa.Table) -> int:
+    return int(one_value.column(0)[0].as_py())
+
+
+def _as_table(counts: Mapping[str, int]) -> ir.Table:
+    rows = [
+        ibis.struct({"source": source, "number_of_rows": ibis.literal(rows, "int64")})
+        for source, rows in counts.items()
+    ]
+    return ibis.array(rows).unnest().name("row").as_table().unpack("row")
+
+
+__all__ = ["CheckResult", "Status", "TableCheck", "check", "declared_checks", "row_checks"]

@@ -1,0 +1,6 @@
+"""Local files as raw tables: which ones, what is in them, and what is wrong with them."""
+
+from pipeline.files.faults import diagnose as diagnose
+from pipeline.files.finding import find as find
+from pipeline.files.reading import Raw as Raw
+from pipeline.files.reading import read as read

@@ -1,0 +1,76 @@
+"""What the readers of all kinds share: views over files on the engine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import sqlglot.expressions as sge
+from ibis.backends.duckdb import Backend
+from ibis.util import gen_name
+
+DOCUMENT = "ItemData"
+"""The one column that may hold a nested value: it is text that holds JSON."""
+
+_GLOB = re.compile(r"([\[*?])")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files of one shape as a table, and their rows, counted without it.
+
+    A wanted column that the table lacks is NULL in all of its rows.
+    """
+
+    table: ir.Table
+    rows: int
+
+
+def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sge.Expression:
+    """Call a reader of the engine on these files and no others."""
+    files = sge.Array(expressions=[sge.convert(literal_path(path)) for path in paths])
+    named = [
+        sge.EQ(this=sge.to_identifier(name), expression=_literal(value))
+        for name, value in options.items()
+    ]
+    return sge.Anonymous(this=function, expressions=[files, *named])
+
+
+def _literal(value: Any) -> sge.Expression:
+    if not isinstance(value, Mapping):
+        return sge.convert(value)
+    return sge.Struct(
+        expressions=[
+            sge.PropertyEQ(this=sge.to_identifier(name), expression=sge.convert(kind))
+            for name, kind in value.items()
+        ]
+    )
+
+
+def literal_path(path: Path) -> str:
+    """Write a path so that the engine takes its letters as they are, not as a glob or a scheme."""
+    return _GLOB.sub(r"[\1]", os.path.abspath(path))
+
+
+def view(
+    con: Backend, name: str, values: Mapping[str, sge.Expression], rows: sge.Expression
+) -> ir.Table:
+    """Create a temporary view of named expressions over a scan, of its mere rows if none."""
+    values = values or {"_": sge.true()}
+    query = sge.Select(
+        expressions=[sge.alias_(value, column, quoted=True) for column, value in values.items()]
+    ).from_(rows)
+    unique = gen_name(name)
+    create = sge.Create(
+        this=sge.to_identifier(unique, quoted=True),
+        kind="VIEW",
+        expression=query,
+        properties=sge.Properties(expressions=[sge.TemporaryProperty()]),
+    )
+    con.con.execute(create.sql("duckdb"))
+    return con.table(unique)

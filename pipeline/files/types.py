@@ -1,0 +1,48 @@
+"""The types of files that are read as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from pipeline.contract import TIMESTAMP
+from pipeline.rules.source_values import as_text
+
+
+def unite(tables: Sequence[ir.Table], names: Sequence[str]) -> ir.Table:
+    """Return the rows of all tables; a column whose types differ among them is text.
+
+    A column that a table lacks is NULL there, and has no say in the type.
+    """
+    plain = [
+        {name: _plain(table[name]) for name in names if name in table.columns} for table in tables
+    ]
+    kinds = {name: {part[name].type() for part in plain if name in part} for name in names}
+    alike = [
+        table.select(**{name: _alike(part.get(name), kinds[name]) for name in names})
+        for table, part in zip(tables, plain, strict=True)
+    ]
+    return ibis.union(*alike) if len(alike) > 1 else alike[0]
+
+
+def _plain(column: ir.Column) -> ir.Column:
+    """Give the types of one meaning one form, without losing anything of the value."""
+    kind = column.type()
+    if kind.is_timestamp():
+        return column.cast(TIMESTAMP)
+    if kind.is_floating():
+        return column.cast("float64")
+    if kind.is_integer() and kind != dt.uint64:
+        return column.cast("int64")
+    if kind.is_boolean() or kind.is_date() or kind.is_integer() or kind.is_decimal():
+        return column
+    return as_text(column)
+
+
+def _alike(column: ir.Column | None, kinds: set[dt.DataType]) -> ir.Column:
+    if column is None:
+        return ibis.null(next(iter(kinds)) if len(kinds) == 1 else "string")
+    return column if len(kinds) == 1 else as_text(column)

@@ -1,0 +1,229 @@
+"""The pipeline on a backend, as scripts and notebooks use it."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from pipeline import build as builds
+from pipeline import expressions, graph, show
+from pipeline.backends.base import Backend, Tables
+from pipeline.checks import CheckResult
+from pipeline.contract import Model
+from pipeline.errors import UsageError, did_you_mean
+from pipeline.masking import mask
+from pipeline.sources import SOURCES
+
+Spec = str | Sequence[str]
+Files = str | Path | Sequence[str | Path]
+
+
+class Project:
+    """All models on one backend: look at them, build them, take them apart.
+
+    Each built model is an attribute too: `p.dim_users` is `p.table("dim_users")`.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._graph = graph.load()
+        self._open = contextlib.ExitStack()
+        self._tables: Tables | None = None
+
+    @classmethod
+    def connect(cls, backend: str = "duckdb", **options: Any) -> Project:
+        """Return the pipeline on a backend; see `pipeline.connect`."""
+        makers: dict[str, Callable[..., Backend]] = {"duckdb": _duckdb}
+        if backend not in makers:
+            raise UsageError(f"There is no backend {backend!r}.", did_you_mean(backend, makers))
+        known = inspect.signature(makers[backend]).parameters
+        for name in options:
+            if name not in known:
+                raise UsageError(
+                    f"The {backend} backend has no option {name!r}.", did_you_mean(name, known)
+                )
+        return cls(makers[backend](**options))
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """All models by name, in dependency order: grain, columns, key, tags."""
+        return self._graph.models
+
+    def table(self, name: str) -> ir.Table:
+        """Return a built model, unmasked.
+
+        Raises:
+            UsageError: there is no such model, or it is not built yet.
+        """
+        self._require(name)
+        tables = self._published()
+        if name not in tables.names():
+            raise UsageError(
+                f"{name} is not built yet.", f"Build it: p.build(select={f'+{name}'!r})."
+            )
+        return tables.table(name)
+
+    def expr(self, name: str) -> ir.Table:
+        """Return a model as one unbuilt expression from the sources, to take apart and change."""
+        self._require(name)
+        columns = expressions.columns_read(self._graph, [name, *self._graph.needs(name)])
+        raw = self._open.enter_context(self.backend.sources(columns))
+        return expressions.unbuilt(self._graph, name, raw.__getitem__)
+
+    def sql(self, name: str) -> str:
+        """Return a model's SQL on this backend: one SELECT of its upstream tables."""
+        self._require(name)
+        return expressions.model_sql(self._graph, name, self.backend.engine)
+
+    def build(
+        self,
+        select: Spec = (),
+        exclude: Spec = (),
+        *,
+        checks: bool = True,
+        fail_fast: bool = False,
+        warn_error: bool = False,
+        report: builds.Report = lambda event: None,
+        on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+    ) -> builds.Result:
+        """Build, check and publish the selected models, all of them by default.
+
+        The same object reads the new build afterwards.
+
+        Raises:
+            UsageError: a selection that names nothing, or lacks something upstream.
+            InputError: a source can't be read.
+        """
+        names = self.select(select, exclude)
+        try:
+            return builds.build(
+                self._graph,
+                self.backend,
+                names,
+                checks=checks,
+                fail_fast=fail_fast,
+                warn_error=warn_error,
+                report=report,
+                on_failure=on_failure,
+            )
+        finally:
+            self.reconnect()
+
+    def test(
+        self,
+        select: Spec = (),
+        exclude: Spec = (),
+        *,
+        fail_fast: bool = False,
+        warn_error: bool = False,
+        report: builds.Report = lambda event: None,
+        on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+    ) -> builds.Result:
+        """Check what is built and change nothing.
+
+        Raises:
+            UsageError: a selection that names nothing, or a model that is not built yet.
+        """
+        return builds.test(
+            self._graph,
+            self._published(),
+            self.select(select, exclude),
+            fail_fast=fail_fast,
+            warn_error=warn_error,
+            report=report,
+            on_failure=on_failure,
+        )
+
+    def preview(self, name: str) -> ir.Table:
+        """Return a model as its code is now, on the built upstream tables."""
+        self._require(name)
+        model = self.models[name]
+        sources = [upstream for upstream in model.upstream if upstream in SOURCES]
+        if sources:
+            return self.expr(name)
+        return expressions.expression(model, self.table)
+
+    def rows(
+        self,
+        name: str,
+        *,
+        limit: int,
+        columns: Sequence[str] = (),
+        where: str | None = None,
+        preview: bool = False,
+        reveal: bool = False,
+    ) -> pa.Table:
+        """Return the first rows of a model, sensitive columns masked unless `reveal`.
+
+        Raises:
+            UsageError: no such model or column, not built yet, or `where` can't be used.
+        """
+        self._require(name)
+        model = self.models[name]
+        table = self.preview(name) if preview else self.table(name)
+        names = show.columns_of(model, columns)
+        if where is not None:
+            condition = show.condition(where, model, self.backend.engine, reveal=reveal)
+            table = self.backend.filtered(table, condition)
+        rows = self.backend.fetch(table.select(*names).limit(limit))
+        return rows if reveal else mask(rows, model.sensitive)
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """The columns that are masked wherever rows are shown."""
+        return frozenset().union(*(model.sensitive for model in self.models.values()))
+
+    def select(self, select: Spec = (), exclude: Spec = ()) -> list[str]:
+        """Return the names of the selected models in dependency order."""
+        return self._graph.select(_as_list(select), _as_list(exclude))
+
+    def reconnect(self) -> None:
+        """Let go of the build that is open; the next look reads what is published then."""
+        self._open.close()
+        self._tables = None
+
+    def __getattr__(self, name: str) -> ir.Table:
+        if name.startswith("_") or name not in self.models:
+            raise AttributeError(f"{name!r} is neither a model nor an attribute of the pipeline")
+        return self.table(name)
+
+    def __dir__(self) -> Iterator[str]:
+        yield from super().__dir__()
+        yield from self.models
+
+    def _published(self) -> Tables:
+        if self._tables is None:
+            self._tables = self._open.enter_context(self.backend.reader())
+        return self._tables
+
+    def _require(self, name: str) -> None:
+        if name not in self.models:
+            raise UsageError(f"There is no model {name!r}.", did_you_mean(name, self.models))
+
+
+def _duckdb(
+    database: str | Path = "build/pipeline.duckdb",
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    events: Files = (),
+    users: Files = (),
+) -> Backend:
+    from pipeline.backends.duckdb import DuckDB
+
+    given = {"raw_sync_events": _as_paths(events), "raw_users": _as_paths(users)}
+    inputs = {name: paths for name, paths in given.items() if paths}
+    return DuckDB(Path(database), threads, memory_limit, inputs)
+
+
+def _as_list(spec: Spec) -> list[str]:
+    return [spec] if isinstance(spec, str) else list(spec)
+
+
+def _as_paths(paths: Files) -> tuple[str, ...]:
+    return (str(paths),) if isinstance(paths, str | Path) else tuple(map(str, paths))

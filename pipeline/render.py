@@ -1,0 +1,180 @@
+"""Results as lines, tables and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.build import ModelResult, Result, Started
+from pipeline.checks import CheckResult
+from pipeline.contract import Model
+
+STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
+Event = Started | ModelResult | CheckResult
+
+
+def line(event: ModelResult | CheckResult) -> str:
+    """Return the one line that tells a model's or a check's result."""
+    return _model_line(event) if isinstance(event, ModelResult) else _check_line(event)
+
+
+def style(event: ModelResult | CheckResult) -> str:
+    """Return the colour of the result's line."""
+    return STYLES.get(event.status, "red")
+
+
+def done(result: Result) -> str:
+    """Return the last line of a build, run or test."""
+    return "Done. " + " ".join(f"{name}={number}" for name, number in result.counts.items())
+
+
+def event_json(event: ModelResult | CheckResult) -> dict[str, Any]:
+    """Return a result as a JSON object of one log line; failing rows are left out."""
+    kind = "model" if isinstance(event, ModelResult) else "check"
+    return {"event": kind, **_fields(event)}
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    """Return all results as one JSON object."""
+    return {
+        "ok": result.ok,
+        "published": result.published,
+        "seconds": result.seconds,
+        "counts": result.counts,
+        "models": [_fields(model) for model in result.models],
+        "checks": [_fields(check) for check in result.checks],
+    }
+
+
+def models_json(models: Sequence[Model]) -> list[dict[str, Any]]:
+    """Return models as JSON objects, one each."""
+    return [
+        {
+            "name": model.name,
+            "layer": model.layer,
+            "tags": list(model.tags),
+            "key": list(model.key),
+            "materialized": model.materialized,
+            "grain": model.grain,
+            "reads": list(model.upstream),
+        }
+        for model in models
+    ]
+
+
+def models_table(models: Sequence[Model]) -> Table:
+    """Return models as a table for people, one row each."""
+    table = Table("model", "layer", "tags", "key", "stored as", box=box.SIMPLE_HEAD)
+    for model in models:
+        table.add_row(
+            model.name,
+            model.layer,
+            ", ".join(model.tags),
+            ", ".join(model.key) or "-",
+            model.materialized,
+        )
+    return table
+
+
+def rows_table(rows: pa.Table) -> Table:
+    """Return rows as a table for people."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in rows.column_names:
+        numeric = pa.types.is_integer(rows.schema.field(name).type)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows.to_pylist():
+        table.add_row(*(_cell(value) for value in row.values()))
+    return table
+
+
+def rows_records(rows: pa.Table) -> str:
+    """Return rows one below the other, a line for each column: for tables too wide to read."""
+    width = max(map(len, rows.column_names))
+    records = [
+        "\n".join(f"{name:<{width}}  {_cell(value)}" for name, value in row.items())
+        for row in rows.to_pylist()
+    ]
+    return "\n\n".join(records)
+
+
+def rows_json(rows: pa.Table) -> str:
+    """Return rows as a JSON list of objects; times are ISO-8601."""
+    return json.dumps(_plain(rows.to_pylist()), ensure_ascii=False, indent=2)
+
+
+def rows_csv(rows: pa.Table) -> str:
+    """Return rows as CSV with a header; arrays and structs are JSON, NULL is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    for row in rows.to_pylist():
+        writer.writerow("" if value is None else _cell(value) for value in row.values())
+    return text.getvalue()
+
+
+def print_rows(console: Console, rows: pa.Table) -> None:
+    """Print rows as a table, or as records where the table would not fit."""
+    table = rows_table(rows)
+    if console.measure(table).minimum <= console.width and len(rows.column_names) <= _most_columns(
+        console.width
+    ):
+        console.print(table)
+    else:
+        console.print(Text(rows_records(rows)))
+
+
+def _most_columns(width: int) -> int:
+    return max(3, width // 18)
+
+
+def _model_line(made: ModelResult) -> str:
+    if made.status == "SKIP":
+        return f"SKIP {made.name}: {made.message}"
+    if made.status == "ERROR":
+        what = f"ERROR creating {made.materialized} {made.name}"
+        return f"{what} in {made.seconds:.2f}s: {made.message}"
+    return f"OK created {made.materialized} {made.name} ({made.rows:,} rows) in {made.seconds:.2f}s"
+
+
+def _check_line(found: CheckResult) -> str:
+    name = f"{found.model}.{found.name}"
+    if found.status in ("SKIP", "ERROR"):
+        return f"{found.status} {name}: {found.message}"
+    number = f" {found.failures:,}" if found.failures else ""
+    because = f": {found.message}" if found.message else ""
+    return f"{found.status}{number} {name} in {found.seconds:.2f}s{because}"
+
+
+def _fields(event: ModelResult | CheckResult) -> dict[str, Any]:
+    hidden = {"sample", "failing_rows"}
+    return {name: value for name, value in vars(event).items() if name not in hidden}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list | dict):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: _plain(field) for name, field in value.items()}
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,92 @@
+"""Results told while a build or test goes on, and failing rows kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from pipeline import render
+from pipeline.backends.base import Tables
+from pipeline.build import ModelResult, Started
+from pipeline.checks import CheckResult
+from pipeline.masking import mask
+
+
+class People:
+    """One line for each result, failing rows below it, and on a terminal what goes on now."""
+
+    def __init__(self, console: Console, sensitive: Collection[str]) -> None:
+        self._console = console
+        self._sensitive = sensitive
+        self._status: Status | None = None
+
+    def __enter__(self) -> None:
+        if self._console.is_terminal:
+            self._status = self._console.status("reading the sources")
+            self._status.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._status:
+            self._status.stop()
+
+    def __call__(self, event: render.Event) -> None:
+        """Tell one event."""
+        if isinstance(event, Started):
+            if self._status:
+                doing = "building" if event.what == "model" else "checking"
+                self._status.update(f"{event.number} of {event.of}: {doing} {event.name}")
+            return
+        self._console.print(Text(render.line(event), style=render.style(event)))
+        if isinstance(event, CheckResult) and event.sample is not None:
+            render.print_rows(self._console, mask(event.sample, self._sensitive))
+
+
+class JsonLines:
+    """One JSON object a line for each result."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def __call__(self, event: render.Event) -> None:
+        """Tell one event."""
+        if isinstance(event, ModelResult | CheckResult):
+            sys.stdout.write(json.dumps(render.event_json(event)) + "\n")
+            sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class FailureStore:
+    """Writes each failing check's rows to `FOLDER/<model>.<check>.parquet`, masked."""
+
+    folder: Path
+    sensitive: Collection[str]
+
+    def __call__(self, found: CheckResult, tables: Tables) -> None:
+        """Keep the rows of one failing check."""
+        if found.failing_rows is None:
+            return
+        rows = mask(tables.fetch(found.failing_rows), self.sensitive)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows, self.folder / f"{found.model}.{found.name}.parquet")
