@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import googlesql
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pytest
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import graph
-from pipeline.expressions import expression
+from pipeline.expressions import expression, to_sql
 from pipeline.sources import SOURCES
 
 Row = dict[str, Any]
@@ -57,7 +58,9 @@ def result(uuid: str, outcome: Any = True, at: float = 1.0, **columns: Any) -> R
     )
 
 
-def reading(uuid: str, state: Any = "true", item_key: str = "DoorLocked", at: float = 2.0, **columns: Any) -> Row:
+def reading(
+    uuid: str, state: Any = "true", item_key: str = "DoorLocked", at: float = 2.0, **columns: Any
+) -> Row:
     """A raw reading event, by default that the door is locked."""
     return raw_event(
         item_key, {"uuid": uuid, "state": state}, **{"DateCreated": after(at)} | columns
@@ -137,3 +140,28 @@ def built(duckdb: IbisDuckDB) -> Callable[..., Built]:
 
     return build
 
+
+Evaluate = Callable[[Callable[[ir.Table], ir.Table], pa.Table], list[Row]]
+
+
+def _on_duckdb(make: Callable[[ir.Table], ir.Table], rows: pa.Table) -> list[Row]:
+    con = ibis.duckdb.connect()
+    found = con.to_pyarrow(make(con.create_table("rows", rows))).to_pylist()
+    con.disconnect()
+    return found
+
+
+def _on_googlesql(make: Callable[[ir.Table], ir.Table], rows: pa.Table) -> list[Row]:
+    # the types as DuckDB tells them, with microseconds, as BigQuery's tables have them
+    con = ibis.duckdb.connect()
+    schema = con.create_table("rows", rows).schema()
+    con.disconnect()
+    table = ibis.table(schema, name="rows", catalog="project", database="dataset")
+    sql = to_sql(make(table), "bigquery")
+    return googlesql.query(sql, {"project.dataset.rows": rows}).to_pylist()
+
+
+@pytest.fixture(params=[_on_duckdb, _on_googlesql], ids=["duckdb", "bigquery"])
+def evaluate(request: pytest.FixtureRequest) -> Evaluate:
+    """A function that runs an expression of one table on each engine in turn."""
+    return request.param

@@ -7,7 +7,6 @@ import ibis.expr.types as ir
 
 _JSON_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _DIGITS = r"^[0-9]+$"
-_EXACT = 2.0**53
 
 
 def number(text: ir.StringColumn) -> ir.FloatingColumn:
@@ -27,9 +26,10 @@ def whole_number(column: ir.Column) -> ir.IntegerColumn:
         return column.try_cast("int64")
     if kind.is_floating() or kind.is_decimal():
         value = column.cast("float64")
-        # 2^63 itself, the next FLOAT64 beyond what fits, must not reach the cast
-        fits = (value >= -(2.0**63)) & (value < 2.0**63) & (value == value.floor())
-        return fits.ifelse(value, ibis.null("float64")).cast("int64")
+        # what no INT64 holds, such as 2^63, must reach neither floor() nor the cast
+        fits = (value >= -(2.0**63)) & (value < 2.0**63)
+        fitting = fits.ifelse(value, ibis.null("float64"))
+        return (fitting == fitting.floor()).ifelse(fitting, ibis.null("float64")).cast("int64")
     if kind.is_string():
         return column.re_search(_DIGITS).ifelse(column, ibis.null("string")).try_cast("int64")
     return ibis.null("int64")

@@ -26,7 +26,7 @@ COLUMNS = (
 def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     """One row per staged event that came more than once: the copy that is kept.
 
-    Few events come twice, so that only these pay for an ordering (contract, section 4, dedup).
+    Few events come twice, so that only these pay for an ordering. Contract: section 4, dedup.
     """
     kinds = COMMAND_ITEMS + READING_ITEMS
     # The keys are looked at alone: an engine that meets one wide table twice may store it whole.

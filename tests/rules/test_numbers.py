@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from pipeline.rules.numbers import number, whole_number
+
+
+def read(evaluate, rule, value, kind):
+    rows = pa.table({"value": pa.array([value], kind)})
+    (row,) = evaluate(lambda table: table.select(number=rule(table.value)), rows)
+    return row["number"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("68", 68.0),
+        ("-7.25", -7.25),
+        ("1e3", 1000.0),
+        ("1E-2", 0.01),
+        ("007", 7.0),
+        ("1e999", None),
+        ("-1e999", None),
+        ("7.", None),
+        (".5", None),
+        ("+7", None),
+        ("1_000", None),
+        ("0x1F", None),
+        ("nan", None),
+        ("Infinity", None),
+        (" 7", None),
+        ("7\n", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_text_is_a_number_only_in_jsons_syntax(evaluate, text, value):
+    assert read(evaluate, number, text, pa.string()) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "whole"),
+    [
+        (7, pa.int64(), 7),
+        (-7, pa.int64(), -7),
+        (7.0, pa.float64(), 7),
+        (-0.0, pa.float64(), 0),
+        (7.5, pa.float64(), None),
+        (2.0**63, pa.float64(), None),
+        (-(2.0**63), pa.float64(), -(2**63)),
+        (float("nan"), pa.float64(), None),
+        (float("inf"), pa.float64(), None),
+        ("007", pa.string(), 7),
+        ("9223372036854775807", pa.string(), 2**63 - 1),
+        ("9223372036854775808", pa.string(), None),
+        ("-7", pa.string(), None),
+        ("7.0", pa.string(), None),
+        (" 7", pa.string(), None),
+        ("", pa.string(), None),
+        ("٧", pa.string(), None),
+        (True, pa.bool_(), None),
+    ],
+    ids=repr,
+)
+def test_an_id_is_an_integer_a_whole_float_or_a_text_of_digits(evaluate, value, kind, whole):
+    assert read(evaluate, whole_number, value, kind) == whole

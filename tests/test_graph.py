@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import ibis.expr.types as ir
+import pytest
+
+import pipeline
+from pipeline import graph
+from pipeline.contract import Column, Model, RowCheck, TableCheck, model
+from pipeline.errors import ContractError, UsageError
+from pipeline.graph import Graph
+
+ROOT = Path(pipeline.__file__).parent
+
+
+@model(key=["a"], tags=["early"], columns=[Column("a", "string", "a")])
+def stg_first(raw_users: ir.Table) -> ir.Table:
+    """One row per first."""
+    return raw_users
+
+
+@model(key=["a"], tags=["early", "late"], columns=[Column("a", "string", "a")])
+def stg_second(stg_first: ir.Table) -> ir.Table:
+    """One row per second."""
+    return stg_first
+
+
+@model(key=["a"], tags=["late"], columns=[Column("a", "string", "a")])
+def dim_third(stg_second: ir.Table) -> ir.Table:
+    """One row per third."""
+    return stg_second
+
+
+def models(*functions) -> list[Model]:
+    return [function.model for function in functions]
+
+
+@pytest.fixture
+def small():
+    return Graph(models(dim_third, stg_second, stg_first))
+
+
+def test_models_are_in_dependency_order_however_they_are_listed(small):
+    assert list(small.models) == ["stg_first", "stg_second", "dim_third"]
+
+
+@pytest.mark.parametrize(
+    ("select", "exclude", "names"),
+    [
+        ([], [], "stg_first stg_second dim_third"),
+        (["stg_second"], [], "stg_second"),
+        (["+stg_second"], [], "stg_first stg_second"),
+        (["stg_second+"], [], "stg_second dim_third"),
+        (["+stg_second+"], [], "stg_first stg_second dim_third"),
+        (["stg_*"], [], "stg_first stg_second"),
+        (["dim_third stg_first"], [], "stg_first dim_third"),
+        (["dim_third", "stg_first"], [], "stg_first dim_third"),
+        (["tag:early,tag:late"], [], "stg_second"),
+        (["+dim_third,stg_*"], ["stg_first"], "stg_second"),
+        (["tag:late+"], [], "stg_second dim_third"),
+        ([], ["+stg_second"], "dim_third"),
+    ],
+    ids=str,
+)
+def test_a_selection_names_unites_and_intersects(small, select, exclude, names):
+    assert small.select(select, exclude) == names.split()
+
+
+@pytest.mark.parametrize(
+    ("layer", "member", "other"),
+    [("staging", "quarantined_events", "dim_users"), ("marts", "audit_dispositions", "stg_users")],
+)
+def test_a_layer_selects_the_models_of_its_folder(layer, member, other):
+    selected = graph.load().select([layer])
+
+    assert member in selected
+    assert other not in selected
+
+
+@pytest.mark.parametrize(
+    ("spec", "suggestion"),
+    [("stg_frist", "stg_first"), ("tag:erly", "early"), ("x_*", "Known:"), ("+dim_thrid", "dim_third")],
+)
+def test_an_unknown_name_is_an_error_that_suggests_near_ones(small, spec, suggestion):
+    with pytest.raises(UsageError, match=suggestion) as caught:
+        small.select([f"stg_first {spec}"])
+
+    assert caught.value.exit_status == 2
+
+
+def test_a_selection_that_leaves_nothing_is_an_error(small):
+    with pytest.raises(UsageError, match="leaves no model"):
+        small.select(["stg_first"], ["stg_first"])
+
+
+def test_a_parameter_that_names_nothing_is_an_error_that_says_where():
+    with pytest.raises(ContractError, match="stg_second reads stg_first"):
+        Graph(models(stg_second))
+
+
+def test_models_that_read_each_other_are_an_error():
+    @model(key=[], tags=[], columns=[])
+    def one(two: ir.Table) -> ir.Table:
+        return two
+
+    @model(key=[], tags=[], columns=[])
+    def two(one: ir.Table) -> ir.Table:
+        return one
+
+    with pytest.raises(ContractError, match="circle"):
+        Graph(models(one, two))
+
+
+def test_a_check_over_several_models_belongs_to_the_last_of_them():
+    def same_rows(dim_third: ir.Table, stg_first: ir.Table) -> ir.Table:
+        """They agree."""
+        return dim_third
+
+    with_check = replace(stg_second.model, checks=(TableCheck(same_rows),))
+
+    owned = Graph([*models(stg_first, dim_third), with_check]).table_checks
+
+    assert [check.name for check in owned["dim_third"]] == ["same_rows"]
+
+
+def test_checks_over_several_models_are_declared_where_they_belong():
+    loaded = graph.load()
+    for name, declared in loaded.models.items():
+        own = [check for check in declared.checks if isinstance(check, TableCheck)]
+        assert loaded.table_checks[name] == own, f"{name} declares a check of another model"
+
+
+def test_every_model_of_the_contract_is_there_with_its_tag():
+    tags = {
+        "part_one": "stg_commands stg_command_actives stg_command_results fct_command_statuses",
+        "part_two": "stg_users dim_users met_daily_command_count_by_username",
+        "part_three": "stg_sync_events stg_readings quarantined_events quarantined_users "
+        "audit_dispositions fct_command_readings met_command_outcomes",
+    }
+
+    for tag, names in tags.items():
+        assert set(names.split()) <= set(graph.load().select([f"tag:{tag}"]))
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    found = {
+        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    } | {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return {name for name in found if not name.startswith("__")}
+
+
+MODELS = sorted(
+    path for layer in ("staging", "marts") for path in (ROOT / layer).glob("[!_]*.py")
+)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_model_imports_no_engine_no_backend_and_no_other_model(path):
+    forbidden = ("duckdb", "google", "sqlglot", "ibis.backends", "pipeline.backends")
+    others = ("pipeline.staging", "pipeline.marts")
+
+    assert not [name for name in imports(path) if name.startswith(forbidden + others)]
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_model_names_no_engine(path):
+    text = path.read_text().lower()
+
+    assert not [name for name in ("duckdb", "bigquery", "select *", ".sql(") if name in text]
+
+
+@pytest.mark.parametrize("name", graph.load().models)
+def test_a_model_says_what_a_row_is_and_describes_its_columns(name):
+    declared = graph.load().models[name]
+
+    assert declared.grain.startswith("One row per ")
+    assert "Contract: section" in " ".join(declared.description.split())
+    assert all(column.description for column in declared.columns)
+    assert set(declared.key) <= set(declared.schema.names)
+    assert set(declared.cluster_by) <= set(declared.schema.names)
+    assert len({check.name for check in declared.checks}) == len(declared.checks)
+    assert all(isinstance(check, RowCheck | TableCheck) for check in declared.checks)
