@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Literal
@@ -140,11 +140,15 @@ class _Judge:
         failing: ir.Table | None,
         seconds: float,
         message: str = "",
+        shown: Sequence[str] = (),
     ) -> CheckResult:
         if not failures:
             return CheckResult(self.model, name, severity, description, "PASS", seconds=seconds)
         status: Status = "WARN" if severity == "warn" and not self.warn_error else "FAIL"
-        sample = self.fetch(failing.limit(SAMPLE_ROWS)) if failing is not None else None
+        sample = None
+        if failing is not None:
+            telling = failing.select(*shown) if shown else failing
+            sample = self.fetch(telling.limit(SAMPLE_ROWS))
         return CheckResult(
             self.model,
             name,
@@ -203,6 +207,7 @@ def _check_rows(model: Model, built: ir.Table, judge: _Judge) -> Iterator[CheckR
             found[f"check_{i}"],
             rule.failing_rows(built),
             seconds,
+            shown=list(dict.fromkeys([*model.key, *rule.columns])),
         )
 
 

@@ -171,7 +171,8 @@ class Project:
         if where is not None:
             condition = show.condition(where, model, self.backend.engine, reveal=reveal)
             table = self.backend.filtered(table, condition)
-        rows = self.backend.fetch(table.select(*names).limit(limit))
+        ordered = table.order_by(list(model.key)) if model.key else table
+        rows = self.backend.fetch(ordered.select(*names).limit(limit))
         return rows if reveal else mask(rows, model.sensitive)
 
     @property

@@ -19,19 +19,22 @@ def every_active_has_its_command(
     stg_command_actives: ir.Table, fct_command_statuses: ir.Table
 ) -> ir.Table:
     """Every CommandActive has its Command."""
-    return without_partner(stg_command_actives, fct_command_statuses, "command_uuid")
+    actives = stg_command_actives.select("command_uuid", "device_id", "update_timestamp", "_uid")
+    return without_partner(actives, fct_command_statuses, "command_uuid")
 
 
 def every_result_has_its_command(
     stg_command_results: ir.Table, fct_command_statuses: ir.Table
 ) -> ir.Table:
     """Every CommandResult has its Command."""
-    return without_partner(stg_command_results, fct_command_statuses, "command_uuid")
+    results = stg_command_results.select("command_uuid", "device_id", "update_timestamp", "_uid")
+    return without_partner(results, fct_command_statuses, "command_uuid")
 
 
 def every_user_is_known(fct_command_statuses: ir.Table, dim_users: ir.Table) -> ir.Table:
     """Every user id of a command is in dim_users."""
-    return without_partner(fct_command_statuses, dim_users, "user_id")
+    users = fct_command_statuses.select("command_uuid", "device_id", "command_date", "user_id")
+    return without_partner(users, dim_users, "user_id")
 
 
 @model(
