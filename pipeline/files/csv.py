@@ -1,40 +1,71 @@
-"""CSV files: text with a header; no type is guessed."""
+"""CSV files: text with a header; no type is guessed from values."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
-from pipeline.files.finding import is_gzip
-from pipeline.files.parts import Part, scan, view
+from pipeline.files.csv_survey import Survey, survey
+from pipeline.files.parts import Part, grouped, require, scan, view
+from pipeline.files.streams import compression
 from pipeline.sources import Source
+
+_OPTIONS = {
+    "auto_detect": False,
+    "header": True,
+    "delim": ",",
+    "quote": '"',
+    "escape": '"',
+    "nullstr": "",
+    "hive_partitioning": False,
+}
+_LONG_RECORD = 1_000_000
 
 
 def parts(con: Backend, source: Source, paths: Sequence[Path], names: Sequence[str]) -> list[Part]:
-    return [_part(con, source, path, names) for path in paths]
+    """Return a part for each shape among the files: all columns are text.
+
+    Raises:
+        InputError: a file is no CSV, or lacks one of the columns.
+    """
+    surveys = {path: survey(path) for path in paths}
+    for path, found in surveys.items():
+        require(path, found.header, names)
+    shapes = grouped(paths, lambda path: (surveys[path].header, _options(path, surveys[path])))
+    return [
+        _part(con, source, alike, header, dict(options), names, surveys)
+        for (header, options), alike in shapes.items()
+    ]
 
 
-def _part(con, source, path, names):
-    opener = gzip.open if is_gzip(path) else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file))
-    options = {
-        "auto_detect": False,
-        "header": True,
-        "columns": {f"c{i}": "VARCHAR" for i, _ in enumerate(header)},
-        "delim": ",",
-        "quote": '"',
-        "escape": '"',
-        "nullstr": "",
-        "strict_mode": True,
-        "hive_partitioning": False,
+def _options(path: Path, found: Survey) -> tuple[tuple[str, Any], ...]:
+    options = _OPTIONS | {
+        "compression": compression(path),
+        # strict, the reader refuses a file with two kinds of line breaks
+        "strict_mode": not found.mixed_line_ends,
+        # in parallel, the reader guesses where records begin, and may take a line within a value
+        "parallel": not found.quoted_line_breaks,
     }
-    rows = scan("read_csv", [path], options)
+    if found.longest > _LONG_RECORD:
+        options |= {"max_line_size": 2 * found.longest, "buffer_size": 8 * found.longest}
+    return tuple(options.items())
+
+
+def _part(
+    con: Backend,
+    source: Source,
+    paths: Sequence[Path],
+    header: Sequence[str],
+    options: Mapping[str, Any],
+    names: Sequence[str],
+    surveys: Mapping[Path, Survey],
+) -> Part:
+    # by place, not by name: a header may hold any names, also twice
+    columns = {f"c{place}": "VARCHAR" for place, _ in enumerate(header)}
+    rows = scan("read_csv", paths, {**options, "columns": columns})
     values = {name: sge.column(f"c{header.index(name)}", quoted=True) for name in names}
-    table = view(con, source.name, values, rows)
-    return Part(table, int(con.to_pyarrow(table.count()).as_py()))
+    return Part(view(con, source.name, values, rows), sum(surveys[path].rows for path in paths))

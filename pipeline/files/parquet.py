@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlglot.expressions as sge
@@ -13,7 +14,8 @@ from ibis.backends.duckdb import Backend
 
 from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED
-from pipeline.files.parts import DOCUMENT, Part, literal_path, scan, view
+from pipeline.files.parts import DOCUMENT, Part, grouped, literal_path, require, scan, view
+from pipeline.files.streams import unreadable
 from pipeline.sources import Source
 
 # folders named like `key=value` must not become columns; text without its mark is text all the same
@@ -37,36 +39,61 @@ def parts(con: Backend, source: Source, paths: Sequence[Path], names: Sequence[s
     Raises:
         InputError: a file is no Parquet, or lacks one of the columns.
     """
-    footers = {path: _footer(path) for path in paths}
-    shapes: dict[Columns, list[Path]] = {}
+    footers = {path: footer_of(path) for path in paths}
     for path, footer in footers.items():
-        _require(path, [name for name, _ in footer.columns], names)
-        shapes.setdefault(footer.columns, []).append(path)
+        require(path, [name for name, _ in footer.columns], names)
+    shapes = grouped(paths, lambda path: footers[path].columns)
     return [
         _part(con, source, alike, columns, names, sum(footers[path].rows for path in alike))
         for columns, alike in shapes.items()
     ]
 
 
-def _footer(path: Path) -> Footer:
+def footer_of(path: Path) -> Footer:
+    """Read what a file says about itself.
+
+    Raises:
+        InputError: the file is no Parquet, or not a whole one.
+    """
     try:
-        with pq.ParquetFile(path) as file:
+        # opened here, for PyArrow takes `~` and `s3:` in a path for more than letters
+        with path.open("rb") as content, pq.ParquetFile(content) as file:
             columns = tuple((field.name, field.type) for field in file.schema_arrow)
             return Footer(columns, file.metadata.num_rows)
-    except (pa.ArrowException, OSError) as error:
+    except pa.ArrowException as error:
         raise InputError(
-            f"{path} can't be read as Parquet: {error}",
-            f"Export it again or leave it out. {UNCHANGED}",
+            f"{path} can't be read as Parquet: {_first_line(error)}",
+            f"Copy or export it again, or leave it out. {UNCHANGED}",
         ) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
-def _require(path: Path, header: Sequence[str], names: Sequence[str]) -> None:
-    for name in names:
-        if name not in header:
-            raise InputError(
-                f"{path} has no column {name}, which the models read.",
-                f"Export it with that column or leave the file out. {UNCHANGED}",
-            )
+def check(path: Path, names: Sequence[str]) -> None:
+    """Read these columns, as far as the file has them, to their end.
+
+    Raises:
+        InputError: the file or one of the columns can't be read.
+    """
+    columns = footer_of(path).columns
+    with duckdb.connect() as con:
+        for name, column in _columns(con, path, columns, names).items():
+            query = sge.Select(expressions=[_function("bit_xor", _function("hash", column))])
+            try:
+                con.execute(query.from_(scan("read_parquet", [path], _OPTIONS)).sql("duckdb"))
+            except duckdb.Error as error:
+                raise InputError(
+                    f"{path} is damaged: its column {name} can't be read.",
+                    f"Copy or export it again, or leave it out. {UNCHANGED}",
+                ) from error
+
+
+def _function(name: str, argument: sge.Expression) -> sge.Expression:
+    return sge.Anonymous(this=name, expressions=[argument])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _part(
@@ -77,17 +104,26 @@ def _part(
     names: Sequence[str],
     rows: int,
 ) -> Part:
+    values = _columns(con.con, paths[0], columns, names)
+    return Part(view(con, source.name, values, scan("read_parquet", paths, _OPTIONS)), rows)
+
+
+def _columns(
+    con: duckdb.DuckDBPyConnection, path: Path, columns: Columns, names: Sequence[str]
+) -> dict[str, sge.Expression]:
+    """Return how the columns are read that have anything to read."""
     # The engine takes names that differ only in case for the same and renames the later ones, so
     # a column is found by its place.
-    theirs = con.con.read_parquet([literal_path(paths[0])], **_OPTIONS).columns
-    kinds = dict(reversed(columns))
-    places = {name: [known for known, _ in columns].index(name) for name in names}
+    theirs = con.read_parquet(
+        [literal_path(path)], hive_partitioning=False, binary_as_string=True
+    ).columns
+    places = {name: place for place, (name, _) in reversed([*enumerate(columns)])}
     values = {
-        name: _value(name, kinds[name], sge.column(theirs[place], quoted=True))
-        for name, place in places.items()
+        name: _value(name, columns[places[name]][1], sge.column(theirs[places[name]], quoted=True))
+        for name in names
+        if name in places
     }
-    known = {name: value for name, value in values.items() if value is not None}
-    return Part(view(con, source.name, known, scan("read_parquet", paths, _OPTIONS)), rows)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _value(name: str, kind: pa.DataType, column: sge.Expression) -> sge.Expression | None:
@@ -98,4 +134,4 @@ def _value(name: str, kind: pa.DataType, column: sge.Expression) -> sge.Expressi
         return column
     if name != DOCUMENT:
         return None
-    return sge.cast(sge.Anonymous(this="to_json", expressions=[column]), "VARCHAR")
+    return sge.cast(_function("to_json", column), "VARCHAR")

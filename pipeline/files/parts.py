@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 from ibis.util import gen_name
+
+from pipeline.errors import InputError
+from pipeline.files.finding import UNCHANGED
+
+Key = TypeVar("Key")
 
 DOCUMENT = "ItemData"
 """The one column that may hold a nested value: it is text that holds JSON."""
@@ -31,7 +35,29 @@ class Part:
     rows: int
 
 
-def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sge.Expression:
+def grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list[Path]]:
+    """Return the files by what they have in common, in their order."""
+    groups: dict[Key, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(key(path), []).append(path)
+    return groups
+
+
+def require(path: Path, header: Sequence[str], names: Sequence[str]) -> None:
+    """Check that a file has the columns; names differ that differ in case.
+
+    Raises:
+        InputError: a column is lacking.
+    """
+    for name in names:
+        if name not in header:
+            raise InputError(
+                f"{path} has no column {name}, which the models read.",
+                f"Export it with that column or leave the file out. {UNCHANGED}",
+            )
+
+
+def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sge.Anonymous:
     """Call a reader of the engine on these files and no others."""
     files = sge.Array(expressions=[sge.convert(literal_path(path)) for path in paths])
     named = [
@@ -41,7 +67,7 @@ def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sg
     return sge.Anonymous(this=function, expressions=[files, *named])
 
 
-def _literal(value: Any) -> sge.Expression:
+def _literal(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return sge.convert(value)
     return sge.Struct(
@@ -54,7 +80,7 @@ def _literal(value: Any) -> sge.Expression:
 
 def literal_path(path: Path) -> str:
     """Write a path so that the engine takes its letters as they are, not as a glob or a scheme."""
-    return _GLOB.sub(r"[\1]", os.path.abspath(path))
+    return _GLOB.sub(r"[\1]", str(path.absolute()))
 
 
 def view(

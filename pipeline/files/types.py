@@ -11,6 +11,8 @@ import ibis.expr.types as ir
 from pipeline.contract import TIMESTAMP
 from pipeline.rules.source_values import as_text
 
+_FIRST_DAY, _LAST_DAY = ibis.date("0001-01-01"), ibis.date("9999-12-31")
+
 
 def unite(tables: Sequence[ir.Table], names: Sequence[str]) -> ir.Table:
     """Return the rows of all tables; a column whose types differ among them is text.
@@ -32,14 +34,31 @@ def _plain(column: ir.Column) -> ir.Column:
     """Give the types of one meaning one form, without losing anything of the value."""
     kind = column.type()
     if kind.is_timestamp():
-        return column.cast(TIMESTAMP)
+        return _microseconds(column)
     if kind.is_floating():
         return column.cast("float64")
     if kind.is_integer() and kind != dt.uint64:
         return column.cast("int64")
-    if kind.is_boolean() or kind.is_date() or kind.is_integer() or kind.is_decimal():
+    if kind.is_date():
+        # beyond these years, a date can't become a time
+        return column.between(_FIRST_DAY, _LAST_DAY).ifelse(column, ibis.null("date"))
+    if kind.is_boolean() or kind.is_integer() or kind.is_decimal():
         return column
     return as_text(column)
+
+
+@ibis.udf.scalar.builtin(signature=((dt.Timestamp(scale=9),), dt.int64))
+def epoch_ns(time):  # type: ignore[no-untyped-def]
+    """Count the nanoseconds since 1970."""
+    raise NotImplementedError  # the engine's own function
+
+
+def _microseconds(time: ir.TimestampColumn) -> ir.TimestampColumn:
+    micros = time.cast(TIMESTAMP)
+    if time.type().scale != 9:
+        return micros
+    # the cast cuts toward 1970, which before 1970 is up
+    return (epoch_ns(time) % 1000 < 0).ifelse(micros - ibis.interval(microseconds=1), micros)
 
 
 def _alike(column: ir.Column | None, kinds: set[dt.DataType]) -> ir.Column:

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import random
+
+import pytest
+import raw_files
+
+from pipeline.files.csv import _OPTIONS
+
+con, read, fault, write = raw_files.con, raw_files.read, raw_files.fault, raw_files.write
+
+
+HEADER = b"ItemKey,ItemData,Extra\n"
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        pytest.param(b"k,d,e\n", ("k", "d"), id="plain"),
+        pytest.param(b"k,d,e", ("k", "d"), id="without a last line break"),
+        pytest.param(b"k,d,e\r\n", ("k", "d"), id="lf and then crlf"),
+        pytest.param(b",,\n", (None, None), id="an empty field is null"),
+        pytest.param(b'"","",""\n', (None, None), id="a quoted empty field is null too"),
+        pytest.param(b"NULL,nan,\\N\n", ("NULL", "nan"), id="words for nothing are text"),
+        pytest.param(b"\\N,-,\n", ("\\N", "-"), id="a backslash is text"),
+        pytest.param(b"1e5,007,\n", ("1e5", "007"), id="no type is guessed"),
+        pytest.param(b" k , d ,\n", (" k ", " d "), id="blanks are kept"),
+        pytest.param(b'k,"{""a"": ""b,c""}",\n', ("k", '{"a": "b,c"}'), id="escaped quotes"),
+        pytest.param(b'k,"""",""\n', ("k", '"'), id="a quote alone"),
+        pytest.param(b'k,"a\nb",\n', ("k", "a\nb"), id="a quoted line feed"),
+        pytest.param(b'k,"a\r\nb\rc",\n', ("k", "a\r\nb\rc"), id="quoted carriage returns"),
+        pytest.param("ü,“{}”,\n".encode(), ("ü", "“{}”"), id="beyond ascii"),
+        pytest.param(b"#k,d,\n", ("#k", "d"), id="no comments"),
+        pytest.param(b"k;d,1,\n", ("k;d", "1"), id="the delimiter is always a comma"),
+        pytest.param(b"ItemKey,ItemData,Extra\n", ("ItemKey", "ItemData"), id="like the header"),
+    ],
+)
+def test_a_record_is_read_as_text(read, write, record, expected):
+    found = read(write("a.csv", HEADER + record))
+
+    assert found.values == [expected]
+    assert found.rows == 1
+    assert found.types == {"ItemKey": "string", "ItemData": "string"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"ItemKey,ItemData\r\nk,d\r\nk,d\r\n", id="crlf"),
+        pytest.param(b"ItemKey,ItemData\r\nk,d\nk,d\r\n", id="both line breaks"),
+        pytest.param(b"\xef\xbb\xbfItemKey,ItemData\nk,d\nk,d\n", id="byte-order mark"),
+        pytest.param(b'\xef\xbb\xbf"ItemKey",ItemData\nk,d\nk,d\n', id="mark and quoted name"),
+        pytest.param(b"ItemKey,ItemData\n\nk,d\n\n\nk,d\n\n", id="blank lines"),
+        pytest.param(b"ItemKey,ItemData\r\n\r\nk,d\r\nk,d\r\n\r\n", id="blank crlf lines"),
+        pytest.param(b"ItemData,ItemKey\nd,k\nd,k\n", id="another order"),
+        pytest.param(b"itemkey,itemdata,ItemData,ItemKey\nx,y,d,k\nx,y,d,k\n", id="case, before"),
+        pytest.param(b"ItemData,ItemKey,ITEMKEY,itemdata\nd,k,x,y\nd,k,x,y\n", id="case, after"),
+        pytest.param(b"x,ItemKey,,x,,ItemData\n1,k,,,,d\n1,k,,,,d\n", id="double and empty names"),
+        pytest.param(b"c1,ItemKey,c0,ItemData\n1,k,2,d\n1,k,2,d\n", id="names like our own"),
+        pytest.param(b"filename,select,ItemKey,ItemData\n,,k,d\n,,k,d\n", id="reserved names"),
+        pytest.param(b'"a\nb",ItemKey,ItemData\n1,k,d\n1,k,d\n', id="a name of two lines"),
+    ],
+)
+def test_a_file_of_this_form_is_read(read, write, content):
+    found = read(write("a.csv", content))
+
+    assert found.values == [("k", "d")] * 2
+    assert found.rows == 2
+
+
+def test_a_header_alone_is_a_source_without_rows(read, write):
+    assert read(write("a.csv", b"ItemKey,ItemData\n")).rows == 0
+    assert read(write("b.csv", b"ItemKey,ItemData")).values == []
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        pytest.param(b"", "a.csv is empty", id="0 bytes"),
+        pytest.param(b"\nItemKey,ItemData\n", "line 1", id="a blank header"),
+        pytest.param(b"ItemKey,itemdata\nk,d\n", "a.csv has no column ItemData", id="lower case"),
+        pytest.param(b"ItemKey,ItemData\nk,d\nk\n", "line 3, has 1 fields", id="too few"),
+        pytest.param(b"ItemKey,ItemData\nk,d,e\nk,d\n", "line 2, has 3 fields", id="too many"),
+        pytest.param(b"ItemKey,ItemData\nk,d,\n", "line 2, has 3 fields", id="a comma too many"),
+        pytest.param(b"ItemKey,ItemData\n  \n", "line 2, has 1 fields", id="a line of blanks"),
+        pytest.param(b'ItemKey,ItemData\n"a\nb",d\nk\n', "line 4, has 1", id="after two lines"),
+        pytest.param(b'ItemKey,ItemData\nk,"d\nk,d\n', "line 2, has a quote", id="open quote"),
+        pytest.param(b'ItemKey,ItemData\nk,"d', "line 2, has a quote", id="cut in a quote"),
+        pytest.param(b'ItemKey,ItemData\nk,d\nk,"', "line 3, has a quote", id="cut at a quote"),
+        pytest.param(b'ItemKey,ItemData\nk,"d\nk,"d"\n', "line 2, has a quote", id="then closed"),
+        pytest.param(b'ItemKey,ItemData\nk,"d"x\n', "line 2, has a quote", id="text after quote"),
+        pytest.param(b'ItemKey,ItemData\nk, "d"\n', "line 2, has a quote", id="blank, quote"),
+        pytest.param(b'ItemKey,ItemData\n"k" ,d\n', "line 2, has a quote", id="quote, blank"),
+        pytest.param(b'ItemKey,ItemData\nk,5" d\n', "line 2, has a quote", id="inner quote"),
+        pytest.param(b'ItemKey,ItemData\n""\nk,d\n', "line 2, has 1 fields", id="quotes alone"),
+        pytest.param(b'ItemKey,ItemData\n""x,d\n', "line 2, has a quote", id="text after empty"),
+        pytest.param(b'ItemKey,ItemData\nk, ""\n', "line 2, has a quote", id="blank, empty quotes"),
+        pytest.param(b'ItemKey,ItemData\nk,"" \n', "line 2, has a quote", id="empty quotes, blank"),
+        pytest.param(b'ItemKey,ItemData\nk,5""d\n', "line 2, has a quote", id="two inner quotes"),
+        pytest.param(b'ItemKey,ItemData\nk,"d"\r', "line 2, holds a carr", id="cr at the end"),
+        pytest.param(b"ItemKey,ItemData\nk,d\rk,d\r", "line 2, holds a carr", id="lone cr"),
+        pytest.param(b"ItemKey,ItemData\nk,d\nk,\xff\n", "line 3, holds bytes", id="no utf-8"),
+        pytest.param(b"ItemKey,ItemData,E\xff\nk,d,\n", "line 1, holds bytes", id="header utf-8"),
+        pytest.param("ItemKey,ItemData\nk,d\n".encode("utf-16"), "line 1, holds", id="utf-16"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_fault_is_named_with_its_line(fault, write, name, content, what):
+    assert what.replace("a.csv", name) in fault(write(name, content))
+
+
+def test_no_utf8_in_a_column_that_nothing_reads_is_a_fault_too(fault, write):
+    name = write("a.csv", HEADER + b"k,d,\xff\n")
+
+    assert fault(name) == "a.csv, line 2, holds bytes that are no UTF-8."
+
+
+def test_the_line_of_a_fault_is_right_far_into_a_file(fault, write):
+    good = b'k,"' + b"\n".join([b"x" * 50] * 3) + b'",\n'
+    name = write("a.csv", HEADER + good * 10_000 + b"k\n" + good * 10_000)
+
+    assert fault(name) == "a.csv, line 30002, has 1 fields, the header has 3."
+
+
+def test_a_record_without_an_end_does_not_fill_the_memory(fault, write, monkeypatch):
+    monkeypatch.setattr("pipeline.files.csv_survey.LONGEST", 2**20)
+    name = write("a.csv", HEADER + b'k,"d,\n' + b"x,y,z\n" * 400_000)
+
+    assert "line 2, has a record without an end" in fault(name)
+
+
+@pytest.mark.parametrize("size", [700_000, 1_500_000, 5_000_000])
+def test_a_long_value_is_read_whole(read, write, size):
+    name = write("a.csv", HEADER + b'k,"' + b'""' * size + b'",\n' + b"k,d,\n")
+
+    assert sorted(len(data) for _, data in read(name).values) == [1, size]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_quoted_line_breaks_survive_reading_in_pieces(read, write, monkeypatch, line_end):
+    # read in parallel, in pieces as small as these, a line within a value is taken for a record
+    monkeypatch.setitem(_OPTIONS, "buffer_size", 100_000)
+    monkeypatch.setitem(_OPTIONS, "max_line_size", 100_000)
+    rng = random.Random(7)
+    lines = ['\n,"x",\n', '",\n1,2,3\n"', '\r\n"\r\n', '""', "\n1,2,3\n"]
+    expected = [(f"k{i}", rng.choice(lines) * rng.randrange(99) + f'"{i}') for i in range(9_000)]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator=line_end)
+    writer.writerows([("ItemKey", "Extra", "ItemData"), *((key, ",", d) for key, d in expected)])
+
+    found = read(write("a.csv", text.getvalue().encode()))
+
+    assert found.rows == len(expected)
+    assert found.values == sorted(expected, key=str)
+
+
+class TestGzip:
+    content = HEADER + b"k,d,e\n" * 20_000
+
+    def test_several_members_are_read_as_one(self, read, tmp_path):
+        (tmp_path / "a.csv.gz").write_bytes(gzip.compress(HEADER) + gzip.compress(b"k,d,\n"))
+
+        assert read("a.csv.gz").values == [("k", "d")]
+
+    @pytest.mark.parametrize("end", [0, 5, 60, -9, -8, -4, -1])
+    def test_a_cut_file_is_a_fault(self, fault, tmp_path, end):
+        (tmp_path / "a.csv.gz").write_bytes(gzip.compress(self.content)[:end])
+
+        assert fault("a.csv.gz").startswith("a.csv.gz is cut off or damaged")
+
+    @pytest.mark.parametrize("place", [-1, -6, 50])
+    def test_a_damaged_file_is_a_fault(self, fault, tmp_path, place):
+        damaged = bytearray(gzip.compress(self.content))
+        damaged[place] ^= 0xFF
+        (tmp_path / "a.csv.gz").write_bytes(damaged)
+
+        assert fault("a.csv.gz").startswith("a.csv.gz is cut off or damaged")
+
+    def test_a_file_that_is_not_compressed_is_a_fault(self, fault, tmp_path):
+        (tmp_path / "a.csv.gz").write_bytes(self.content)
+
+        assert fault("a.csv.gz").startswith("a.csv.gz is cut off or damaged")

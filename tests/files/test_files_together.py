@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import raw_files
+
+from pipeline import files
+from pipeline.sources import SOURCES
+
+con, read, fault, write = raw_files.con, raw_files.read, raw_files.fault, raw_files.write
+
+
+NOON = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def read_each(read, tmp_path):
+    """Read one Parquet file for each array, all of one column, and sort what came out."""
+
+    def read_each(*arrays):
+        for place, array in enumerate(arrays):
+            pq.write_table(pa.table({"uid": array}), tmp_path / f"{place}.parquet")
+        return read("*.parquet", columns=("uid",), source="raw_users")
+
+    return read_each
+
+
+@pytest.mark.parametrize(
+    ("arrays", "kind", "values"),
+    [
+        pytest.param([pa.array([1], pa.int8()), pa.array([2])], "int64", [1, 2], id="integers"),
+        pytest.param(
+            [pa.array([0.5], pa.float32()), pa.array([1.5])], "float64", [0.5, 1.5], id="floats"
+        ),
+        pytest.param(
+            [pa.array([NOON], pa.timestamp("ms")), pa.array([NOON], pa.timestamp("ns", "UTC"))],
+            "timestamp('UTC', 6)",
+            [NOON, NOON],
+            id="times of any unit and zone",
+        ),
+        pytest.param([pa.array([1]), pa.array([None])], "int64", [1, None], id="null has no say"),
+        pytest.param([pa.nulls(1), pa.nulls(1)], "string", [None, None], id="nulls alone"),
+        pytest.param([pa.array([1]), pa.array([7.0])], "string", ["1", "7"], id="int and float"),
+        pytest.param([pa.array([1.5]), pa.array(["x"])], "string", ["1.5", "x"], id="float, text"),
+        pytest.param(
+            [pa.array([dt.date(2022, 1, 1)]), pa.array([NOON], pa.timestamp("us"))],
+            "string",
+            ["2022-01-01 00:00:00.000000+00", "2022-01-01 12:00:00.000000+00"],
+            id="date and time",
+        ),
+        pytest.param(
+            [pa.array([True]), pa.array([2**64 - 1], pa.uint64()), pa.array([-1])],
+            "string",
+            ["-1", "18446744073709551615", "true"],
+            id="three types",
+        ),
+    ],
+)
+def test_a_column_has_the_type_that_all_files_agree_on(read_each, arrays, kind, values):
+    found = read_each(*arrays)
+
+    assert found.types == {"uid": kind}
+    assert [value for (value,) in found.values] == values
+
+
+def test_files_of_all_kinds_make_one_table(read, write, tmp_path):
+    pq.write_table(pa.table({"ItemKey": [1], "ItemData": ["p"]}), tmp_path / "a.parquet")
+    write("b.csv", b"ItemData,ItemKey\nc,k\n")
+    write("c.csv", b"ItemKey,ItemData,Extra\nk,c,\n")
+    write("d.csv.gz", b"ItemKey,ItemData\nk,z\n")
+    write("e.ndjson", b'{"ItemData": {"n": 1}}\n')
+    write("f.jsonl.gz", b'{"ItemKey": 7.0}\n')
+
+    found = read("*")
+
+    assert found.rows == 6
+    assert found.types == {"ItemKey": "string", "ItemData": "string"}
+    assert found.values == [
+        ("1", "p"),
+        ("7", None),
+        ("k", "c"),
+        ("k", "c"),
+        ("k", "z"),
+        (None, '{"n":1}'),
+    ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "ndjson", "ndjson.gz"])
+@pytest.mark.parametrize(
+    "stem", ["ItemKey=x/a", "a[1]", "a*?", 'it\'s "q"', "ü and blanks", "back\\slash", "{a,b}"]
+)
+def test_a_path_of_text_is_taken_as_it_stands(read, write, ending, stem):
+    texts = {"csv": b"ItemKey,ItemData\nk,d\n", "ndjson": b'{"ItemKey": "k", "ItemData": "d"}\n'}
+    write("a1." + ending, b"ItemKey,ItemData\nwrong,wrong\n")
+    name = write(f"{stem}.{ending}", texts[ending.removesuffix(".gz")])
+
+    assert read(name).values == [("k", "d")]
+
+
+def test_a_table_can_be_read_twice(con, write, tmp_path):
+    write("a.csv", b"ItemKey,ItemData\nk,d\n")
+
+    raw = files.read(con, SOURCES["raw_sync_events"], files.find([tmp_path / "a.csv"]), {"ItemKey"})
+
+    assert con.to_pyarrow(raw.table.union(raw.table)).num_rows == 2
+
+
+class TestFind:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "sub").mkdir()
+        for name in ("b.csv", "a.csv", "c.ndjson", "sub/d.csv", "x.txt"):
+            (tmp_path / name).touch()
+
+    def found(self, *patterns):
+        return [str(path) for path in files.find(patterns)]
+
+    def test_a_glob_is_sorted(self):
+        assert self.found("*.csv") == ["a.csv", "b.csv"]
+
+    def test_a_glob_finds_no_folders(self):
+        assert self.found("[as]*") == ["a.csv"]
+
+    def test_a_folder_named_like_a_file_is_not_left_out_silently(self, fault, tmp_path):
+        (tmp_path / "z.csv").mkdir()
+
+        assert fault("z.csv") == "z.csv is a folder."
+        assert fault("*.csv") == "z.csv is a folder."
+
+    @pytest.mark.parametrize(
+        ("name", "shown"),
+        [
+            pytest.param(b"x\xff.csv", "x\\xff.csv has a name", id="no utf-8"),
+            pytest.param(b"x\\[1].csv", "x\\[1].csv has a name", id="backslash and bracket"),
+        ],
+    )
+    def test_a_name_that_the_engine_can_not_be_told_is_a_fault(self, fault, name, shown):
+        Path(os.fsdecode(name)).touch()
+
+        assert fault("x*.csv").startswith(shown)
+
+    def test_a_glob_of_two_stars_goes_into_folders(self):
+        assert self.found("**/*.csv") == ["a.csv", "b.csv", "sub/d.csv"]
+
+    def test_a_file_named_twice_counts_once(self, tmp_path):
+        assert self.found("b.csv", "*.csv", "./sub/../a.csv", str(tmp_path / "b.csv")) == [
+            "b.csv",
+            "a.csv",
+        ]
+
+    def test_a_link_to_a_file_is_that_file(self, tmp_path):
+        (tmp_path / "link.csv").symlink_to("a.csv")
+
+        assert self.found("a.csv", "link.csv") == ["a.csv"]
+
+    def test_a_file_with_the_letters_of_a_glob_is_found_as_it_stands(self, tmp_path):
+        (tmp_path / "[ab].csv").touch()
+
+        assert self.found("[ab].csv") == ["[ab].csv"]
+
+    @pytest.mark.parametrize("ending", ["parquet", "ndjson", "jsonl.gz", "csv.gz", "CSV"])
+    def test_the_kind_is_told_by_the_ending(self, tmp_path, ending):
+        (tmp_path / f"k.{ending}").touch()
+
+        assert self.found("k.*") == [f"k.{ending}"]
+
+    @pytest.mark.parametrize(
+        ("pattern", "what"),
+        [
+            pytest.param("none.csv", "none.csv does not exist.", id="missing"),
+            pytest.param("*.parquet", "*.parquet matches no file.", id="glob of nothing"),
+            pytest.param("su*", "su* matches no file.", id="glob of folders alone"),
+            pytest.param("sub", "sub is a folder.", id="folder"),
+            pytest.param("x.txt", "x.txt is of an unknown kind.", id="unknown kind"),
+            pytest.param("*", "x.txt is of an unknown kind.", id="unknown kind in a glob"),
+        ],
+    )
+    def test_what_can_not_be_read_is_named(self, fault, pattern, what):
+        assert fault("a.csv", pattern) == what
+
+    def test_a_compressed_parquet_is_of_an_unknown_kind(self, fault, tmp_path):
+        (tmp_path / "a.parquet.gz").touch()
+
+        assert fault("a.parquet.gz") == "a.parquet.gz is of an unknown kind."
+
+
+class TestDiagnose:
+    source = SOURCES["raw_sync_events"]
+
+    @pytest.fixture
+    def paths(self, write, tmp_path):
+        write("a.csv", b"ItemKey,ItemData\nk,d\n")
+        write("b.ndjson", b'{"ItemKey": "k"}\n')
+        pq.write_table(pa.table({"ItemKey": ["k"]}), tmp_path / "c.parquet")
+        return files.find([tmp_path / "*"])
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            pytest.param(duckdb.OutOfMemoryException("no memory"), id="memory"),
+            pytest.param(duckdb.ConversionException("no number"), id="a model's cast"),
+            pytest.param(duckdb.IOException("No space left on device"), id="disk"),
+            pytest.param(duckdb.InvalidInputException("bad argument"), id="a model's argument"),
+        ],
+    )
+    def test_an_error_of_something_else_is_not_about_the_files(self, paths, error):
+        assert files.diagnose(error, self.source, paths) is None
+
+    def test_a_file_that_has_gone_meanwhile_is_named(self, paths):
+        paths[1].unlink()
+
+        fault = files.diagnose(duckdb.IOException("gone"), self.source, paths)
+
+        assert fault is not None
+        assert fault.what.startswith(f"{paths[1]} can't be read: ")
+
+    def test_a_sound_file_that_the_engine_names_is_named(self, paths):
+        error = duckdb.InvalidInputException(f'secret value in file "{paths[0]}"')
+
+        fault = files.diagnose(error, self.source, paths)
+
+        assert fault is not None
+        assert str(paths[0]) in fault.what
+        assert "secret" not in str(fault)
