@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from pipeline.errors import UsageError
-from pipeline.generate.history import events
-from pipeline.generate.users import users
-from pipeline.generate.write import Format, write_events, write_users
+from pipeline.errors import ResourceError, UsageError
+from pipeline.generate.delivery import raw_events
+from pipeline.generate.event_files import Format, write_events
+from pipeline.generate.user_file import write_users
+from pipeline.generate.users import raw_users
+
+_MOST_DAYS = 1_000_000  # the year 9999 is not far then
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written: files, and rows in them."""
+    """What was written: rows, the commands among them, and the files."""
 
-    event_files: tuple[Path, ...]
-    users_file: Path
     events: int
     users: int
     commands: int
+    event_files: tuple[Path, ...]
+    users_file: Path
 
 
 def generate(
@@ -37,29 +43,59 @@ def generate(
     """Write a history of so many commands, about ten events each, to a folder.
 
     The same arguments give the same bytes. Earlier events of the same format in the folder are
-    replaced; what is held in memory does not grow with the number of commands. `progress` is told
-    the events written so far.
+    replaced; what is held in memory does not grow with the number of commands. From four devices
+    on all kinds of commands occur. `progress` is told the events written so far.
 
     Raises:
-        UsageError: a number that makes no history, or an output that is no folder.
+        UsageError: a number that makes no history, or an output that is no writable folder.
+        ResourceError: the disk is full.
     """
-    _require("--commands", commands, at_least=0)
-    _require("--devices", devices, at_least=1)
-    _require("--days", days, at_least=1)
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"--output {output} is a file.", "Name a folder to write to.")
+    _require("--commands", commands, 0)
+    _require("--devices", devices, 1)
+    _require("--days", days, 1, _MOST_DAYS)
+    _require("--seed", seed, 0)
+    if format not in get_args(Format):
+        raise UsageError(f"No format {format}.", f"Take one of {', '.join(get_args(Format))}.")
+    with _writing_to(output):
+        _clear(output, format)
+        events = raw_events(
+            commands=commands, devices=devices, days=days, seed=seed, messy_values=messy_values
+        )
+        event_files, event_rows = write_events(events, output, format, progress or _ignore)
+        users_file = output / f"raw_users.{format}"
+        user_rows = write_users(raw_users(devices=devices, seed=seed), users_file, format)
+    return Generated(event_rows, user_rows, commands, event_files, users_file)
+
+
+def _ignore(events: int) -> None:
+    pass
+
+
+def _require(option: str, number: int, least: int, most: int | None = None) -> None:
+    if number < least:
+        raise UsageError(f"{option} {number} makes no history.", f"Take {least} or more.")
+    if most is not None and number > most:
+        raise UsageError(f"{option} {number} makes no history.", f"Take {most} or less.")
+
+
+def _clear(output: Path, file_format: Format) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    for earlier in output.glob(f"raw_sync_events*.{format}"):
+    for earlier in output.glob(f"raw_sync_events*.{file_format}"):
         earlier.unlink()
-    history = events(
-        commands=commands, devices=devices, days=days, seed=seed, messy_values=messy_values
-    )
-    event_files, event_rows = write_events(history, output, format, progress or (lambda rows: None))
-    users_file = output / f"raw_users.{format}"
-    user_rows = write_users(users(devices=devices, seed=seed), users_file, format)
-    return Generated(event_files, users_file, event_rows, user_rows, commands)
 
 
-def _require(option: str, number: int, at_least: int) -> None:
-    if number < at_least:
-        raise UsageError(f"{option} {number} makes no history.", f"Take {at_least} or more.")
+@contextmanager
+def _writing_to(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"--output {output} is a file.", "Name a folder to write to.") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ResourceError(
+                f"The disk of {output} is full.", "Make room, or take fewer --commands."
+            ) from error
+        raise UsageError(
+            f"--output {output} can't be written to: {error.strerror or error}.",
+            "Name a folder that you may write to.",
+        ) from error

@@ -1,46 +1,55 @@
-"""Invented apartments: devices of four kinds, and the residents they belong to."""
+"""Invented apartments: devices of four kinds, their hubs, and the residents they belong to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from random import Random
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.generate.texts import Ints, Rng, joined, random_hex
 
 KINDS = ("lock", "switch", "dimmer", "thermostat")
 FIRST_USER = 1001
+NO_USER = 0
+_SHARED = 25  # every so many devices one stands in a hallway and is nobody's
 _STARTS = ("al", "be", "co", "da", "el", "fi", "gro", "ha", "ir", "jo", "ka", "lu", "mi", "no")
-_ENDS = ("bert", "da", "fred", "gar", "la", "mund", "na", "nor", "ra", "rik", "sa", "ton", "vin")
+_MIDDLES = ("bar", "dor", "fen", "gal", "lin", "mar", "nev", "ros", "sim", "tol", "vek", "zan")
+_ENDS = ("a", "bert", "da", "en", "gar", "ia", "mund", "na", "or", "rik", "sa", "ton", "vin")
+_HOUSES = ("brook", "field", "ford", "hill", "mere", "moor", "stead", "thorpe", "wick", "wood")
+_SYLLABLES = (_STARTS, _MIDDLES, _ENDS, _MIDDLES, _HOUSES)
+_NAMES = math.prod(map(len, _SYLLABLES))
+_STEP = 100_003  # a prime, so that neighbours get unlike names and none comes twice
 
 
-@dataclass
-class Device:
-    """One device as its hub knows it; counters grow with its history."""
+@dataclass(frozen=True)
+class Devices:
+    """All devices, one position each; `revisions` counts on as their maps change."""
 
-    id: str
-    kind: str
-    map_sid: str
-    endpoint: str
-    user: int
-    node: str
-    revision: int = field(default=0)
-    temperature: float = field(default=70.0)
-    battery: int = field(default=100)
+    ids: pa.Array
+    kinds: Ints
+    map_sids: pa.Array
+    hubs: pa.Array
+    nodes: pa.Array
+    users: Ints
+    revisions: Ints
 
 
-def make_devices(count: int, rng: Random) -> list[Device]:
-    """Return devices of all kinds, each of one of about half as many residents."""
-    residents = resident_count(count)
-    return [
-        Device(
-            id=f"device-{number:06d}",
-            kind=KINDS[number % len(KINDS)],
-            map_sid=f"MP{rng.getrandbits(128):032x}",
-            endpoint=f"hub-{number // len(KINDS):05d}",
-            user=FIRST_USER + rng.randrange(residents),
-            node=str(2 + number % 200),
-            revision=rng.randrange(1, 300),
-        )
-        for number in range(count)
-    ]
+def make_devices(count: int, rng: Rng) -> Devices:
+    """Return devices of all kinds in turn, four to a hub, two to a resident."""
+    numbers = np.arange(count, dtype=np.int64)
+    users = FIRST_USER + rng.integers(resident_count(count), size=count)
+    users[_SHARED - 1 :: _SHARED] = NO_USER
+    return Devices(
+        ids=pa.array([f"device-{number:06d}" for number in range(count)]),
+        kinds=numbers % len(KINDS),
+        map_sids=joined("MP", random_hex(rng, count, 32)),
+        hubs=pa.array([f"hub-{number // len(KINDS):05d}" for number in range(count)]),
+        nodes=pa.array(numbers % 200 + 2).cast(pa.string()),
+        users=users,
+        revisions=rng.integers(300, size=count),
+    )
 
 
 def resident_count(devices: int) -> int:
@@ -50,5 +59,11 @@ def resident_count(devices: int) -> int:
 
 def username(user: int) -> str:
     """Return the invented name of a resident; no two have the same."""
-    start, end = user % len(_STARTS), user // len(_STARTS) % len(_ENDS)
-    return f"{_STARTS[start]}{_ENDS[end]}.{user}"
+    again, number = divmod(user - FIRST_USER, _NAMES)
+    number = number * _STEP % _NAMES
+    parts = []
+    for syllables in _SYLLABLES:
+        number, which = divmod(number, len(syllables))
+        parts.append(syllables[which])
+    first, last = "".join(parts[:3]), "".join(parts[3:])
+    return f"{first}.{last}{again}" if again else f"{first}.{last}"

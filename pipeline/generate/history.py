@@ -1,298 +1,251 @@
-"""Histories of devices: bursts of commands, hubs' answers, what devices reported, and noise."""
+"""What happens at the devices: bursts of commands, hubs' answers, what devices report, noise."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from random import Random
-from typing import Any
+from dataclasses import dataclass
 
-from pipeline.generate import values
-from pipeline.generate.devices import FIRST_USER, Device, make_devices
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-SECOND = 1_000_000
-HOUR = 3_600 * SECOND
-DAY = 24 * HOUR
-NOISE_PER_COMMAND = 5.6
-"""Readings that nobody asked for, so that there are about ten events a command."""
+from pipeline.generate import items
+from pipeline.generate.catalogue import GAUGES, MESSY_WISHES, SPELLINGS, STRANGE, WISHES
+from pipeline.generate.devices import KINDS, Devices
+from pipeline.generate.texts import (
+    DAY,
+    MINUTE,
+    SECOND,
+    Bools,
+    Ints,
+    Rng,
+    rewritten,
+    some_rows,
+    uuids,
+)
 
-_TELEMETRY = {
-    "lock": ("BatteryLevel", "DoorLocked", "BatteryLevel"),
-    "switch": ("Switch", "BatteryLevel"),
-    "dimmer": ("Dimmer", "BatteryLevel"),
-    "thermostat": ("Temperature", "Humidity", "Temperature", "ThermostatOperatingState"),
-}
-_STRANGE_KEYS = ("FirmwareVersion", "ZWaveStatus", "doorlocked", None)
-_CLIENTS = ("ios", "android", "googlehome", "alexa", "web")
-_FAILURES = ("device did not answer", "Z-Wave timeout", "node is dead")
+COMMANDS_A_WINDOW = 10_000
+NOISE_A_COMMAND = 6.05
+"""Events that no command caused, so that there are about ten events a command."""
+MESSY_SHARE = 0.02
 
+_BURST_SIZES = ((1, 0.72), (2, 0.16), (3, 0.08), (6, 0.04))
+_REPEATED = 0.45  # of the later commands of a burst ask for the same again
+_REPORTED_LATE = 0.04
 
-@dataclass(frozen=True, slots=True)
-class RawEvent:
-    """One row of raw_sync_events; times are microseconds after the start of the history."""
-
-    created: int | None
-    loaded: int
-    revision: str
-    item_revision: str
-    event_id: int
-    event_type: str
-    item_key: str | None
-    item_data: str | None
-    device_id: str | None
-    map_sid: str
-    endpoint: str
-
-
-def events(
-    *, commands: int, devices: int, days: int, seed: int, messy_values: bool
-) -> Iterator[RawEvent]:
-    """Yield the raw events of a history, roughly in the order in which they were loaded.
-
-    What is held at a time is what happens within the hours that an event may be late.
-    """
-    rng = Random(seed)
-    yield from _by_load(_by_time(_happenings(commands, devices, days, rng, messy_values)), rng)
-
-
-Happening = tuple[int, int, Device, str | None, str | None, str]
-"""When, a running number, the device, ItemKey, ItemData, EventType."""
-
-
-def _happenings(
-    commands: int, devices: int, days: int, rng: Random, messy_values: bool
-) -> Iterator[tuple[int, list[Happening]]]:
-    """Yield, time by time, what is set off then; later times come later."""
-    homes = make_devices(devices, rng)
-    span, issued, noise, number = days * DAY, 0, 0.0, 0
-    while issued < commands:
-        now = int(span * issued / commands) + rng.randrange(SECOND)
-        device = homes[rng.randrange(len(homes))]
-        size = min(commands - issued, _burst_size(rng))
-        made: list[tuple[int, Device, str | None, str | None, str]] = []
-        for at, desired in _burst(device, size, now, rng):
-            asked = desired
-            if messy_values and rng.random() < 0.02:
-                asked = list(values.MESSY[rng.randrange(len(values.MESSY))])
-            made += _one_command(device, asked, desired, at, rng)
-        issued += size
-        noise += NOISE_PER_COMMAND * size
-        room = max(SECOND, int(span * size / commands))
-        while noise >= 1:
-            noise -= 1
-            made.append(
-                _telemetry(homes[rng.randrange(len(homes))], now + rng.randrange(room), rng)
-            )
-        yield now, [(at, number + i, *rest) for i, (at, *rest) in enumerate(made)]  # type: ignore[misc]
-        number += len(made)
-
-
-def _burst_size(rng: Random) -> int:
-    return rng.choices((1, 2, 3, 5), weights=(80, 12, 6, 2))[0]
-
-
-def _burst(device: Device, size: int, now: int, rng: Random) -> Iterator[tuple[int, list[Any]]]:
-    """Yield a burst's commands: others, the same again, or the opposite, seconds apart."""
-    desired = values.desired_state(device.kind, rng)
-    for _ in range(size):
-        yield now, desired
-        now += rng.randrange(SECOND // 2, 14 * SECOND) if rng.random() < 0.95 else 15 * SECOND
-        if rng.random() < 0.6:
-            desired = values.desired_state(device.kind, rng)
-
-
-def _one_command(
-    device: Device, asked: list[Any], done: list[Any], at: int, rng: Random
-) -> Iterator[tuple[int, Device, str | None, str | None, str]]:
-    uuid = values.uuid(rng)
-    updated = "map_item_updated"
-    yield at, device, "Command", _command_item(device, uuid, asked, at, rng), updated
-    answer = rng.choices(("success", "failure", "none"), weights=(87, 7, 6))[0]
-    changed = {"success": 0.93, "failure": 0.2, "none": 0.4}[answer]
-    if answer != "none" or rng.random() < 0.3:
-        active = at + rng.randrange(SECOND // 5, 2 * SECOND)
-        item = {"uuid": uuid, "timestamp": values.item_time(active, rng), "node_id": device.node}
-        yield active, device, "CommandActive", _faulty(values.as_json(item), rng), updated
-    if answer != "none":
-        answered = at + rng.randrange(SECOND // 2, 6 * SECOND)
-        yield (
-            answered,
-            device,
-            "CommandResult",
-            _result_item(device, uuid, answer, answered, rng),
-            updated,
-        )
-    if rng.random() < changed and done[0] in values.EXPECTED:
-        late = rng.random() < 0.04
-        reported = at + (
-            rng.randrange(16 * SECOND, 90 * SECOND)
-            if late
-            else min(15 * SECOND, int(rng.gammavariate(2.5, 1.6) * SECOND) + SECOND // 2)
-        )
-        state = values.reported_state(done, rng)
-        yield (
-            reported,
-            device,
-            values.EXPECTED[done[0]],
-            _reading_item(state, reported, rng),
-            updated,
-        )
-
-
-def _command_item(device: Device, uuid: str, asked: list[Any], at: int, rng: Random) -> str | None:
-    item: dict[str, Any] = {
-        "uuid": uuid,
-        "timestamp": values.item_time(at, rng),
-        "client": rng.choice(_CLIENTS),
-        "user": _user(device, rng),
-        "origin": "app",
-        "origin_id": f"{rng.getrandbits(32):08x}",
-        "desired_state": asked,
+HAPPENING = pa.schema(
+    {
+        "at": pa.int64(),
+        "device": pa.int64(),
+        "event_type": pa.string(),
+        "item_key": pa.string(),
+        "item": pa.string(),
     }
-    chance = rng.random()
-    if chance < 0.02:
-        item["command_id"] = item.pop("uuid")
-    elif chance < 0.024:
-        item["uuid"] = rng.choice(["", None])
-    elif chance < 0.028:
-        item["desired_state"] = rng.choice([[], {"LockedState": "locked"}, [None], ..., ["(all)"]])
-    return _faulty(values.as_json(item), rng)
+)
+"""What is pushed at a time about an item of a device."""
 
 
-def _user(device: Device, rng: Random) -> Any:
-    chance = rng.random()
-    if chance < 0.75:
-        return str(device.user)
-    if chance < 0.95:
-        return device.user
-    if chance < 0.997:
-        return rng.choice([..., "", None])
-    return str(FIRST_USER - 1 - rng.randrange(5))
+@dataclass(frozen=True)
+class Window:
+    """A span of time, and how many commands are issued in it."""
+
+    start: int
+    end: int
+    commands: int
 
 
-def _result_item(device: Device, uuid: str, answer: str, at: int, rng: Random) -> str | None:
-    success = answer == "success"
-    spelled = rng.choice([success, str(success).lower(), "success" if success else "unsuccessful"])
-    item = {
-        "uuid": uuid,
-        "timestamp": values.item_time(at, rng),
-        "node_id": device.node,
-        "result": spelled,
-        "failure_string": ... if success else rng.choice(_FAILURES),
-    }
-    return _faulty(values.as_json(item), rng)
+@dataclass(frozen=True)
+class _Catalogue:
+    """The entries of all kinds of devices in one list; `first` and `count` say where each is."""
+
+    first: Ints
+    count: Ints
+
+    @classmethod
+    def of(cls, sizes: list[int]) -> _Catalogue:
+        count = np.array(sizes, np.int64)
+        return cls(np.cumsum(count) - count, count)
+
+    def draw(self, rng: Rng, kinds: Ints) -> Ints:
+        share = rng.random(len(kinds))
+        return self.first[kinds] + (share * self.count[kinds]).astype(np.int64)
 
 
-def _reading_item(state: Any, at: int, rng: Random) -> str | None:
-    item = {"uuid": values.uuid(rng), "timestamp": values.item_time(at, rng), "state": state}
-    chance = rng.random()
-    if chance < 0.01:
-        item["uuid"] = rng.choice([..., "", None])
-    elif chance < 0.013:
-        item["state"] = rng.choice([..., None, {}, {"value": None}, []])
-    return _faulty(values.as_json(item), rng)
+_WISHES = [wish for kind in KINDS for wish in WISHES[kind]]
+_WISHED = _Catalogue.of([len(WISHES[kind]) for kind in KINDS])
+_DESIRED = pa.array([wish.desired for wish in _WISHES])
+_REPORTS = pa.array(
+    [state for wish in _WISHES for state in wish.reported or SPELLINGS * (None,)], pa.string()
+)
+_WISH_READINGS = pa.array([wish.reading for wish in _WISHES], pa.string())
+_IS_REPORTED = np.array([wish.reading is not None for wish in _WISHES])
+_MESSY = pa.array([desired for kind in KINDS for desired in MESSY_WISHES[kind]])
+_MESSED = _Catalogue.of([len(MESSY_WISHES[kind]) for kind in KINDS])
+
+_GAUGES = [gauge for kind in KINDS for gauge in GAUGES[kind]]
+_GAUGED = _Catalogue.of([len(GAUGES[kind]) for kind in KINDS])
+_STATES = pa.array([state for gauge in _GAUGES for state in gauge.states])
+_STEPS = _Catalogue.of([len(gauge.states) for gauge in _GAUGES])
+_GAUGE_READINGS = pa.array([gauge.reading for gauge in _GAUGES])
+_IS_BATTERY = np.array([gauge.reading == "BatteryLevel" for gauge in _GAUGES])
 
 
-def _faulty(text: str, rng: Random) -> str | None:
-    if rng.random() > 0.003:
-        return text
-    return rng.choice([text[: rng.randrange(len(text))], text + "}", f"[{text}]", "", None])
+def windows(commands: int, days: int) -> Iterator[Window]:
+    """Yield spans of time that follow each other, with a bounded number of commands in each."""
+    span = days * DAY - 5 * MINUTE  # the last burst ends before midnight
+    for issued in range(0, commands, COMMANDS_A_WINDOW):
+        after = min(issued + COMMANDS_A_WINDOW, commands)
+        yield Window(span * issued // commands, span * after // commands, after - issued)
 
 
-def _telemetry(
-    device: Device, at: int, rng: Random
-) -> tuple[int, Device, str | None, str | None, str]:
-    chance = rng.random()
-    if chance < 0.01:
-        key = _STRANGE_KEYS[rng.randrange(len(_STRANGE_KEYS))]
-        return at, device, key, values.as_json({"value": rng.randrange(100)}), "map_item_updated"
-    if chance < 0.015:
-        kind = rng.choice(["map_item_removed", "map_item_added", "map_created"])
-        return at, device, "BatteryLevel", _reading_item(device.battery, at, rng), kind
-    keys = _TELEMETRY[device.kind]
-    key = keys[rng.randrange(len(keys))]
-    return at, device, key, _reading_item(_measured(device, key, rng), at, rng), "map_item_updated"
+def happenings(rng: Rng, devices: Devices, window: Window, *, messy_values: bool) -> pa.Table:
+    """Return all that is set off in a window, what follows from it later included, unordered."""
+    parts = [*_commands(rng, devices, window, messy_values), *_telemetry(rng, devices, window)]
+    return _with_repeats(rng, pa.concat_tables(parts).combine_chunks())
 
 
-def _measured(device: Device, key: str, rng: Random) -> Any:
-    if key == "Temperature":
-        device.temperature += rng.uniform(-0.5, 0.5) + (70 - device.temperature) / 50
-        return {"value": round(device.temperature, 1), "unit": "F"}
-    if key == "Humidity":
-        return {"value": rng.randrange(20, 60)}
-    if key == "ThermostatOperatingState":
-        return rng.choice(["idle", "cooling", "heating", "fan only"])
-    if key == "BatteryLevel":
-        device.battery = device.battery - 1 if rng.random() < 0.01 else device.battery
-        device.battery = device.battery if device.battery > 5 else 100
-        return device.battery if rng.random() < 0.5 else {"value": str(device.battery)}
-    return values.other_state(key, rng)
+def _commands(rng: Rng, devices: Devices, window: Window, messy_values: bool) -> Iterator[pa.Table]:
+    at, device, wish = _issued(rng, devices, window)
+    uuid = uuids(rng, len(at))
+    desired = _DESIRED.take(wish)
+    if messy_values:
+        messy = _MESSY.take(_MESSED.draw(rng, devices.kinds[device])).to_pylist()
+        rows = some_rows(rng, len(at), MESSY_SHARE)
+        desired = rewritten(desired, rows, lambda _, row: messy[row])
+    item = items.command_items(rng, uuid, at, devices.users[device], desired)
+    yield _table(at, device, "Command", item)
+
+    is_answered = rng.random(len(at)) < 0.94
+    is_success = is_answered & (rng.random(len(at)) < 0.93)
+    yield from _hub_events(rng, devices, at, device, uuid, is_answered, is_success)
+    yield _confirmations(rng, at, device, wish, is_answered, is_success)
 
 
-def _by_time(happenings: Iterator[tuple[int, list[Happening]]]) -> Iterator[Happening]:
-    """Put what happens in the order of time, each as soon as nothing earlier can come."""
-    waiting: list[Happening] = []
-    for now, made in happenings:
-        while waiting and waiting[0][0] < now:
-            yield heapq.heappop(waiting)
-        for happening in made:
-            heapq.heappush(waiting, happening)
-    while waiting:
-        yield heapq.heappop(waiting)
+def _issued(rng: Rng, devices: Devices, window: Window) -> tuple[Ints, Ints, Ints]:
+    """Return when, to which device and with which wish each command of a window is issued."""
+    sizes, weights = zip(*_BURST_SIZES, strict=True)
+    burst = np.repeat(np.arange(window.commands), rng.choice(sizes, window.commands, p=weights))
+    burst = burst[: window.commands]
+    is_first = np.diff(burst, prepend=-1) > 0
+    # some homes are busier than others
+    chosen = (len(devices.kinds) * rng.random(window.commands) ** 1.3).astype(np.int64)
+    device = chosen[burst]
+    start = rng.integers(window.start, window.end, size=window.commands)[burst]
+    at = start + _since_first(is_first, _gaps(rng, is_first))
+    rows = np.arange(window.commands)
+    is_new = is_first | (rng.random(window.commands) >= _REPEATED)
+    asked = _WISHED.draw(rng, devices.kinds[device])
+    return at, device, asked[np.maximum.accumulate(np.where(is_new, rows, 0))]
 
 
-def _by_load(happenings: Iterator[Happening], rng: Random) -> Iterator[RawEvent]:
-    """Give each its revision, copies and lateness, and yield them in the order of loading."""
-    waiting: list[tuple[int, int, RawEvent]] = []
-    number = 0
-    for at, _, device, key, data, kind in happenings:
-        while waiting and waiting[0][0] < at:
-            yield heapq.heappop(waiting)[2]
-        for event in _copies(_raw(at, device, key, data, kind, rng), at, rng):
-            heapq.heappush(waiting, (event.loaded, number, event))
-            number += 1
-    while waiting:
-        yield heapq.heappop(waiting)[2]
+def _gaps(rng: Rng, is_first: Bools) -> Ints:
+    count = len(is_first)
+    seconds = np.where(
+        rng.random(count) < 0.9, rng.uniform(0.3, 14.5, count), rng.uniform(15, 45, count)
+    )
+    seconds[some_rows(rng, count, 0.02)] = 15  # exactly as long as a window lasts
+    return np.where(is_first, 0, seconds * SECOND).astype(np.int64)
 
 
-def _raw(
-    at: int, device: Device, key: str | None, data: str | None, kind: str, rng: Random
-) -> RawEvent:
-    device.revision += 1
-    chance = rng.random()
-    return RawEvent(
-        created=None if chance < 0.001 else at,
-        loaded=at + _lateness(rng),
-        revision=f"{device.revision:x}",
-        item_revision=f"{device.revision // 3:x}",
-        event_id=device.revision,
-        event_type=kind,
-        item_key=key,
-        item_data=data,
-        device_id=rng.choice(["", None]) if 0.001 <= chance < 0.002 else device.id,
-        map_sid=device.map_sid,
-        endpoint=device.endpoint,
+def _since_first(is_first: Bools, gaps: Ints) -> Ints:
+    total = np.cumsum(gaps)
+    first = np.maximum.accumulate(np.where(is_first, np.arange(len(gaps)), 0))
+    return total - total[first]
+
+
+def _hub_events(
+    rng: Rng,
+    devices: Devices,
+    at: Ints,
+    device: Ints,
+    uuid: pa.Array,
+    is_answered: Bools,
+    is_success: Bools,
+) -> Iterator[pa.Table]:
+    picked = np.flatnonzero(rng.random(len(at)) < np.where(is_answered, 0.97, 0.3))
+    when = at[picked] + _seconds(rng.uniform(0.2, 2, len(picked)))
+    node = devices.nodes.take(device[picked])
+    item = items.active_items(rng, uuid.take(picked), when, node)
+    yield _table(when, device[picked], "CommandActive", item)
+
+    answered = np.flatnonzero(is_answered)
+    when = at[answered] + _seconds(rng.uniform(0.5, 6, len(answered)))
+    node = devices.nodes.take(device[answered])
+    item = items.result_items(rng, uuid.take(answered), when, node, is_success[answered])
+    yield _table(when, device[answered], "CommandResult", item)
+
+
+def _confirmations(
+    rng: Rng, at: Ints, device: Ints, wish: Ints, is_answered: Bools, is_success: Bools
+) -> pa.Table:
+    """Return the readings of the devices that did as asked, whatever their hub said."""
+    chance = np.where(is_success, 0.93, np.where(is_answered, 0.2, 0.4))
+    done = np.flatnonzero(_IS_REPORTED[wish] & (rng.random(len(at)) < chance))
+    seconds = np.minimum(0.5 + rng.gamma(2.5, 1.6, len(done)), 15)
+    late = some_rows(rng, len(done), _REPORTED_LATE)
+    seconds[late] = rng.uniform(15.5, 90, len(late))
+    when = at[done] + _seconds(seconds)
+    state = _REPORTS.take(wish[done] * SPELLINGS + rng.integers(SPELLINGS, size=len(done)))
+    item = items.reading_items(rng, state, when)
+    return _table(when, device[done], _WISH_READINGS.take(wish[done]), item)
+
+
+def _telemetry(rng: Rng, devices: Devices, window: Window) -> Iterator[pa.Table]:
+    count = round(window.commands * NOISE_A_COMMAND)
+    at = rng.integers(window.start, window.end, size=count)
+    device = rng.integers(len(devices.kinds), size=count)
+    gauge = _GAUGED.draw(rng, devices.kinds[device])
+    level = _level(rng, at, device, _IS_BATTERY[gauge])
+    step = (level * (_STEPS.count[gauge] // SPELLINGS)).astype(np.int64)
+    spelling = rng.integers(SPELLINGS, size=count)
+    state = _STATES.take(_STEPS.first[gauge] + step * SPELLINGS + spelling)
+    item = items.reading_items(rng, state, at)
+    yield _table(at, device, _GAUGE_READINGS.take(gauge), item)
+
+    count = round(count * 0.02)
+    at = rng.integers(window.start, window.end, size=count)
+    kinds, keys, texts = zip(*STRANGE, strict=True)
+    which = rng.integers(len(STRANGE), size=count)
+    keys_then, texts_then = pa.array(keys).take(which), pa.array(texts).take(which)
+    kinds_then = pa.array(kinds).take(which)
+    yield _table(
+        at, rng.integers(len(devices.kinds), size=count), keys_then, texts_then, kinds_then
     )
 
 
-def _lateness(rng: Random) -> int:
-    if rng.random() < 0.99:
-        return rng.randrange(5 * SECOND, 60 * SECOND)
-    return rng.randrange(60 * SECOND, 6 * HOUR)
+def _level(rng: Rng, at: Ints, device: Ints, is_battery: Bools) -> npt.NDArray[np.float64]:
+    """Return from 0 to below 1: a wave over the day, for batteries a slow way down."""
+    share = (device % 17) / 17
+    wave = 0.5 + 0.3 * np.sin(2 * np.pi * (at / DAY + share)) + rng.uniform(-0.2, 0.2, len(at))
+    charge = 1 - (at / (90 * DAY) + share) % 1
+    return np.clip(np.where(is_battery, charge, wave), 0, 0.999)
 
 
-def _copies(event: RawEvent, at: int, rng: Random) -> Iterator[RawEvent]:
-    yield event
-    chance = rng.random()
-    if chance < 0.005:
-        yield event  # the webhook was delivered twice
-    elif chance < 0.02:
-        again = at + rng.randrange(SECOND, 20 * SECOND)
-        yield replace(
-            event,
-            created=again if event.created is not None else None,
-            loaded=event.loaded + rng.randrange(60 * SECOND, 2 * HOUR),
-            revision=f"{int(event.revision, 16) + 1:x}",
-            event_id=event.event_id + 1,
-        )
+def _with_repeats(rng: Rng, happened: pa.Table) -> pa.Table:
+    """Return also what hubs wrote once more, seconds later, as a new revision of the map."""
+    rows = some_rows(rng, len(happened), 0.008)
+    again = happened.take(rows)
+    later = again["at"].to_numpy() + _seconds(rng.uniform(1, 20, len(rows)))
+    again = again.set_column(0, HAPPENING.field("at"), pa.array(later))
+    return pa.concat_tables([happened, again]).combine_chunks()
+
+
+def _seconds(seconds: npt.NDArray[np.float64]) -> Ints:
+    return (seconds * SECOND).astype(np.int64)
+
+
+def _table(
+    at: Ints,
+    device: Ints,
+    key: pa.Array | str,
+    item: pa.Array,
+    event_type: pa.Array | str = "map_item_updated",
+) -> pa.Table:
+    columns = [
+        pa.array(at),
+        pa.array(device),
+        pa.repeat(event_type, len(at)) if isinstance(event_type, str) else event_type,
+        pa.repeat(key, len(at)) if isinstance(key, str) else key,
+        item,
+    ]
+    return pa.table(columns, schema=HAPPENING)

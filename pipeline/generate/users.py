@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from pipeline.generate.devices import FIRST_USER, resident_count, username
-from pipeline.generate.history import DAY
+from pipeline.generate.texts import DAY, SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,32 @@ class RawUser:
     last_modified: int | None
 
 
-def users(*, devices: int, seed: int) -> Iterator[RawUser]:
+def raw_users(*, devices: int, seed: int) -> Iterator[RawUser]:
     """Yield one to three rows for each resident, and a few that can't be used."""
-    rng = Random(seed + 1)
+    rng = Random(seed)
     for number in range(resident_count(devices)):
-        uid = FIRST_USER + number
-        registered = -rng.randrange(DAY, 800 * DAY) // 1_000_000 * 1_000_000
-        modified = registered
-        for version in range(rng.choice([1, 1, 1, 2, 3])):
-            name = username(uid) if version else username(uid).capitalize()
-            yield RawUser(uid, name, registered, modified)
-            modified += rng.randrange(DAY, 100 * DAY) // 1_000_000 * 1_000_000
-    yield RawUser(None, "nobody", 0, 0)
-    yield RawUser(FIRST_USER, "", 0, 0)
-    yield RawUser(FIRST_USER + 1, None, 0, 0)
-    yield RawUser(FIRST_USER + 1, username(FIRST_USER + 1), None, 0)
-    yield RawUser(FIRST_USER, username(FIRST_USER), 0, None)
+        versions = list(_versions(FIRST_USER + number, rng))
+        yield from versions
+        if number < 4 or rng.random() < 0.01:
+            yield _unusable(versions[-1], number)
+
+
+def _versions(uid: int, rng: Random) -> Iterator[RawUser]:
+    name = username(uid)
+    registered = -rng.randrange(800) * DAY + rng.randrange(86_400) * SECOND
+    count = rng.choice((1, 1, 1, 2, 3))
+    for version in range(count):
+        modified = registered + version * 40 * DAY + rng.randrange(30 * 86_400) * SECOND
+        is_latest = version == count - 1
+        yield RawUser(uid, name if is_latest else name.partition(".")[0], registered, modified)
+    if rng.random() < 0.1:  # the export had the row twice
+        yield RawUser(uid, name, registered, modified)
+
+
+def _unusable(user: RawUser, number: int) -> RawUser:
+    return (
+        replace(user, uid=None),
+        replace(user, username=(None, "")[number // 4 % 2]),
+        replace(user, date_registered=None),
+        replace(user, last_modified=None),
+    )[number % 4]
