@@ -29,7 +29,12 @@ MICROSECOND = dt.timedelta(microseconds=1)
 
 # GoogleSQL has more than BigQuery: with these on, it would accept what BigQuery refuses
 NOT_IN_BIGQUERY = (
-    *("AGGREGATE_FILTERING", "ARRAY_AGGREGATION_FUNCTIONS", "ARRAY_EQUALITY", "ARRAY_FIND_FUNCTIONS"),
+    *(
+        "AGGREGATE_FILTERING",
+        "ARRAY_AGGREGATION_FUNCTIONS",
+        "ARRAY_EQUALITY",
+        "ARRAY_FIND_FUNCTIONS",
+    ),
     *("ARRAY_GREATEST_LEAST", "ARRAY_ORDERING", "ARRAY_ZIP", "CAST_DIFFERENT_ARRAY_TYPES"),
     *("CHAINED_FUNCTION_CALLS", "INLINE_LAMBDA_ARGUMENT", "JSON_TYPE_COMPARISON", "LATERAL_JOIN"),
     *("LIMIT_OFFSET_EXPRESSIONS", "LITERAL_CONCATENATION", "MULTILEVEL_AGGREGATION"),
@@ -174,7 +179,9 @@ def _arrow_type(kind: Any) -> pa.DataType:
     if kind.type_kind == type_pb2.TYPE_ARRAY:
         return pa.list_(_arrow_type(kind.array_type.element_type))
     if kind.type_kind == type_pb2.TYPE_STRUCT:
-        return pa.struct([(f.field_name, _arrow_type(f.field_type)) for f in kind.struct_type.field])
+        return pa.struct(
+            [(f.field_name, _arrow_type(f.field_type)) for f in kind.struct_type.field]
+        )
     return SCALARS[kind.type_kind][1]
 
 

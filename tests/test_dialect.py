@@ -67,7 +67,7 @@ def test_the_members_of_a_json_object_are_texts(evaluate):
 ARRAYS = {
     '["LockedState","locked"]': (True, "LockedState", "locked"),
     '["a",68,"dropped"]': (True, "a", "68"),
-    '[7.0,null]': (True, "7.0", None),
+    "[7.0,null]": (True, "7.0", None),
     '[true,{"b":1}]': (True, "true", None),
     '[["a"],"b"]': (True, None, "b"),
     '["a b \\" c"]': (True, 'a b " c', None),

@@ -82,7 +82,12 @@ def test_a_layer_selects_the_models_of_its_folder(layer, member, other):
 
 @pytest.mark.parametrize(
     ("spec", "suggestion"),
-    [("stg_frist", "stg_first"), ("tag:erly", "early"), ("x_*", "Known:"), ("+dim_thrid", "dim_third")],
+    [
+        ("stg_frist", "stg_first"),
+        ("tag:erly", "early"),
+        ("x_*", "Known:"),
+        ("+dim_thrid", "dim_third"),
+    ],
 )
 def test_an_unknown_name_is_an_error_that_suggests_near_ones(small, spec, suggestion):
     with pytest.raises(UsageError, match=suggestion) as caught:
@@ -147,15 +152,16 @@ def test_every_model_of_the_contract_is_there_with_its_tag():
 
 def imports(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
-    found = {
-        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-    } | {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} | {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     return {name for name in found if not name.startswith("__")}
 
 
-MODELS = sorted(
-    path for layer in ("staging", "marts") for path in (ROOT / layer).glob("[!_]*.py")
-)
+MODELS = sorted(path for layer in ("staging", "marts") for path in (ROOT / layer).glob("[!_]*.py"))
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)

@@ -30,7 +30,9 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     """
     kinds = COMMAND_ITEMS + READING_ITEMS
     # The keys are looked at alone: an engine that meets one wide table twice may store it whole.
-    keys = staged(stg_sync_events.select("item_key", "device_id", "item_uuid", "disposition"), kinds)
+    keys = staged(
+        stg_sync_events.select("item_key", "device_id", "item_uuid", "disposition"), kinds
+    )
     events = staged(stg_sync_events, kinds)
     copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).semi_join(
         repeated_hashes(keys, DEDUP_KEY), "key_hash"
