@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 
@@ -228,25 +228,15 @@ class _Run:
                 return
 
     def record(self, started: datetime) -> RunRecord:
-        return RunRecord(
-            started,
-            self.result.seconds,
-            self.read,
-            tuple(
-                {"name": model.name, "rows": model.rows, "seconds": model.seconds}
-                for model in self.result.models
-            ),
-            tuple(
-                {
-                    "model": found.model,
-                    "name": found.name,
-                    "status": found.status,
-                    "failures": found.failures,
-                    "seconds": found.seconds,
-                }
-                for found in self.result.checks
-            ),
-        )
+        models: list[Mapping[str, Any]] = [
+            _model_row(model, started) for model in self.result.models
+        ]
+        checks: list[Mapping[str, Any]] = [_check_row(found) for found in self.result.checks]
+        if previous := self.workspace.last_run():
+            kept = set(self.graph.models) - set(self.names)
+            models += [row for row in previous.models if row["name"] in kept]
+            checks += [row for row in previous.checks if row["model"] in kept]
+        return RunRecord(started, self.result.seconds, self.read, tuple(models), tuple(checks))
 
     def _build(self, model: Model) -> None:
         clock = time.perf_counter()
@@ -288,3 +278,17 @@ class _Run:
         kept = self.result.models if isinstance(made, ModelResult) else self.result.checks
         kept.append(made)  # type: ignore[arg-type]
         self.report(made)
+
+
+def _model_row(made: ModelResult, started: datetime) -> dict[str, Any]:
+    return {
+        "name": made.name,
+        "rows": made.rows,
+        "seconds": made.seconds,
+        "built_at": started.isoformat(),
+    }
+
+
+def _check_row(found: CheckResult) -> dict[str, Any]:
+    names = ("model", "name", "status", "failures", "seconds", "message")
+    return {name: getattr(found, name) for name in names}

@@ -30,7 +30,9 @@ class RunRecord:
     """One build as it is kept in the database: what it read, built and found.
 
     `sources` holds, for each source, the latest reading that the published tables are made of.
-    `models` and `checks` are JSON-ready rows of that run's results.
+    `models` and `checks` are JSON-ready rows about all that is published: what this run did not
+    touch is as the run before recorded it. A model's `built_at` is when its build started (UTC,
+    ISO-8601).
     """
 
     started_at: datetime
@@ -104,6 +106,10 @@ class Backend(Protocol):
 
     def reader(self) -> AbstractContextManager[Tables]:
         """Open what is published, for reading."""
+        ...
+
+    def last_run(self) -> RunRecord | None:
+        """Return the record of the last published build, None where nothing is built yet."""
         ...
 
     def filtered(self, table: ir.Table, condition: sge.Expression) -> ir.Table:
