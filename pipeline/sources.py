@@ -10,6 +10,7 @@ from types import MappingProxyType
 import ibis
 
 from pipeline.contract import TIMESTAMP, Column, schema_of
+from pipeline.rules.item_data import ITEM_DATA, Item
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,13 @@ class Source:
     """A raw table: its columns with the types they should have.
 
     A file may give a column another type; the models read what comes (contract, section 2).
+    `items` is what its JSON column ItemData holds, if it has one.
     """
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    items: tuple[Item, ...] = ()
 
     @cached_property
     def schema(self) -> ibis.Schema:
@@ -53,6 +56,7 @@ _EVENTS = Source(
         Column("_source_file", "string", "the stored object that the event was loaded from"),
         Column("_scheduled_timestamp", TIMESTAMP, "when the batch was loaded (UTC)"),
     ),
+    ITEM_DATA,
 )
 
 _USERS = Source(

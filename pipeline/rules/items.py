@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-COMMAND_ITEM = "Command"
-ACTIVE_ITEM = "CommandActive"
-RESULT_ITEM = "CommandResult"
+from pipeline.rules.item_data import ACTIVE, COMMAND, READINGS, RESULT
+
+COMMAND_ITEM = COMMAND.key
+ACTIVE_ITEM = ACTIVE.key
+RESULT_ITEM = RESULT.key
 COMMAND_ITEMS = (COMMAND_ITEM, ACTIVE_ITEM, RESULT_ITEM)
 """Items that carry a command's id (contract, section 2)."""
 
-READING_ITEMS = (
-    "ThermostatMode",
-    "ThermostatOperatingState",
-    "DoorLocked",
-    "Switch",
-    "Dimmer",
-    "ThermostatHeatSetpoint",
-    "ThermostatCoolSetpoint",
-    "Temperature",
-    "Humidity",
-    "BatteryLevel",
-)
+READING_ITEMS = tuple(reading.key for reading in READINGS)
 """Items by which a device reports its state (contract, section 2)."""
 
 EXPECTED_READING = {

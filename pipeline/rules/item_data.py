@@ -1,0 +1,163 @@
+"""What ItemData of a raw event holds, by ItemKey (contract, section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of an item's JSON: its path, its JSON types, its meaning."""
+
+    name: str
+    type: str
+    description: str
+    sensitive: bool = False
+
+
+@dataclass(frozen=True)
+class DesiredState:
+    """What a Command asks for: the array `desired_state`, its first element and those after it."""
+
+    command: str
+    description: str
+    parameters: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One kind of map item: its ItemKey, what it tells, and the members of its JSON."""
+
+    key: str
+    description: str
+    members: tuple[Member, ...]
+    desired_states: tuple[DesiredState, ...] = ()
+
+
+_TIMESTAMP = Member(
+    "timestamp", "string", "the time that the item itself states, ISO-8601, UTC unless it says"
+)
+_COMMAND_ID = (
+    Member("command_id", "string", "the command's id, where it is given under this name"),
+    Member("uuid", "string", "the command's id, where there is no command_id"),
+)
+_NODE = Member("node_id", "string or number", "Z-Wave node that the command is for")
+_READING = (Member("uuid", "string", "the reading's own id; it names no command"), _TIMESTAMP)
+_SET_POINT = (Member("temperature", "number or string", "the set point; its unit is not known"),)
+
+DESIRED_STATES = (
+    DesiredState(
+        "LockedState",
+        "lock or unlock a door",
+        (Member("state", "string", "locked or unlocked"),),
+    ),
+    DesiredState(
+        "SwitchState", "switch something on or off", (Member("state", "string", "on or off"),)
+    ),
+    DesiredState(
+        "DimmerState",
+        "dim a light",
+        (
+            Member("state", "string", "Multilevel On or Multilevel Off"),
+            Member("level", "number or string", "brightness from 0 to 100, may be absent"),
+        ),
+    ),
+    DesiredState(
+        "ThermostatMode",
+        "set a thermostat's mode",
+        (
+            Member(
+                "mode",
+                "string",
+                "off, cool, heat, auto, settocool, settoheat or operatingstate",
+            ),
+        ),
+    ),
+    DesiredState("ThermostatHeatSetPoint", "heat up to a temperature", _SET_POINT),
+    DesiredState("ThermostatCoolSetPoint", "cool down to a temperature", _SET_POINT),
+    DesiredState(
+        "PinAssignment",
+        "set or clear a door code",
+        (
+            Member("slot", "number or string", "the lock's memory slot for the code"),
+            Member("pin", "string, number or null", "the code; None or null clears", True),
+        ),
+    ),
+)
+
+COMMAND = Item(
+    "Command",
+    "What the cloud asks a device to do.",
+    (
+        *_COMMAND_ID,
+        _TIMESTAMP,
+        Member("client", "string", "client that sent it: ios, android, googlehome, …"),
+        Member("user", "string or number", "user who sent it, may be absent"),
+        Member("origin", "string", "origin of the command"),
+        Member("origin_id", "string", "id at that origin"),
+        Member("desired_state", "array", "what is asked for, and with which values", True),
+    ),
+    DESIRED_STATES,
+)
+ACTIVE = Item(
+    "CommandActive", "The hub has picked a command up.", (*_COMMAND_ID, _TIMESTAMP, _NODE)
+)
+RESULT = Item(
+    "CommandResult",
+    "The hub has sent a command to its device, or failed to.",
+    (
+        *_COMMAND_ID,
+        _TIMESTAMP,
+        _NODE,
+        Member("result", "boolean or string", "whether it went well: true, or success from older"),
+        Member("failure_string", "string", "why it failed"),
+    ),
+)
+
+
+def _scalar(key: str, description: str, type_: str, state: str) -> Item:
+    return Item(key, description, (*_READING, Member("state", type_, state)))
+
+
+def _valued(key: str, description: str, type_: str, value: str, *more: Member) -> Item:
+    return Item(key, description, (*_READING, Member("state.value", type_, value), *more))
+
+
+_UNIT = Member("state.unit", "string", "F or C, mostly given")
+_NUMBER = "number or string"
+
+READINGS = (
+    _scalar("ThermostatMode", "A thermostat's mode.", "string", "off, cool, heat, auto, …"),
+    _scalar("ThermostatOperatingState", "What a thermostat is doing.", "string", "what it does"),
+    _scalar("DoorLocked", "Whether a door is locked.", "boolean or string", "true is locked"),
+    _valued("Switch", "Whether a switch is on.", "string", "On or Off"),
+    _valued(
+        "Dimmer",
+        "Whether a light is on, and how bright.",
+        "string",
+        "On or Off",
+        Member("state.percent", _NUMBER, "brightness from 0 to 100; full is reported as 99"),
+    ),
+    _valued("ThermostatHeatSetpoint", "Heat up to this.", _NUMBER, "the temperature", _UNIT),
+    _valued("ThermostatCoolSetpoint", "Cool down to this.", _NUMBER, "the temperature", _UNIT),
+    _valued("Temperature", "Temperature of a room.", _NUMBER, "the temperature", _UNIT),
+    _valued(
+        "Humidity",
+        "Humidity of a room.",
+        _NUMBER,
+        "the humidity",
+        Member("state.unit", "string", "its unit, mostly given"),
+    ),
+    Item(
+        "BatteryLevel",
+        "Charge of a device's battery.",
+        (
+            *_READING,
+            Member("state.value", _NUMBER, "the charge"),
+            Member("state", _NUMBER, "the charge, where state is no object"),
+        ),
+    ),
+)
+
+ITEM_DATA = (COMMAND, ACTIVE, RESULT, *READINGS)
+"""All kinds of items that the models read."""
