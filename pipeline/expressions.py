@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
@@ -10,6 +11,7 @@ import ibis.backends.sql.compilers as compilers
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import sqlglot.expressions as sge
 
 from pipeline.contract import Model
 from pipeline.errors import ContractError
@@ -18,6 +20,7 @@ from pipeline.sources import SOURCES
 
 Engine = Literal["duckdb", "bigquery"]
 COMPILERS = {"duckdb": compilers.duckdb.compiler, "bigquery": compilers.bigquery.compiler}
+_MADE_UP_NAME = re.compile(r"(ibis_\w+)_[a-z2-7]{26}")
 
 
 def expression(model: Model, table: Callable[[str], ir.Table]) -> ir.Table:
@@ -78,10 +81,25 @@ def model_sql(
 
 
 def to_sql(expr: ir.Table, engine: Engine) -> str:
-    """Return an expression's SQL for an engine; needs no connection to it."""
+    """Return an expression's SQL for an engine, the same text each time.
+
+    Needs no connection.
+    """
     compiler = COMPILERS[engine]
-    query = compiler.to_sqlglot(expr.unbind())
+    query = _reproducible(compiler.to_sqlglot(expr.unbind()))
     return query.sql(dialect=compiler.dialect, pretty=True)
+
+
+def _reproducible(query: sge.Expression) -> sge.Expression:
+    # Ibis makes names up at random, and leaves columns out in the order of a set
+    names: dict[str, str] = {}
+    for identifier in query.find_all(sge.Identifier):
+        if made_up := _MADE_UP_NAME.fullmatch(identifier.name):
+            name = names.setdefault(identifier.name, f"{made_up[1]}_{len(names) + 1}")
+            identifier.set("this", name)
+    for star in query.find_all(sge.Star):
+        star.set("except_", sorted(star.args.get("except_") or (), key=lambda left: left.name))
+    return query
 
 
 def columns_read(graph: Graph, names: Iterable[str]) -> dict[str, frozenset[str]]:
