@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import graph
-from pipeline.expressions import expression, to_sql
+from pipeline.expressions import declared_table, expression, to_sql
 from pipeline.sources import SOURCES
 
 Row = dict[str, Any]
@@ -99,22 +100,43 @@ def user_types(
     }
 
 
+@functools.cache
+def statement(model: str, sources: tuple[tuple[str, ibis.Schema], ...]) -> str:
+    """A model's SELECT where the sources have these types, made once: that takes the longest."""
+    raw = {name: ibis.table(schema, name=name) for name, schema in sources}
+    models = graph.load()
+
+    def table(name: str) -> ir.Table:
+        return raw[name] if name in raw else declared_table(models, name)
+
+    return to_sql(expression(models.models[model], table), "duckdb")
+
+
 class Built:
-    """All models built on raw rows in an engine of its own."""
+    """Models on raw rows in an engine of their own, each built when it is first asked for."""
 
     def __init__(self, con: IbisDuckDB, raw: Mapping[str, pa.Table]) -> None:
         self._con = con
-        tables = {name: con.create_table(name, table) for name, table in raw.items()}
-        for name, model in graph.load().models.items():
-            tables[name] = con.create_table(name, expression(model, tables.__getitem__))
-        self._tables = tables
+        self._sources = tuple(
+            (name, con.create_table(name, table).schema()) for name, table in raw.items()
+        )
+        self._made = set(raw)
 
     def __getitem__(self, model: str) -> list[Row]:
-        return self._con.to_pyarrow(self._tables[model]).to_pylist()
+        self._make(model)
+        return self._con.con.execute(f"FROM {model}").to_arrow_table().to_pylist()
 
     def table(self, model: str) -> ir.Table:
         """A built model, to ask more of it."""
-        return self._tables[model]
+        self._make(model)
+        return self._con.table(model)
+
+    def _make(self, model: str) -> None:
+        if model not in self._made:
+            for upstream in graph.load().models[model].upstream:
+                self._make(upstream)
+            self._con.con.execute(f"CREATE TABLE {model} AS {statement(model, self._sources)}")
+            self._made.add(model)
 
 
 @pytest.fixture
@@ -127,16 +149,19 @@ def duckdb() -> Iterator[IbisDuckDB]:
 
 @pytest.fixture
 def built(duckdb: IbisDuckDB) -> Callable[..., Built]:
-    """A function from raw events and users to all models built on them."""
+    """A function from raw events and users, of these types, to the models built on them."""
 
-    def build(*events: Row, users: Iterable[Row] = ()) -> Built:
-        return Built(
-            duckdb,
-            {
-                "raw_sync_events": arrow(events, event_types()),
-                "raw_users": arrow(list(users), user_types()),
-            },
-        )
+    def build(
+        *events: Row,
+        users: Iterable[Row] = (),
+        events_as: Mapping[str, pa.DataType] | None = None,
+        users_as: Mapping[str, pa.DataType] | None = None,
+    ) -> Built:
+        raw = {
+            "raw_sync_events": arrow(events, events_as or event_types()),
+            "raw_users": arrow(list(users), users_as or user_types()),
+        }
+        return Built(duckdb, raw)
 
     return build
 

@@ -20,16 +20,17 @@ def number(text: ir.StringColumn) -> ir.FloatingColumn:
 
 
 def whole_number(column: ir.Column) -> ir.IntegerColumn:
-    """Read an id column as INT64: integers, whole floats and text of digits, else NULL."""
+    """Read an id column as INT64: whole numbers of any type and text of digits, else NULL."""
     kind = column.type()
     if kind.is_integer():
         return column.try_cast("int64")
-    if kind.is_floating() or kind.is_decimal():
-        value = column.cast("float64")
+    if kind.is_decimal():
+        return (column == column.floor()).ifelse(column, ibis.null(kind)).try_cast("int64")
+    if kind.is_floating():
         # what no INT64 holds, such as 2^63, must reach neither floor() nor the cast
-        fits = (value >= -(2.0**63)) & (value < 2.0**63)
-        fitting = fits.ifelse(value, ibis.null("float64"))
-        return (fitting == fitting.floor()).ifelse(fitting, ibis.null("float64")).cast("int64")
+        fits = (column >= -(2.0**63)) & (column < 2.0**63)
+        fitting = fits.ifelse(column, ibis.null(kind))
+        return (fitting == fitting.floor()).ifelse(fitting, ibis.null(kind)).cast("int64")
     if kind.is_string():
         return column.re_search(_DIGITS).ifelse(column, ibis.null("string")).try_cast("int64")
     return ibis.null("int64")

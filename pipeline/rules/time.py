@@ -47,7 +47,7 @@ def user_time(column: ir.Column) -> ir.TimestampColumn:
     """
     kind = column.type()
     if kind.is_integer():
-        return _epoch(column.cast("int64"))
+        return _epoch(column.try_cast("int64"))
     if kind.is_floating() or kind.is_decimal():
         return _epoch(_whole(column.cast("float64")))
     if not kind.is_string():
