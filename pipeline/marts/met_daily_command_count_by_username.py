@@ -90,5 +90,6 @@ def _days(commands: ir.Table) -> ir.Table:
         first=_.command_date.min().cast(TIMESTAMP), last=_.command_date.max().cast(TIMESTAMP)
     )
     one_day = ibis.interval(days=1)
-    days = ibis.range(bounds["first"], bounds["last"] + one_day, one_day)
+    end = bounds["last"] + ibis.interval(seconds=1)
+    days = ibis.range(bounds["first"], end, one_day)
     return bounds.select(day=days).unnest("day").select(day=_.day.date())
