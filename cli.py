@@ -162,6 +162,16 @@ ROW_FORMAT = click.option(
 )
 
 
+DIGESTS = click.Path(exists=True, dir_okay=False, path_type=Path)
+LIST_FORMAT = click.option(
+    "--format",
+    "row_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @click.version_option(package_name="hub-events-pipeline", prog_name="pipeline")
@@ -267,14 +277,7 @@ def show(
 
 
 @cli.command("ls", cls=SelectingCommand)
-@SELECT
-@click.option(
-    "--format",
-    "row_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-)
+@options(SELECT, LIST_FORMAT)
 def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:
     """List the models in dependency order."""
     from pipeline import graph, render
@@ -285,6 +288,39 @@ def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> No
         click.echo(json.dumps(render.models_json(models), indent=2))
     else:
         _console().print(render.models_table(models))
+
+
+@cli.command(cls=SelectingCommand)
+@options(CONNECTION, SELECT, LIST_FORMAT)
+def digest(
+    select: tuple[str, ...], exclude: tuple[str, ...], row_format: str, **given: Any
+) -> None:
+    """Digest each model: rows, and a text that tells whether content is the same anywhere."""
+    from pipeline import render
+
+    digests = _project(given).digest(select, exclude)
+    if row_format == "json":
+        click.echo(json.dumps(render.digests_json(digests), indent=2))
+    else:
+        _console().print(render.digests_table(digests))
+
+
+@cli.command()
+@click.argument("left", metavar="A.json", type=DIGESTS)
+@click.argument("right", metavar="B.json", type=DIGESTS)
+def diff(left: Path, right: Path) -> None:
+    """Compare two files that `digest --format json` wrote."""
+    from pipeline import digest, render
+
+    one, other = digest.read(left), digest.read(right)
+    found = digest.differences(one, other)
+    for difference in found:
+        click.echo(render.difference_line(difference, str(left), str(right)))
+    models = len({**one, **other})
+    click.echo(
+        f"{len(found)} of {models} models differ." if found else f"{models} models, all equal."
+    )
+    sys.exit(1 if found else 0)
 
 
 @cli.command()

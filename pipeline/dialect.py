@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.rules as rlz
@@ -505,3 +506,89 @@ rules(Total, duckdb=_total_duckdb, bigquery=_total_bigquery)
 def total(numbers: ir.Value, where: ir.Value | None = None) -> ir.IntegerScalar:
     """Sum INT64 values; the sum is an INT64 on every engine."""
     return Total(numbers, where=where).to_expr()
+
+
+# --- Content --------------------------------------------------------------------------------------
+
+
+class Digits17(ops.Value):
+    """A FLOAT64 written with 17 significant digits, which tell every value from every other."""
+
+    number: ops.Value[dt.Floating]
+    shape = rlz.shape_like("number")
+    dtype = dt.string
+
+
+rules(
+    Digits17,
+    duckdb=lambda compiler, op, *, number: _function("printf", "%.17g", number),
+    bigquery=lambda compiler, op, *, number: _function("FORMAT", "%.17g", number),
+)
+
+
+class Md5(ops.Value):
+    """The MD5 of a text's UTF-8 as 32 hex digits in lower case."""
+
+    text: ops.Value[dt.String]
+    shape = rlz.shape_like("text")
+    dtype = dt.string
+
+
+rules(
+    Md5,
+    duckdb=lambda compiler, op, *, text: _function("md5", text),
+    bigquery=lambda compiler, op, *, text: _function("TO_HEX", _function("MD5", text)),
+)
+
+
+class JoinedTexts(ops.Value):
+    """The texts that `body` makes of an array's elements, one after the other in their order."""
+
+    array: ops.Value[dt.Array]
+    body: ops.Value[dt.String]
+    element: ops.Argument
+    shape = rlz.shape_like("array")
+    dtype = dt.string
+
+
+def _joined_texts_duckdb(
+    compiler: Any, op: JoinedTexts, *, array: Any, body: Any, element: Any
+) -> sge.Expression:
+    texts = _function("list_transform", array, sge.Lambda(this=body, expressions=[element]))
+    return _function("array_to_string", texts, "")
+
+
+def _joined_texts_bigquery(
+    compiler: Any, op: JoinedTexts, *, array: Any, body: Any, element: Any
+) -> sge.Expression:
+    position = sge.to_identifier("position")
+    unnest = sge.Unnest(
+        expressions=[array], alias=sge.TableAlias(columns=[element]), offset=position
+    )
+    texts = sge.select(body).from_(unnest).order_by(sge.Column(this=position.copy()))
+    return _function("ARRAY_TO_STRING", _function("ARRAY", texts), "")
+
+
+rules(JoinedTexts, duckdb=_joined_texts_duckdb, bigquery=_joined_texts_bigquery)
+
+
+def exact_text(number: ir.FloatingValue) -> ir.StringColumn:
+    """Write a FLOAT64 so that equal values, and only they, have the same text on every engine.
+
+    -0.0 equals 0.0, and here NaN equals NaN.
+    """
+    digits = Digits17(number).to_expr()
+    return ibis.cases((number.isnan(), "nan"), (number == 0, "0"), else_=digits)
+
+
+def md5(text: ir.StringValue) -> ir.StringColumn:
+    """Return the MD5 of a text's UTF-8 as 32 hex digits in lower case."""
+    return Md5(text).to_expr()
+
+
+def joined_texts(
+    array: ir.ArrayValue, text: Callable[[ir.Value], ir.StringValue]
+) -> ir.StringColumn:
+    """Join the texts of an array's elements in their order; none of them may be NULL."""
+    mapped = array.map(lambda element: text(element)).op()
+    return JoinedTexts(mapped.arg, mapped.body, mapped.param).to_expr()

@@ -12,10 +12,12 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline import build as builds
+from pipeline import digest as digests
 from pipeline import expressions, graph, show
 from pipeline.backends.base import Backend, Tables
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
+from pipeline.digest import Digest
 from pipeline.errors import UsageError, did_you_mean
 from pipeline.masking import mask
 from pipeline.sources import SOURCES
@@ -139,6 +141,15 @@ class Project:
             report=report,
             on_failure=on_failure,
         )
+
+    def digest(self, select: Spec = (), exclude: Spec = ()) -> dict[str, Digest]:
+        """Return each selected model's rows and digest: equal content, on any engine, is equal.
+
+        Raises:
+            UsageError: a selection that names nothing, or a model that is not built yet.
+        """
+        names = self.select(select, exclude)
+        return digests.digest(self._graph, self._published(), names)
 
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""

@@ -18,6 +18,7 @@ from rich.text import Text
 from pipeline.build import ModelResult, Result, Started
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
+from pipeline.digest import Difference, Digest
 
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
 Event = Started | ModelResult | CheckResult
@@ -84,6 +85,32 @@ def models_table(models: Sequence[Model]) -> Table:
             model.materialized,
         )
     return table
+
+
+def digests_json(digests: Mapping[str, Digest]) -> dict[str, Any]:
+    """Return digests as a JSON object, a member for each model; nothing says when or where."""
+    return {name: vars(found) for name, found in digests.items()}
+
+
+def digests_table(digests: Mapping[str, Digest]) -> Table:
+    """Return digests as a table for people, one row each."""
+    table = Table("model", box=box.SIMPLE_HEAD)
+    table.add_column("rows", justify="right")
+    table.add_column("digest")
+    for name, found in digests.items():
+        table.add_row(name, f"{found.rows:,}", found.digest)
+    return table
+
+
+def difference_line(found: Difference, left: str, right: str) -> str:
+    """Return the line that says how the files `left` and `right` differ in a model."""
+    if found.left is None:
+        return f"{found.model}: only in {right}"
+    if found.right is None:
+        return f"{found.model}: only in {left}"
+    if found.left.rows != found.right.rows:
+        return f"{found.model}: {found.left.rows:,} rows in {left}, {found.right.rows:,} in {right}"
+    return f"{found.model}: {found.left.rows:,} rows in both, but other content"
 
 
 def rows_table(rows: pa.Table) -> Table:

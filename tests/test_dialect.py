@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import math
 
 import ibis
 import ibis.expr.operations as ops
@@ -199,6 +201,44 @@ def test_a_total_leaves_out_what_the_condition_does(evaluate):
     )
 
     assert found == [{"everything": -2, "positive": 1}]
+
+
+FLOATS = {
+    0.1 + 0.2: "0.30000000000000004",
+    0.3: "0.29999999999999999",
+    7.0: "7",
+    -0.0: "0",
+    1e22: "1e+22",
+    5e-324: "4.9406564584124654e-324",
+    -1.7976931348623157e308: "-1.7976931348623157e+308",
+    math.inf: "inf",
+    -math.inf: "-inf",
+    math.nan: "nan",
+    None: None,
+}
+
+
+def test_the_exact_text_of_a_float_is_the_same_everywhere(evaluate):
+    rows = pa.table({"n": pa.array(FLOATS, pa.float64())})
+
+    found = column(evaluate, lambda t: dialect.exact_text(t.n), rows)
+
+    assert found == list(FLOATS.values())
+
+
+def test_an_md5_is_of_the_text_in_utf8(evaluate):
+    found = column(evaluate, lambda t: dialect.md5(t.text), texts("é", "", None))
+
+    expected = [hashlib.md5(text.encode()).hexdigest() for text in ("é", "")]
+    assert found == [*expected, None]
+
+
+def test_the_texts_of_an_array_are_joined_in_its_order(evaluate):
+    rows = pa.table({"xs": pa.array([["b", "a", "b"], []], pa.list_(pa.string()))})
+
+    found = column(evaluate, lambda t: dialect.joined_texts(t.xs, lambda x: x + ","), rows)
+
+    assert found == ["b,a,b,", ""]
 
 
 def operations():

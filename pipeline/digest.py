@@ -1,0 +1,138 @@
+"""What is in a model, as a number of rows and a digest that any engine computes alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.backends.base import Tables
+from pipeline.contract import Model
+from pipeline.dialect import exact_text, joined_texts, md5, microseconds, total
+from pipeline.errors import InputError, UsageError
+from pipeline.graph import Graph
+
+_PARTS = 4
+_PART_DIGITS = 8  # 32 bits: an INT64 holds the sum over two billion rows
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A model's content: equal content has an equal digest, on every engine, in any row order."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A model that two sets of digests disagree about; None where a set does not have it."""
+
+    model: str
+    left: Digest | None
+    right: Digest | None
+
+
+def digest(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, Digest]:
+    """Digest what is built of the models, in the engine: one pass over each, no row leaves it.
+
+    Raises:
+        UsageError: a model is not built yet, or was built before it had a column it declares.
+    """
+    built = tables.names()
+    if missing := [name for name in names if name not in built]:
+        raise UsageError(
+            f"{', '.join(missing)} can't be digested: not built yet.",
+            f"Build it first: `python cli.py build --select +{missing[0]}`.",
+        )
+    return {name: _digest(graph.models[name], tables) for name in names}
+
+
+def _digest(model: Model, tables: Tables) -> Digest:
+    table = tables.table(model.name)
+    if lost := [name for name in model.schema if name not in table.columns]:
+        raise UsageError(
+            f"{model.name} as it is built has no column {', '.join(lost)}.",
+            f"Build it again: `python cli.py build --select {model.name}+`.",
+        )
+    (found,) = tables.fetch(content(table.select(*model.schema.names))).to_pylist()
+    declared = [[name, str(kind)] for name, kind in model.schema.items()]
+    text = json.dumps([declared, list(found.values())])
+    return Digest(found["rows"], hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def content(table: ir.Table) -> ir.Table:
+    """Sum up a table's content in one row of integers: `rows`, `part_0`, `part_1`, …
+
+    Each row's columns are written as one text that no other values give, and hashed; the parts of
+    the hashes are added up, so that neither the order of rows matters nor do copies cancel out.
+    """
+    texts = table.select(hash=md5(_joined(_text(table[name]) for name in table.columns)))
+    parts = {f"part_{i}": total(_part(texts.hash, i)).fill_null(0) for i in range(_PARTS)}
+    return texts.aggregate(rows=_.count(), **parts)
+
+
+def differences(left: Mapping[str, Digest], right: Mapping[str, Digest]) -> list[Difference]:
+    """Return the models whose rows or digests are not the same, in the order they come."""
+    return [
+        Difference(name, left.get(name), right.get(name))
+        for name in {**left, **right}
+        if left.get(name) != right.get(name)
+    ]
+
+
+def read(path: Path) -> dict[str, Digest]:
+    """Read the digests that `digest --format json` has written.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Digest(each["rows"], each["digest"]) for name, each in found.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} holds no digests: {error}.",
+            "Write them with `python cli.py digest --format json > FILE`.",
+        ) from error
+
+
+def _part(digits: ir.StringValue, index: int) -> ir.IntegerValue:
+    part = digits.substr(index * _PART_DIGITS, _PART_DIGITS)
+    return ibis.literal("0x").concat(part).cast("int64")
+
+
+def _text(value: ir.Value) -> ir.StringValue:
+    # no two rows of values have one text: a text comes with its length, all else ends at its `;`
+    kind = value.type()
+    if kind.is_struct():
+        return _joined(_text(value[name]) for name in kind.names)
+    if kind.is_array():
+        # a warehouse stores a NULL array as an empty one
+        length = value.length().fill_null(0).cast("string")
+        return _joined([length, ":", joined_texts(value, _text).fill_null("")])
+    if kind.is_string():
+        return value.length().cast("string").concat(":", value).fill_null(";")
+    return _joined([_scalar(value).fill_null(""), ";"])
+
+
+def _scalar(value: ir.Value) -> ir.StringValue:
+    kind = value.type()
+    if kind.is_floating():
+        return exact_text(value)
+    if kind.is_timestamp():
+        return microseconds(value).cast("string")
+    if kind.is_integer() or kind.is_boolean() or kind.is_date():
+        return value.cast("string")
+    raise TypeError(f"no text of {kind} is known to be the same on every engine")
+
+
+def _joined(texts: Iterable[ir.StringValue | str]) -> ir.StringValue:
+    # one call with many arguments: a chain of concatenations would copy the row again and again
+    return ibis.literal("").join(list(texts))
