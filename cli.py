@@ -317,9 +317,7 @@ def diff(left: Path, right: Path) -> None:
     for difference in found:
         click.echo(render.difference_line(difference, str(left), str(right)))
     models = len({**one, **other})
-    click.echo(
-        f"{len(found)} of {models} models differ." if found else f"{models} models, all equal."
-    )
+    click.echo(f"{len(found)} of {models} models differ.")
     sys.exit(1 if found else 0)
 
 

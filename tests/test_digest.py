@@ -313,7 +313,7 @@ def test_equal_digests_are_no_difference(tmp_path):
 
     found = run("diff", one, one)
 
-    assert (found.exit_code, found.output) == (0, "1 models, all equal.\n")
+    assert (found.exit_code, found.output) == (0, "0 of 1 models differ.\n")
 
 
 def test_a_difference_is_told_by_model_and_is_status_1(tmp_path):
