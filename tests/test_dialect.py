@@ -148,6 +148,21 @@ def test_times_and_microseconds_turn_into_each_other(evaluate, micros):
     assert row == {"time": epoch + dt.timedelta(microseconds=micros), "micros": micros}
 
 
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (dt.datetime(2022, 1, 2, 3, 4, 5, 60, dt.UTC), "2022-01-02 03:04:05.000060+00"),
+        (dt.datetime(1, 1, 1, tzinfo=dt.UTC), "0001-01-01 00:00:00.000000+00"),
+        (dt.datetime.max.replace(tzinfo=dt.UTC), "9999-12-31 23:59:59.999999+00"),
+        (None, None),
+    ],
+)
+def test_a_time_is_written_in_utc_with_all_its_digits(evaluate, time, text):
+    rows = pa.table({"time": pa.array([time], pa.timestamp("us", "UTC"))})
+
+    assert column(evaluate, lambda t: dialect.time_text(t.time), rows) == [text]
+
+
 def test_equal_keys_have_equal_hashes_and_others_do_not(evaluate):
     rows = pa.table({"a": ["x", "x", "xy", "x", None], "b": ["yz", "yz", "z", None, "x"]})
 

@@ -135,6 +135,8 @@ class DuckDB:
                 temp_directory=str(spill),
                 # the order of rows in a table means nothing, and keeping it costs memory
                 preserve_insertion_order=False,
+                # newer than DuckDB's default: texts compress in a fifth less time
+                storage_compatibility_version="v1.4.0",
                 # it stores a wide table that a query reads twice, which takes longer than reading
                 disabled_optimizers="common_subplan",
                 **config,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ibis.expr.types as ir
 
 from pipeline.contract import TIMESTAMP
+from pipeline.dialect import time_text
 
-_TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f+00"
 _EXACT = 2.0**53
 
 
@@ -22,7 +22,7 @@ def as_text(column: ir.Column) -> ir.StringColumn:
     if kind.is_floating() or kind.is_decimal():
         return _number_text(column)
     if kind.is_timestamp() or kind.is_date():
-        return column.cast(TIMESTAMP).strftime(_TIME_FORMAT)
+        return time_text(column.cast(TIMESTAMP))
     return _text(column)
 
 

@@ -37,7 +37,7 @@ def stg_command_actives(stg_sync_events: ir.Table, stg_repeated_events: ir.Table
 
     Contract: section 4, stg_command_actives.
     """
-    return one_copy_each(stg_sync_events, stg_repeated_events, [ACTIVE_ITEM]).select(
+    return one_copy_each(stg_sync_events, stg_repeated_events, ACTIVE_ITEM).select(
         "update_timestamp",
         "event_timestamp",
         "device_id",

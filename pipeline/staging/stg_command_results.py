@@ -42,7 +42,7 @@ def stg_command_results(stg_sync_events: ir.Table, stg_repeated_events: ir.Table
 
     Contract: section 4, stg_command_results.
     """
-    return one_copy_each(stg_sync_events, stg_repeated_events, [RESULT_ITEM]).select(
+    return one_copy_each(stg_sync_events, stg_repeated_events, RESULT_ITEM).select(
         "update_timestamp",
         "event_timestamp",
         "device_id",

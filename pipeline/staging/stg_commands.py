@@ -93,7 +93,7 @@ def stg_commands(stg_sync_events: ir.Table, stg_repeated_events: ir.Table) -> ir
 
     Contract: section 4, stg_commands.
     """
-    commands = one_copy_each(stg_sync_events, stg_repeated_events, [COMMAND_ITEM])
+    commands = one_copy_each(stg_sync_events, stg_repeated_events, COMMAND_ITEM)
 
     def where(command: str, value: ir.StringColumn) -> ir.StringColumn:
         return (commands.command == command).ifelse(value, ibis.null("string"))

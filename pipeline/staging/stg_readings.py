@@ -7,7 +7,7 @@ from ibis import _
 
 from pipeline.contract import Column, model
 from pipeline.rules.columns import EVENT_TIME, ITEM_DEVICE, MAP_REVISION, SOURCE_FILE, STATE, UID
-from pipeline.rules.items import READING_ITEMS
+from pipeline.rules.item_kind import READING
 from pipeline.rules.staged import one_copy_each
 
 
@@ -31,7 +31,7 @@ def stg_readings(stg_sync_events: ir.Table, stg_repeated_events: ir.Table) -> ir
 
     Contract: section 4, stg_readings.
     """
-    return one_copy_each(stg_sync_events, stg_repeated_events, READING_ITEMS).select(
+    return one_copy_each(stg_sync_events, stg_repeated_events, READING).select(
         "device_id",
         "state_value",
         "state_unit",

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from pipeline.contract import Column, model, names_of
 from pipeline.rules.columns import EVENT_TIME, MAP_REVISION, PARSED, SOURCE_FILE, UID
 from pipeline.rules.dedup import earliest, hash_of, keep_first, repeated_hashes
-from pipeline.rules.items import COMMAND_ITEMS, READING_ITEMS
+from pipeline.rules.item_kind import ITEM_KIND
 from pipeline.rules.staged import DEDUP_KEY, staged
 
 COLUMNS = (
@@ -18,6 +18,7 @@ COLUMNS = (
     MAP_REVISION,
     UID,
     SOURCE_FILE,
+    ITEM_KIND,
     *PARSED,
 )
 
@@ -28,12 +29,11 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
 
     Few events come twice, so that only these pay for an ordering. Contract: section 4, dedup.
     """
-    kinds = COMMAND_ITEMS + READING_ITEMS
     # The keys are looked at alone: an engine that meets one wide table twice may store it whole.
     keys = staged(
-        stg_sync_events.select("item_key", "device_id", "item_uuid", "disposition"), kinds
+        stg_sync_events.select("item_kind", "item_key", "device_id", "item_uuid", "disposition")
     )
-    events = staged(stg_sync_events, kinds)
+    events = staged(stg_sync_events)
     copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).semi_join(
         repeated_hashes(keys, DEDUP_KEY), "key_hash"
     )

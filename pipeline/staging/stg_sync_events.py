@@ -9,13 +9,8 @@ from ibis import _
 from pipeline.contract import TIMESTAMP, Column, model, names_of
 from pipeline.dialect import json_elements, json_members, json_scalar
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
-from pipeline.rules.items import (
-    ALL_COMMANDS,
-    COMMAND_ITEM,
-    COMMAND_ITEMS,
-    READING_ITEMS,
-    STAGED,
-)
+from pipeline.rules.item_kind import ITEM_KIND, READING, kind_of
+from pipeline.rules.items import ALL_COMMANDS, COMMAND_ITEM, STAGED
 from pipeline.rules.numbers import number
 from pipeline.rules.source_values import as_text
 from pipeline.rules.time import item_time, source_time
@@ -26,6 +21,7 @@ COLUMNS = (
     Column("event_timestamp", TIMESTAMP, "time that the item itself states (UTC)"),
     Column("disposition", "string", "what became of the raw row, before dedup", nullable=False),
     RAW_DATE_CREATED,
+    ITEM_KIND,
     *PARSED,
 )
 
@@ -40,27 +36,24 @@ def stg_sync_events(raw_sync_events: ir.Table) -> ir.Table:
     return events.select(*names_of(COLUMNS))
 
 
+# Each step below stands in a SELECT of its own, since the parse between two of them does: what a
+# step adds is computed once, however often a later step looks at it.
+
+
 def _renamed(raw: ir.Table) -> ir.Table:
-    events = raw.select(
+    item_key = as_text(raw.ItemKey)
+    return raw.select(
         event_type=as_text(raw.EventType),
         update_timestamp=source_time(raw.DateCreated),
         map_revision=as_text(raw.MapRevision),
-        item_key=as_text(raw.ItemKey),
+        item_key=item_key,
         item_revision=as_text(raw.ItemRevision),
         twilio_sync_endpoint_id=as_text(raw.EndpointId),
         item_data=as_text(raw.ItemData),
         device_id=as_text(raw.MapUniqueName),
         _source_file=as_text(raw._source_file),
-        _date_created=as_text(raw.DateCreated),
-    )
-    no_time = _.update_timestamp.isnull()
-    return events.mutate(
-        _uid=_.device_id.fill_null("")
-        + "_"
-        + _.map_revision.fill_null("")
-        + "_"
-        + as_text(events.update_timestamp).fill_null(""),
-        _raw_date_created=no_time.ifelse(_._date_created, ibis.null("string")),
+        _date_created=raw.DateCreated,
+        item_kind=kind_of(item_key),
     )
 
 
@@ -75,38 +68,53 @@ def _parsed(events: ir.Table) -> ir.Table:
         nested=("desired_state", "state"),
         found="is_object",
     )
+    time = as_text(items.update_timestamp)
+    identified = items.mutate(
+        _uid=ibis.literal("_").join(
+            [part.fill_null("") for part in (items.device_id, items.map_revision, time)]
+        ),
+        uuid=_.uuid.nullif(""),
+        command_id=_.command_id.nullif(""),
+    )
     states = json_members(
-        items, "state", scalars=("value", "unit", "percent"), prefix="state_", found="has_members"
+        identified,
+        "state",
+        scalars=("value", "unit", "percent"),
+        prefix="state_",
+        found="has_members",
+    )
+    valued = states.mutate(
+        item_uuid=(_.item_kind == READING).ifelse(
+            ibis.coalesce(_.uuid, _._uid), ibis.coalesce(_.command_id, _.uuid)
+        ),
+        state_value=_.has_members.ifelse(_.state_value, json_scalar(states.state)),
     )
     desired = json_elements(
-        states, "desired_state", "command", "desired_state_1", "desired_state_2", found="is_array"
+        valued, "desired_state", "command", "desired_state_1", "desired_state_2", found="is_array"
     )
-    uuid = _.uuid.nullif("")
     return desired.mutate(
         event_timestamp=item_time(desired.timestamp),
-        item_uuid=_.item_key.isin(READING_ITEMS).ifelse(
-            ibis.coalesce(uuid, _._uid), ibis.coalesce(_.command_id.nullif(""), uuid)
-        ),
         user_id=_.user.nullif(""),
-        state_value=_.has_members.ifelse(_.state_value, json_scalar(desired.state)),
         state_percent=number(desired.state_percent),
+        _raw_date_created=_.update_timestamp.isnull().ifelse(
+            as_text(desired._date_created), ibis.null("string")
+        ),
     )
 
 
 def _with_disposition(events: ir.Table) -> ir.Table:
     # contract, section 3: the first that applies
-    is_command_item = _.item_key.isin(COMMAND_ITEMS)
-    is_reading = _.item_key.isin(READING_ITEMS)
+    is_reading = _.item_kind == READING
     return events.mutate(
         disposition=ibis.cases(
             (_.event_type == "map_item_removed", "removed"),
-            (~(is_command_item | is_reading).fill_null(False), "out_of_scope"),
+            (_.item_kind.isnull(), "out_of_scope"),
             (~_.is_object, "malformed_json"),
             (_.device_id.fill_null("") == "", "missing_device_id"),
             (_.update_timestamp.isnull(), "missing_update_timestamp"),
-            (is_command_item & _.item_uuid.isnull(), "missing_command_uuid"),
+            (~is_reading & _.item_uuid.isnull(), "missing_command_uuid"),
             (
-                (_.item_key == COMMAND_ITEM) & (_.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS),
+                (_.item_kind == COMMAND_ITEM) & (_.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS),
                 "missing_desired_state",
             ),
             (is_reading & _.state_value.isnull(), "missing_state"),
