@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import TIMESTAMP, Column, TableCheck, model, names_of
+from pipeline.contract import TIMESTAMP, Column, RowCheck, TableCheck, model, names_of
 from pipeline.dialect import microseconds, sorted_structs
 from pipeline.rules.columns import COMMAND_STATUS
 from pipeline.rules.matching import is_expected, is_match, with_expectation
@@ -36,6 +36,7 @@ _COUNTS = (
     Column("matching_reading_count", "int64", "those that match what was asked", nullable=False),
     Column("attributed_reading_count", "int64", "those attributed to the command", nullable=False),
 )
+_VERDICTS = ("is_expected_type", "matches_desired_state", "is_attributed")
 _SECONDS_TO_MATCH = Column(
     "seconds_to_first_matching_reading",
     "float64",
@@ -64,6 +65,10 @@ def each_reading_is_attributed_at_most_once(fct_command_readings: ir.Table) -> i
     )
     counts = key.group_by("device_id", "reading_type", "reading_uuid").agg(commands=_.count())
     return counts.filter(_.commands > 1)
+
+
+def _lacks_a_verdict(reading: ir.StructValue) -> ir.BooleanValue:
+    return ibis.or_(*(reading[name].isnull() for name in _VERDICTS))
 
 
 @model(
@@ -107,6 +112,12 @@ def each_reading_is_attributed_at_most_once(fct_command_readings: ir.Table) -> i
     partition_by="command_date",
     cluster_by=["device_id", "command_uuid"],
     checks=[
+        RowCheck(
+            "not_null_in_readings",
+            _.readings.filter(_lacks_a_verdict).length() > 0,
+            f"{', '.join(_VERDICTS)} of a reading are never NULL",
+            columns=("readings",),
+        ),
         TableCheck(every_status_has_its_readings),
         TableCheck(each_reading_is_attributed_at_most_once),
     ],
