@@ -35,14 +35,13 @@ def _plain(column: ir.Column) -> ir.Column:
     kind = column.type()
     if kind.is_timestamp():
         return _microseconds(column)
-    if kind.is_floating():
-        return column.cast("float64")
     if kind.is_integer() and kind != dt.uint64:
         return column.cast("int64")
     if kind.is_date():
         # beyond these years, a date can't become a time
         return column.between(_FIRST_DAY, _LAST_DAY).ifelse(column, ibis.null("date"))
-    if kind.is_boolean() or kind.is_integer() or kind.is_decimal():
+    if kind.is_boolean() or kind.is_numeric():
+        # of two sizes of floats, each has a shortest form of its own
         return column
     return as_text(column)
 

@@ -43,7 +43,7 @@ def put(tmp_path):
         pytest.param(pa.array([7], pa.uint32()), "int64", 7, id="uint32"),
         pytest.param(pa.array([2**63 - 1]), "int64", 2**63 - 1, id="int64"),
         pytest.param(pa.array([2**64 - 1], pa.uint64()), "uint64", 2**64 - 1, id="uint64"),
-        pytest.param(pa.array([0.5], pa.float32()), "float64", 0.5, id="float32"),
+        pytest.param(pa.array([0.5], pa.float32()), "float32", 0.5, id="float32"),
         pytest.param(pa.array([0.1]), "float64", 0.1, id="float64"),
         pytest.param(
             pa.array([Decimal("7.50")]), "decimal(3, 2)", Decimal("7.50"), id="decimal is exact"
