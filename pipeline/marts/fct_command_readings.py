@@ -54,16 +54,19 @@ def every_status_has_its_readings(
 
 def each_reading_is_attributed_at_most_once(fct_command_readings: ir.Table) -> ir.Table:
     """No reading is attributed to two commands."""
-    readings = fct_command_readings.filter(_.attributed_reading_count > 0).select(
-        "device_id", reading=_.readings
-    )
-    each = readings.unnest("reading").filter(_.reading.is_attributed)
+    some = fct_command_readings.filter(_.attributed_reading_count > 0)
+    each = some.select("device_id", reading=some.readings).unnest("reading")
     key = each.select(
         "device_id",
         reading_type=_.reading.reading_type,
         reading_uuid=_.reading.reading_uuid,
+        is_attributed=_.reading.is_attributed,
     )
-    counts = key.group_by("device_id", "reading_type", "reading_uuid").agg(commands=_.count())
+    # counted where it holds, not filtered first: below an engine's filter an unnest may become a
+    # join of every array with its row
+    counts = key.group_by("device_id", "reading_type", "reading_uuid").agg(
+        commands=_.count(where=_.is_attributed)
+    )
     return counts.filter(_.commands > 1)
 
 
