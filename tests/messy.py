@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
@@ -36,7 +37,8 @@ def _mostly(usual: Iterable[Any], odd: Iterable[Any], to_one: int) -> tuple[Any,
 # One draw makes all rows: Hypothesis spends five of six examples of many draws on near-copies.
 # The first bytes seed the rows, each of the others is a row's place.
 SEED_BYTES = 8
-ENTROPY = st.binary(min_size=SEED_BYTES + 120, max_size=SEED_BYTES + 120)
+ENTROPY_BYTES = SEED_BYTES + 120
+ENTROPY = st.binary(min_size=ENTROPY_BYTES, max_size=ENTROPY_BYTES)
 
 
 def _delivered(rows: list[Row], places: bytes) -> list[Row]:
@@ -511,19 +513,20 @@ def raw_events(date_created: str = "timestamp") -> st.SearchStrategy[list[Row]]:
     STRING columns are text or None, DateCreated is a datetime or None, or with
     `date_created="text"` its text, now and then one that is no time.
     """
+    return ENTROPY.map(lambda entropy: events_of(entropy, date_created))
 
-    def make(entropy: bytes) -> list[Row]:
-        random = Random(entropy[:SEED_BYTES])
-        kinds = random.choices(KINDS, k=random.choice((1, 2, 4)))
-        histories = [_history(random, kinds) for _ in range(random.choice((3, 7, 10, 13)))]
-        rows = [row for history in histories for row in history]
-        rows += _copies(random, rows)
-        if date_created == "text":
-            times = [_date_created(random, row["DateCreated"]) for row in rows]
-            rows = [row | {"DateCreated": time} for row, time in zip(rows, times, strict=True)]
-        return _delivered(rows, entropy[SEED_BYTES:])
 
-    return ENTROPY.map(make)
+def events_of(entropy: bytes, date_created: str = "timestamp") -> list[Row]:
+    """The raw events that these bytes stand for, as `raw_events` draws them."""
+    random = Random(entropy[:SEED_BYTES])
+    kinds = random.choices(KINDS, k=random.choice((1, 2, 4)))
+    histories = [_history(random, kinds) for _ in range(random.choice((3, 7, 10, 13)))]
+    rows = [row for history in histories for row in history]
+    rows += _copies(random, rows)
+    if date_created == "text":
+        times = [_date_created(random, row["DateCreated"]) for row in rows]
+        rows = [row | {"DateCreated": time} for row, time in zip(rows, times, strict=True)]
+    return _delivered(rows, entropy[SEED_BYTES:])
 
 
 # --- Users ----------------------------------------------------------------------------------------
@@ -583,10 +586,31 @@ def raw_users(times: str = "timestamp", uid: str = "int") -> st.SearchStrategy[l
     The ids come as "int", "float" or "text"; the times as "timestamp", as "epoch" integers, or as
     "text", which mixes times, dates and epoch numbers.
     """
+    return ENTROPY.map(lambda entropy: users_of(entropy, times, uid))
 
-    def make(entropy: bytes) -> list[Row]:
-        random = Random(entropy[:SEED_BYTES])
-        rows = [_raw_user(random, times, uid) for _ in range(random.choice((2, 8, 16, 24)))]
-        return _delivered(rows, entropy[SEED_BYTES:])
 
-    return ENTROPY.map(make)
+def users_of(entropy: bytes, times: str = "timestamp", uid: str = "int") -> list[Row]:
+    """The raw users that these bytes stand for, as `raw_users` draws them."""
+    random = Random(entropy[:SEED_BYTES])
+    rows = [_raw_user(random, times, uid) for _ in range(random.choice((2, 8, 16, 24)))]
+    return _delivered(rows, entropy[SEED_BYTES:])
+
+
+# --- Many at once ---------------------------------------------------------------------------------
+
+
+def many_events(seed: int, parts: int, date_created: str = "timestamp") -> list[Row]:
+    """So many draws of raw events in one list, each with ids and devices of its own."""
+    drawn = [events_of(entropy(seed, part), date_created) for part in range(parts)]
+    return [_apart(row, part) for part, rows in enumerate(drawn) for row in rows]
+
+
+def entropy(seed: int, part: int = 0) -> bytes:
+    """Bytes to draw rows from, the same for the same numbers."""
+    return Random(f"{seed} {part}").randbytes(ENTROPY_BYTES)
+
+
+def _apart(row: Row, part: int) -> Row:
+    device, item = row["MapUniqueName"], row["ItemData"]
+    own_ids = item and re.sub(r'"([cCr][1-8]|é)"', rf'"\1.{part}"', item)
+    return row | {"ItemData": own_ids, "MapUniqueName": device and f"{device}.{part}"}

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
-import ibis
 import messy
-import pyarrow as pa
 import pytest
 import reference
-from conftest import arrow, event_types, user_types
+from engines import KINDS, OnDuckDB, assert_equal, comparable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from pipeline import graph
-from pipeline.expressions import expression, to_sql
-
-Row = dict[str, Any]
 
 
 def examples(number: int) -> settings:
@@ -32,69 +22,9 @@ def examples(number: int) -> settings:
     )
 
 
-class Pipeline:
-    """All models on DuckDB, their SQL made once, to be built again and again."""
-
-    def __init__(self, events: dict[str, pa.DataType], users: dict[str, pa.DataType]) -> None:
-        self._types = {"raw_sync_events": events, "raw_users": users}
-        self._con = ibis.duckdb.connect()
-        raw = {name: arrow([], types) for name, types in self._types.items()}
-        tables = {name: self._con.create_table(name, table) for name, table in raw.items()}
-        self._statements = {}
-        for name, model in graph.load().models.items():
-            expr = expression(model, tables.__getitem__)
-            self._statements[name] = to_sql(expr, "duckdb")
-            tables[name] = self._con.create_table(name, expr)
-
-    def build(self, events: list[Row], users: list[Row]) -> dict[str, list[Row]]:
-        for name, rows in (("raw_sync_events", events), ("raw_users", users)):
-            table = arrow(rows, self._types[name])
-            self._con.con.register("incoming", table)
-            self._con.con.execute(f"CREATE OR REPLACE TABLE {name} AS FROM incoming")
-            self._con.con.unregister("incoming")
-        built = {}
-        for name, sql in self._statements.items():
-            self._con.con.execute(f"CREATE OR REPLACE TABLE {name} AS {sql}")
-            built[name] = self._con.con.execute(f"FROM {name}").to_arrow_table().to_pylist()
-        return built
-
-
-KINDS = {
-    "typed": (event_types(), user_types()),
-    "text": (
-        event_types(DateCreated=pa.string()),
-        user_types(uid=pa.string(), time=pa.string()),
-    ),
-    "numbers": (event_types(), user_types(uid=pa.float64(), time=pa.int64())),
-}
-
-
 @pytest.fixture(scope="module")
-def pipelines() -> Iterator[dict[str, Pipeline]]:
-    return {name: Pipeline(*types) for name, types in KINDS.items()}
-
-
-def comparable(rows: list[Row], names: list[str]) -> Counter[str]:
-    """Rows as a multiset of the columns that the contract names."""
-    return Counter(repr([_plain(row[name]) for name in names]) for row in rows)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).isoformat()
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    if isinstance(value, dict):
-        return {name: _plain(field) for name, field in value.items()}
-    return value
-
-
-def assert_equal(built: dict[str, list[Row]], expected: dict[str, list[Row]]) -> None:
-    for name, rows in expected.items():
-        names = list(rows[0]) if rows else []
-        assert len(built[name]) == len(rows), name
-        found, right = comparable(built[name], names), comparable(rows, names)
-        assert found == right, f"{name}\n wrong: {found - right}\n right: {right - found}"
+def pipelines() -> dict[str, OnDuckDB]:
+    return {name: OnDuckDB(types) for name, types in KINDS.items()}
 
 
 @examples(120)

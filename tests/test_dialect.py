@@ -34,6 +34,7 @@ DOCUMENTS = {
     '{"a": null, "n": null}': (True, None, None),
     '{"a": {"b": 1}}': (True, None, None),
     '{"a": [1]}': (True, None, None),
+    '{"a": ' * 500 + "1" + "}" * 500: (True, None, None),
     '{"a": "{b}", "n": "[c]"}': (True, "{b}", '"[c]"'),
     '{"a": "é\\ud83d\\ude00", "n": ["\\ud83d\\ude00", 7.0]}': (True, "é😀", '["😀",7.0]'),
     '{"b": 1}': (True, None, None),

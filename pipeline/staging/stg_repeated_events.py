@@ -34,7 +34,9 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
         stg_sync_events.select("item_kind", "item_key", "device_id", "item_uuid", "disposition")
     )
     events = staged(stg_sync_events)
-    copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).semi_join(
+    # Each hash stands once, so that an inner join keeps rows as a semi join does; an engine may run
+    # the latter as a subquery a row.
+    copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).join(
         repeated_hashes(keys, DEDUP_KEY), "key_hash"
     )
     kept = keep_first(copies, DEDUP_KEY, earliest(copies))
