@@ -321,6 +321,21 @@ def diff(left: Path, right: Path) -> None:
     sys.exit(1 if found else 0)
 
 
+@cli.command(cls=SelectingCommand)
+@options(CONNECTION, SELECT)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("build/docs"),
+    show_default=True,
+    help="Folder to fill.",
+)
+def docs(output: Path, select: tuple[str, ...], exclude: tuple[str, ...], **given: Any) -> None:
+    """Write a static site: lineage, models, columns, checks and last results, SQL."""
+    first = _project(given).docs(output, select, exclude)
+    click.echo(f"Wrote {first}: open it in a browser.")
+
+
 @cli.command()
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder to fill.")
 @click.option("--commands", type=int, default=1_000, show_default=True, help="Commands to issue.")

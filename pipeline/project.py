@@ -6,14 +6,14 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline import build as builds
+from pipeline import compiling, expressions, graph, show
 from pipeline import digest as digests
-from pipeline import expressions, graph, show
 from pipeline.backends.base import Backend, Tables
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
@@ -186,6 +186,30 @@ class Project:
         rows = self.backend.fetch(ordered.select(*names).limit(limit))
         return rows if reveal else mask(rows, model.sensitive)
 
+    def docs(
+        self, output: str | Path = "build/docs", select: Spec = (), exclude: Spec = ()
+    ) -> Path:
+        """Write the site that documents the selected models, and return its first page.
+
+        It tells of the last build; what is not built yet is told from its declaration.
+
+        Raises:
+            UsageError: a selection that names nothing, or a folder that can't be written.
+        """
+        from pipeline import docs
+
+        names = self.select(select, exclude)
+        run = self.backend.last_run()
+        site = docs.describe(
+            self._graph,
+            names,
+            engine=self.backend.engine,
+            sql=self._sql_on_each_engine(names),
+            run=run,
+            audit=self._audit() if run else [],
+        )
+        return docs.write(site, Path(output))
+
     @property
     def sensitive(self) -> frozenset[str]:
         """The columns that are masked wherever rows are shown."""
@@ -213,6 +237,24 @@ class Project:
         if self._tables is None:
             self._tables = self._open.enter_context(self.backend.reader())
         return self._tables
+
+    def _sql_on_each_engine(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the models' SQL by engine, this backend's first."""
+        sql: dict[str, dict[str, str]] = {
+            self.backend.engine: {name: self.sql(name) for name in names}
+        }
+        for engine in get_args(expressions.Engine):
+            if engine not in sql:
+                where = compiling.namespace(engine, "project", "dataset", None)
+                sql[engine] = compiling.compile_models(engine, where, names)
+        return sql
+
+    def _audit(self) -> list[dict[str, Any]]:
+        """Return the rows of audit_dispositions, none where it is not built."""
+        tables = self._published()
+        if "audit_dispositions" not in tables.names():
+            return []
+        return tables.fetch(tables.table("audit_dispositions")).to_pylist()
 
     def _require(self, name: str) -> None:
         if name not in self.models:

@@ -1,0 +1,151 @@
+"""From what the site tells to its files: HTML, a list of columns to search, style and script."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pipeline.contract import Column
+from pipeline.docs.highlight import highlighted
+from pipeline.docs.site import Page, Site
+from pipeline.rules.item_data import Item, Member
+
+ENGINES = {"duckdb": "DuckDB", "bigquery": "BigQuery"}
+GENERATOR = "hub-events-pipeline docs"
+"""Who made a page, as it says itself: a later run removes its own old pages alone."""
+
+STATIC = ("style.css", "site.js")
+Entry = dict[str, str | bool]
+
+
+def render(site: Site) -> dict[str, str]:
+    """Return the text of every file of the site by its path; the same site gives the same text."""
+    templates = _environment(site)
+    found = {name: (files("pipeline.docs") / "static" / name).read_text() for name in STATIC}
+    found["columns.js"] = _script(_entries(site))
+    found["index.html"] = templates.get_template("index.html").render(root="")
+    for page in site.models:
+        template = templates.get_template("model.html")
+        found[page.path] = template.render(page=page, model=page.model, root="../")
+    for source in site.sources:
+        template = templates.get_template("source.html")
+        found[source.path] = template.render(page=source, source=source.source, root="../")
+    return found
+
+
+def _environment(site: Site) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pipeline.docs"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        highlighted=highlighted,
+        inline=_inline,
+        moment=_moment,
+        prose=_prose,
+        share=_share,
+        took=_took,
+        type_=_type,
+    )
+    environment.globals.update(site=site, engines=ENGINES, generator=GENERATOR)
+    return environment
+
+
+def _script(entries: Iterable[Entry]) -> str:
+    # a script, since a page that is opened from a file may not read other files
+    lines = ",\n".join(map(json.dumps, entries))
+    return f"const COLUMNS = [\n{lines}\n];\n"
+
+
+def _entries(site: Site) -> Iterator[Entry]:
+    """Return what can be searched for: each page, column, and member of a JSON column."""
+    for page in site.pages.values():
+        yield _entry(page, "", page.name, page.layer, page.summary)
+        for column in page.columns:
+            yield _column_entry(page, column)
+    for source in site.sources:
+        for item in source.source.items:
+            yield from _item_entries(source, item)
+
+
+def _item_entries(page: Page, item: Item) -> Iterator[Entry]:
+    anchor = f"item-{item.key}"
+    yield _entry(page, anchor, item.key, "item", item.description)
+    for member in item.members:
+        yield _member_entry(page, anchor, item.key, member)
+    for state in item.desired_states:
+        yield _entry(page, anchor, state.command, "desired_state", state.description)
+        for member in state.parameters:
+            yield _member_entry(page, anchor, state.command, member)
+
+
+def _member_entry(page: Page, anchor: str, of: str, member: Member) -> Entry:
+    name = f"{of}.{member.name}"
+    return _entry(page, anchor, name, member.type, member.description, member.sensitive)
+
+
+def _column_entry(page: Page, column: Column) -> Entry:
+    return _entry(
+        page,
+        f"column-{column.name}",
+        column.name,
+        column.type.split("<")[0],
+        column.description,
+        column.sensitive,
+    )
+
+
+def _entry(
+    page: Page, anchor: str, name: str, type_: str, description: str, sensitive: bool = False
+) -> Entry:
+    return {
+        "page": page.name,
+        "path": page.path,
+        "anchor": anchor,
+        "name": name,
+        "type": type_,
+        "description": description.replace("`", ""),
+        "sensitive": sensitive,
+    }
+
+
+def _moment(time: datetime | str) -> str:
+    at = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return at.astimezone(UTC).strftime("%d %b %Y, %H:%M UTC").lstrip("0")
+
+
+def _took(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s"
+
+
+def _share(part: float) -> str:
+    return f"{part:.1%}" if part >= 0.001 else "< 0.1%"
+
+
+def _prose(text: str) -> Markup:
+    """Return a docstring as paragraphs."""
+    paragraphs = text.split("\n\n")
+    return Markup("\n").join(Markup("<p>{}</p>").format(_inline(each)) for each in paragraphs)
+
+
+def _inline(text: str) -> Markup:
+    """Return a text on one line, what stands in backticks as code."""
+    line = str(escape(" ".join(text.split())))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", line))
+
+
+def _type(text: str) -> str:
+    """Return a type with each field of a struct on a line of its own."""
+    return re.sub(r"(?<=struct<)|(?<=, )(?=\w+: )", "\n  ", text).replace(">>", "\n>>")

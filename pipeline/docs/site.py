@@ -1,0 +1,221 @@
+"""What the pages tell: the declarations, and what the last run made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pipeline.backends.base import RunRecord, SourceRead
+from pipeline.checks import declared_checks
+from pipeline.contract import Column, Model
+from pipeline.docs.dispositions import SourceChart, charts
+from pipeline.docs.lineage import Picture, draw
+from pipeline.graph import Graph
+from pipeline.sources import SOURCES, Source
+
+NOT_RUN = "not run"
+WORST_FIRST = ("ERROR", "FAIL", "WARN", "SKIP", NOT_RUN, "PASS")
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """A declared check and what last came of it; `status` may be NOT_RUN."""
+
+    name: str
+    severity: str
+    description: str
+    status: str = NOT_RUN
+    failures: int = 0
+    seconds: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """A model, its neighbours, its SQL by engine, and what is recorded of it.
+
+    `built` is its row of the run's record, None while it is not built.
+    """
+
+    model: Model
+    upstream: tuple[str, ...]
+    downstream: tuple[str, ...]
+    built: Mapping[str, Any] | None
+    checks: tuple[CheckLine, ...]
+    sql: Mapping[str, str]
+    lineage: Picture
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    @property
+    def layer(self) -> str:
+        """The model's layer: `staging` or `marts`."""
+        return self.model.layer
+
+    @property
+    def path(self) -> str:
+        """Where the page is, from the site's root."""
+        return f"models/{self.name}.html"
+
+    @property
+    def summary(self) -> str:
+        """What one row is."""
+        return self.model.grain
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The declared columns."""
+        return self.model.columns
+
+    @cached_property
+    def statuses(self) -> dict[str, int]:
+        """How many checks came to each status, the worst first."""
+        found = [check.status for check in self.checks]
+        return {status: found.count(status) for status in WORST_FIRST if status in found}
+
+
+@dataclass(frozen=True)
+class SourcePage:
+    """A source, what reads it, and what the last build read of it."""
+
+    source: Source
+    downstream: tuple[str, ...]
+    read: SourceRead | None
+    lineage: Picture
+
+    layer = "source"
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self.source.name
+
+    @property
+    def path(self) -> str:
+        """Where the page is, from the site's root."""
+        return f"sources/{self.name}.html"
+
+    @property
+    def summary(self) -> str:
+        """What one row is."""
+        return self.source.description
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The declared columns."""
+        return self.source.columns
+
+
+Page = ModelPage | SourcePage
+
+
+@dataclass(frozen=True)
+class Site:
+    """All pages, the picture of how they hang together, and the run that they tell of."""
+
+    engine: str
+    run: RunRecord | None
+    models: tuple[ModelPage, ...]
+    sources: tuple[SourcePage, ...]
+    lineage: Picture
+    dispositions: tuple[SourceChart, ...]
+
+    @cached_property
+    def pages(self) -> Mapping[str, Page]:
+        """The pages by the names of their models and sources."""
+        pages: list[Page] = [*self.sources, *self.models]
+        return {page.name: page for page in pages}
+
+    @cached_property
+    def statuses(self) -> dict[str, int]:
+        """How many checks of all models came to each status, the worst first."""
+        sums = {
+            status: sum(page.statuses.get(status, 0) for page in self.models)
+            for status in WORST_FIRST
+        }
+        return {status: number for status, number in sums.items() if number}
+
+
+def describe(
+    graph: Graph,
+    names: Sequence[str],
+    *,
+    engine: str,
+    sql: Mapping[str, Mapping[str, str]],
+    run: RunRecord | None = None,
+    audit: Sequence[Mapping[str, Any]] = (),
+) -> Site:
+    """Put together what is known of the named models and the sources that they read.
+
+    `sql` is by engine, then by model; `audit` the rows of audit_dispositions, if it is built.
+    """
+    sources = graph.sources_of(names)
+    reads = dict.fromkeys(sources, ()) | {
+        name: _among(graph.models[name].upstream, {*names, *sources}) for name in names
+    }
+    return Site(
+        engine,
+        run,
+        tuple(_model_page(graph, name, reads, sql, run) for name in names),
+        tuple(_source_page(name, reads, run) for name in sources),
+        draw(reads),
+        tuple(charts(audit)),
+    )
+
+
+Reads = Mapping[str, tuple[str, ...]]
+
+
+def _model_page(
+    graph: Graph,
+    name: str,
+    reads: Reads,
+    sql: Mapping[str, Mapping[str, str]],
+    run: RunRecord | None,
+) -> ModelPage:
+    built = {row["name"]: row for row in run.models} if run else {}
+    return ModelPage(
+        graph.models[name],
+        reads[name],
+        _readers(name, reads),
+        built.get(name),
+        tuple(_checks(graph, name, run)),
+        {engine: models[name] for engine, models in sql.items()},
+        draw(_around(name, reads)),
+    )
+
+
+def _source_page(name: str, reads: Reads, run: RunRecord | None) -> SourcePage:
+    read = run.sources.get(name) if run else None
+    return SourcePage(SOURCES[name], _readers(name, reads), read, draw(_around(name, reads)))
+
+
+def _checks(graph: Graph, name: str, run: RunRecord | None) -> Iterable[CheckLine]:
+    results = {row["name"]: row for row in run.checks if row["model"] == name} if run else {}
+    for check, severity, description in declared_checks(graph, name):
+        row = results.get(check, {})
+        kept = {key: row[key] for key in ("status", "failures", "seconds", "message") if row}
+        yield CheckLine(check, severity, description, **kept)
+
+
+def _readers(name: str, reads: Reads) -> tuple[str, ...]:
+    return tuple(reader for reader, ups in reads.items() if name in ups)
+
+
+def _around(name: str, reads: Reads) -> Reads:
+    """Return what is upstream and downstream of a name, and itself."""
+    near = _reached(name, lambda at: reads[at]) | _reached(name, lambda at: _readers(at, reads))
+    return {at: _among(ups, near) for at, ups in reads.items() if at in near}
+
+
+def _reached(name: str, step: Callable[[str], Iterable[str]]) -> set[str]:
+    return {name}.union(*(_reached(near, step) for near in step(name)))
+
+
+def _among(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in set(known))
