@@ -31,6 +31,9 @@ SAMPLE = Path(__file__).parents[2] / "data"
 RECORDS = "_pipeline"
 """The schema with the records of builds."""
 
+STORAGE_VERSION = "v1.4.0"
+"""How files are written: newer than DuckDB's default, texts compress in a fifth less time."""
+
 
 @dataclass(frozen=True)
 class DuckDB:
@@ -135,8 +138,7 @@ class DuckDB:
                 temp_directory=str(spill),
                 # the order of rows in a table means nothing, and keeping it costs memory
                 preserve_insertion_order=False,
-                # newer than DuckDB's default: texts compress in a fifth less time
-                storage_compatibility_version="v1.4.0",
+                storage_compatibility_version=STORAGE_VERSION,
                 # it stores a wide table that a query reads twice, which takes longer than reading
                 disabled_optimizers="common_subplan",
                 **config,

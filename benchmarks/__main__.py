@@ -1,0 +1,154 @@
+"""Measure builds beside the floor, and write a table and a plot.
+
+python -m benchmarks --folder /tmp/benchmarks --events 1000000 --events 10000000
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import duckdb
+
+from benchmarks import report
+from benchmarks.data import Data, generated, with_a_hot_device
+from benchmarks.measure import Run, run, spread
+
+_RESULTS = Path(__file__).parent / "results"
+
+
+@click.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path), required=True, help="Data and databases."
+)
+@click.option("--events", "sizes", type=int, multiple=True, default=(1_000_000, 10_000_000))
+@click.option("--runs", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--memory-limit", default="8GB", show_default=True)
+@click.option("--tight", default="2GB", show_default=True, help="Memory limit to compare with.")
+@click.option("--output", type=click.Path(path_type=Path), default=_RESULTS, show_default=True)
+def main(
+    folder: Path, sizes: tuple[int, ...], runs: int, memory_limit: str, tight: str, output: Path
+) -> None:
+    """Measure, and write results.json, table.md and plot.svg."""
+    cases = list(_cases(folder, sorted(sizes), runs, memory_limit, tight))
+    result = {"machine": _machine(), "cases": cases, "commands": _commands(runs)}
+    result["query"] = _one_day(folder / "build.duckdb")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+    (output / "table.md").write_text(report.table(result))
+    report.plot(result).save(output / "plot.svg")
+    click.echo(report.table(result))
+
+
+def _cases(
+    folder: Path, sizes: list[int], runs: int, memory_limit: str, tight: str
+) -> Iterator[dict[str, Any]]:
+    for size in sizes:
+        data = generated(folder, size)
+        # the floor and the build in turn, so that a slow moment of the machine meets both
+        pairs = [
+            (_floor(folder, data, memory_limit), _build(folder, data, memory_limit))
+            for _ in range(runs)
+        ]
+        yield _case("floor", data, folder / "floor.duckdb", [floor for floor, _ in pairs])
+        build = _case("build", data, folder / "build.duckdb", [build for _, build in pairs])
+        ratios = [build.wall / floor.wall for floor, build in pairs]
+        yield build | {"to_floor": spread(ratios), **_models(folder)}
+    hot = with_a_hot_device(folder, data)
+    builds = [_build(folder, hot, memory_limit) for _ in range(runs)]
+    yield _case("build, one device with a fifth", hot, folder / "build.duckdb", builds)
+    builds = [_build(folder, data, tight) for _ in range(runs)]
+    yield _case(f"build, --memory-limit {tight}", data, folder / "build.duckdb", builds)
+
+
+def _floor(folder: Path, data: Data, memory_limit: str) -> Run:
+    database = str(folder / "floor.duckdb")
+    return run([sys.executable, "-m", "benchmarks.floor", data.events, database, memory_limit])
+
+
+def _build(folder: Path, data: Data, memory_limit: str) -> Run:
+    database = folder / "build.duckdb"
+    database.unlink(missing_ok=True)
+    return run(
+        [
+            *(sys.executable, "cli.py", "build", "--database", str(database), "--threads", "2"),
+            *("--memory-limit", memory_limit, "--events", data.events, "--users", str(data.users)),
+            *("--results", str(folder / "results.json")),
+        ]
+    )
+
+
+def _case(name: str, data: Data, database: Path, runs: list[Run]) -> dict[str, Any]:
+    def of(figure: Callable[[Run], float]) -> dict[str, float]:
+        return spread([figure(one) for one in runs])
+
+    return {
+        "name": name,
+        "events": data.rows,
+        "bytes_read": data.size,
+        "bytes_written": database.stat().st_size,
+        "wall": of(lambda one: one.wall),
+        "cpu": of(lambda one: one.cpu),
+        "peak": of(lambda one: one.peak),
+    }
+
+
+def _models(folder: Path) -> dict[str, Any]:
+    """Return the seconds of each model and of all checks in the last build."""
+    result = json.loads((folder / "results.json").read_text())
+    # a model's row and key checks are answered by one statement, each with its whole time
+    checks = {(check["model"], check["seconds"]) for check in result["checks"]}
+    return {
+        "models": {model["name"]: model["seconds"] for model in result["models"]},
+        "checks": sum(seconds for _, seconds in checks),
+    }
+
+
+def _commands(runs: int) -> dict[str, Any]:
+    return {
+        f"cli.py {command}": spread(
+            [run([sys.executable, "cli.py", command]).wall for _ in range(runs)]
+        )
+        for command in ("--help", "ls")
+    }
+
+
+def _one_day(database: Path) -> dict[str, float]:
+    """Return the seconds of a scan of fct_command_readings and of one day of it."""
+    query = "SELECT bit_xor(hash(COLUMNS(*))) FROM fct_command_readings"
+    one_day = f"{query} WHERE command_date = DATE '2022-01-15'"
+    with duckdb.connect(str(database), read_only=True) as con:
+        con.execute(query)
+        return {"full": _seconds(con, query), "one_day": _seconds(con, one_day)}
+
+
+def _seconds(con: duckdb.DuckDBPyConnection, query: str) -> float:
+    import time
+
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        con.execute(query).fetchall()
+        times.append(time.perf_counter() - started)
+    return spread(times)["median"]
+
+
+def _machine() -> dict[str, Any]:
+    names = ("duckdb", "ibis-framework", "pyarrow", "sqlglot")
+    return {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
+
+
+if __name__ == "__main__":
+    main()

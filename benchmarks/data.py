@@ -1,0 +1,64 @@
+"""The raw data that is measured on, generated once and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from pipeline.generate import generate
+
+EVENTS_A_COMMAND = 10
+_COMMANDS_A_DEVICE = 100
+_DAYS = 60
+
+
+@dataclass(frozen=True)
+class Data:
+    """Generated files: a glob of events, the users, how many events, and their bytes."""
+
+    events: str
+    users: Path
+    rows: int
+    size: int
+
+
+def generated(folder: Path, events: int) -> Data:
+    """Return about so many events; what is there already is not made again."""
+    output = folder / f"events-{events}"
+    if not (output / "raw_users.parquet").exists():
+        commands = events // EVENTS_A_COMMAND
+        generate(
+            output,
+            commands=commands,
+            devices=max(4, commands // _COMMANDS_A_DEVICE),
+            days=_DAYS,
+            seed=1,
+            format="parquet",
+        )
+    return _data(output)
+
+
+def with_a_hot_device(folder: Path, even: Data) -> Data:
+    """Return the same events with those of every fifth device given to one."""
+    output = folder / f"hot-{even.rows}"
+    if not output.exists():
+        output.mkdir(parents=True)
+        duckdb.connect().execute(
+            "COPY (SELECT * REPLACE (CASE WHEN MapUniqueName LIKE '%0' OR MapUniqueName LIKE '%5'"
+            " THEN 'device-hot' ELSE MapUniqueName END AS MapUniqueName) FROM read_parquet(?))"
+            f" TO '{output / 'raw_sync_events.parquet'}'",
+            [even.events],
+        )
+        (output / "raw_users.parquet").write_bytes(even.users.read_bytes())
+    return _data(output)
+
+
+def _data(output: Path) -> Data:
+    events = str(output / "raw_sync_events*.parquet")
+    files = list(output.glob("raw_sync_events*.parquet"))
+    (rows,) = duckdb.sql(f"SELECT count(*) FROM read_parquet('{events}')").fetchone() or (0,)
+    return Data(
+        events, output / "raw_users.parquet", rows, sum(file.stat().st_size for file in files)
+    )

@@ -1,0 +1,47 @@
+"""Whole processes, measured from outside: wall and CPU seconds, peak memory."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process took: seconds, seconds of CPU, and peak memory in bytes."""
+
+    wall: float
+    cpu: float
+    peak: int
+
+
+def run(command: Sequence[str]) -> Run:
+    """Run a command to its end and measure it.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return the least, the middle and the greatest of some measurements."""
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}

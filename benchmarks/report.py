@@ -1,0 +1,91 @@
+"""Measurements as a table in Markdown and as a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import altair as alt
+
+Result = Mapping[str, Any]
+
+
+def table(result: Result) -> str:
+    """Return all measurements as Markdown."""
+    return "\n".join([*_cases(result), "", *_build(result), "", *_others(result), ""])
+
+
+def plot(result: Result) -> alt.Chart:
+    """Return where the time of the largest build goes, beside its floor."""
+    floor, build = _largest(result)
+    rows = [{"what": "floor", "part": "read, parse, store", "seconds": floor["wall"]["median"]}]
+    rows += [
+        {"what": "build", "part": name, "seconds": seconds}
+        for name, seconds in _parts(build)
+        if seconds >= build["wall"]["median"] / 100
+    ]
+    order = [row["part"] for row in rows]
+    return (
+        alt.Chart(alt.Data(values=rows), width=640, height=120)
+        .mark_bar()
+        .encode(
+            x=alt.X("seconds:Q", title=f"seconds, {build['events']:,} events"),
+            y=alt.Y("what:N", title=None, sort=["floor", "build"]),
+            color=alt.Color("part:N", title=None, sort=order),
+            order=alt.Order("index:Q"),
+        )
+        .transform_window(index="row_number()")
+    )
+
+
+def _cases(result: Result) -> Iterator[str]:
+    yield "| case | events | wall s (min, median, max) | CPU s | peak GB | written GB | to floor |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for case in result["cases"]:
+        to_floor = f"{case['to_floor']['median']:.2f} ×" if "to_floor" in case else ""
+        yield (
+            f"| {case['name']} | {case['events']:,} | {_spread(case['wall'])}"
+            f" | {case['cpu']['median']:.1f} | {case['peak']['max'] / 1e9:.2f}"
+            f" | {case['bytes_written'] / 1e9:.2f} | {to_floor} |"
+        )
+
+
+def _build(result: Result) -> Iterator[str]:
+    _, build = _largest(result)
+    yield f"| part of the build of {build['events']:,} events | seconds |"
+    yield "|---|--:|"
+    for name, seconds in _parts(build):
+        if seconds >= 0.05:
+            yield f"| {name} | {seconds:.2f} |"
+
+
+def _others(result: Result) -> Iterator[str]:
+    yield "| what | seconds |"
+    yield "|---|--:|"
+    for command, seconds in result["commands"].items():
+        yield f"| `{command}` | {seconds['median']:.2f} |"
+    query = result["query"]
+    share = query["one_day"] / query["full"]
+    yield f"| all of fct_command_readings scanned | {query['full']:.3f} |"
+    yield f"| one day of it ({share:.0%} of that) | {query['one_day']:.3f} |"
+    machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())
+    yield ""
+    yield f"Measured on: {machine}."
+
+
+def _largest(result: Result) -> tuple[Result, Result]:
+    def last(name: str) -> Result:
+        cases: list[Result] = [case for case in result["cases"] if case["name"] == name]
+        return cases[-1]
+
+    return last("floor"), last("build")
+
+
+def _parts(build: Result) -> list[tuple[str, float]]:
+    models = sorted(build["models"].items(), key=lambda model: -model[1])
+    rest = build["wall"]["median"] - sum(build["models"].values()) - build["checks"]
+    return [*models, ("all checks", build["checks"]), ("start, sources, publishing", max(rest, 0))]
+
+
+def _spread(figures: Mapping[str, float]) -> str:
+    return f"{figures['min']:.1f}, {figures['median']:.1f}, {figures['max']:.1f}"
