@@ -243,6 +243,23 @@ def compile_(
             (output / f"{name}.sql").write_text(sql + "\n", encoding="utf-8")
 
 
+@cli.command(cls=SelectingCommand)
+@options(SELECT, LIST_FORMAT)
+def lint(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:
+    """Check that every model means the same on both engines, without any connection."""
+    from pipeline import render
+    from pipeline.lint import lint as find
+
+    findings = find(select, exclude)
+    if row_format == "json":
+        click.echo(json.dumps(render.findings_json(findings), indent=2))
+    else:
+        for finding in findings:
+            click.echo(render.finding_text(finding) + "\n")
+        click.echo(f"Done. FINDINGS={len(findings)}")
+    sys.exit(1 if findings else 0)
+
+
 @cli.command()
 @click.argument("model")
 @options(CONNECTION)

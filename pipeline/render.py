@@ -19,6 +19,7 @@ from pipeline.build import ModelResult, Result, Started
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
 from pipeline.digest import Difference, Digest
+from pipeline.lint.rule import Finding
 
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
 Event = Started | ModelResult | CheckResult
@@ -111,6 +112,19 @@ def difference_line(found: Difference, left: str, right: str) -> str:
     if found.left.rows != found.right.rows:
         return f"{found.model}: {found.left.rows:,} rows in {left}, {found.right.rows:,} in {right}"
     return f"{found.model}: {found.left.rows:,} rows in both, but other content"
+
+
+def finding_text(finding: Finding) -> str:
+    """Return what a rule found, for people: what and where, why, and what to write instead."""
+    return (
+        f"{finding.level.upper()} {finding.model}: {finding.rule}: {finding.where}\n"
+        f"  {finding.reason}\n  {finding.remedy}\n  {finding.link}"
+    )
+
+
+def findings_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return what rules found as JSON objects, one each."""
+    return [vars(finding) for finding in findings]
 
 
 def rows_table(rows: pa.Table) -> Table:

@@ -112,7 +112,7 @@ def _counted(commands: ir.Table | GroupedTable) -> ir.Table:
 
 def _with_percentiles(counts: ir.Table, commands: ir.Table) -> ir.Table:
     # nearest rank: the lowest value that so many percent of the values do not exceed
-    confirmed = commands.filter(_.outcome == "confirmed")
+    confirmed = commands.filter(_.outcome == "confirmed", _.seconds.notnull())
     values = confirmed.group_by("command", "seconds").agg(number=_.count())
     ranked = values.mutate(
         rank=values.number.cumsum(group_by="command", order_by="seconds"),

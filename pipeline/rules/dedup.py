@@ -23,6 +23,7 @@ def earliest(events: ir.Table) -> list[ir.Value]:
     and `device_id`, NULL last in each (contract, section 4).
     """
     return [
+        events.update_timestamp.isnull(),
         events.update_timestamp,
         *revision_order(events.map_revision, nulls="last"),
         *_nulls_last(events._source_file),

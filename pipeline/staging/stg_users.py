@@ -30,5 +30,6 @@ def stg_users(stg_user_versions: ir.Table) -> ir.Table:
     Contract: section 2, raw_users (which version), and section 4, stg_users.
     """
     versions = stg_user_versions.filter(_.disposition == STAGED).select(*names_of(USER))
-    latest = [ibis.desc("last_modified"), ibis.desc("date_registered"), ibis.asc("username")]
-    return keep_first(versions, ["user_id"], latest)
+    latest = [ibis.desc("last_modified"), ibis.desc("date_registered")]
+    by_name = [versions.username.isnull(), versions.username]
+    return keep_first(versions, ["user_id"], [*latest, *by_name])

@@ -1,0 +1,267 @@
+"""Each rule of the portability check, with something that breaks it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import ibis
+import pytest
+import sqlglot
+from ibis import _
+
+from pipeline import graph
+from pipeline.contract import Column
+from pipeline.lint.expression_rules import EXPRESSION_RULES, Tree
+from pipeline.lint.nullness import Nullness
+from pipeline.lint.rule import broken
+from pipeline.lint.sql_rules import SQL_RULES
+from pipeline.lint.storage_rules import STORAGE_RULES
+
+T = ibis.table(
+    {
+        "id": "int64",
+        "key": "string",
+        "text": "string",
+        "number": "float64",
+        "day": "date",
+        "at": "timestamp('UTC', 6)",
+        "naive": "timestamp(6)",
+        "xs": "array<string>",
+        "struct": "struct<a: string>",
+    },
+    name="t",
+)
+OTHER = T.view()
+
+
+def numbered(**window) -> ibis.Table:
+    return T.select(n=ibis.row_number().over(group_by="key", **window))
+
+
+EXPRESSIONS = {
+    "window_order_with_nulls": [
+        numbered(order_by="text"),
+        numbered(order_by=ibis.desc("text", nulls_first=True)),
+        numbered(order_by=[T.key.isnull(), T.text]),
+        numbered(order_by=T.text.length()),
+        numbered(order_by=ibis.coalesce(T.text, T.key)),
+    ],
+    "window_without_order": [numbered(), T.select(x=T.text.lag().over(group_by="key"))],
+    "range_window_of_times": [
+        T.select(
+            n=T.number.sum().over(
+                ibis.range_window(preceding=ibis.interval(seconds=15), order_by="at")
+            )
+        )
+    ],
+    "limit_without_order": [T.limit(1)],
+    "first_of_group": [
+        T.distinct(on="key", keep="first"),
+        T.group_by("key").agg(x=_.text.first()),
+        T.aggregate(x=_.text.arbitrary()),
+    ],
+    "arg_max": [T.aggregate(x=_.text.argmax(_.number))],
+    "not_reproducible": [T.select(x=ibis.random()), T.select(x=ibis.now()), T.sample(0.5)],
+    "approximate": [T.aggregate(n=_.text.approx_nunique()), T.aggregate(n=_.id.approx_median())],
+    "engine_hash": [T.select(x=T.text.hash())],
+    "negative_index": [T.select(x=T.xs[-1]), T.select(x=T.text.split(" ")[-1])],
+    "regex_group": [T.select(x=T.text.re_extract("a(b)", 1))],
+    "text_of_float": [T.select(x=T.number.cast("string"))],
+    "text_of_time": [T.select(x=T["at"].cast("string"))],
+    "text_as_json": [T.select(x=T.text.cast("json")["a"].str)],
+    "float_to_integer": [T.select(x=T.number.cast("int64"))],
+    "text_of_any_form": [
+        T.select(x=T.text.try_cast("int64")),
+        T.select(x=T.text.try_cast("timestamp('UTC')")),
+    ],
+    "text_that_stops_the_build": [T.select(x=T.text.cast("float64"))],
+    "difference_in_seconds": [T.select(x=T["at"].delta(T.day.cast("timestamp"), unit="second"))],
+    "epoch_seconds": [T.select(x=T["at"].epoch_seconds())],
+    "greatest_of_null": [T.select(x=ibis.greatest(T.id, 0)), T.select(x=ibis.least(T.id, 0))],
+    "division_by_zero": [
+        T.select(x=T.number / T.id),
+        T.select(x=T.id // T.id),
+        T.select(x=T.id % T.id),
+        T.select(x=T.number / 0),
+    ],
+    "naive_time": [T.select("naive"), T.select(x=T["at"].truncate("D"))],
+    "array_of_nothing": [T.group_by("key").agg(xs=_.text.collect(where=_.id > 0))],
+    "grouping_by_nested": [
+        T.group_by("xs").agg(n=_.count()),
+        T.select("struct").distinct(),
+        T.select(n=T.id.sum().over(group_by="number")),
+    ],
+    "comparing_nested": [T.filter(T.xs == T.xs), T.order_by("xs")],
+    "array_of_arrays": [T.aggregate(x=_.xs.collect())],
+    "refused_type": [
+        T.select(x=ibis.map([1], [2])),
+        T.aggregate(x=_.xs.collect()),
+        T.select(x=T.id.cast("uint64")),
+    ],
+    "asof_join": [T.asof_join(OTHER, "at", predicates="key")],
+    "unnest_as_column": [T.select(x=T.xs.unnest())],
+}
+
+STATEMENTS = {
+    "null_order_in_aggregate": [
+        "SELECT ARRAY_AGG(a ORDER BY b ASC NULLS LAST) AS a FROM t",
+        "SELECT STRING_AGG(a ORDER BY b DESC NULLS FIRST) AS a FROM t",
+    ],
+    "null_order_in_range_window": [
+        "SELECT SUM(a) OVER (ORDER BY b ASC NULLS LAST) AS a FROM t",
+        "SELECT SUM(a) OVER (ORDER BY b NULLS LAST RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) AS a"
+        " FROM t",
+    ],
+    "ignore_nulls_in_window": [
+        "SELECT ARRAY_AGG(a IGNORE NULLS) OVER (PARTITION BY b) AS a FROM t"
+    ],
+    "range_frame_of_time": [
+        "SELECT SUM(a) OVER (ORDER BY b RANGE BETWEEN INTERVAL 15 SECOND PRECEDING AND CURRENT ROW)"
+        " AS a FROM t"
+    ],
+    "count_distinct_in_order": ["SELECT COUNT(DISTINCT a) OVER (ORDER BY b) AS a FROM t"],
+    "window_in_condition": [
+        "SELECT a FROM t WHERE ROW_NUMBER() OVER (ORDER BY a) = 1",
+        "SELECT a FROM t GROUP BY a HAVING SUM(COUNT(*)) OVER () > 1",
+    ],
+    "asof_in_sql": ["SELECT t.a FROM t ASOF JOIN u ON t.b >= u.b"],
+    "cast_to_json": [
+        "SELECT CAST(a AS JSON) AS a FROM t",
+        "SELECT SAFE_CAST(a AS JSON) AS a FROM t",
+    ],
+    "percentile_without_over": ["SELECT PERCENTILE_CONT(a, 0.5) AS a FROM t"],
+    "negative_offset": ["SELECT a[SAFE_OFFSET(-1)] AS a FROM t"],
+    "aggregate_filter": ["SELECT COUNT(*) FILTER(WHERE a > 1) AS a FROM t"],
+    "distinct_on": ["SELECT DISTINCT ON (a) a FROM t"],
+    "lateral_join": ["SELECT t.a FROM t CROSS JOIN LATERAL (SELECT t.a) AS u"],
+    "outer_join_without_equality": [
+        "SELECT t.a FROM t LEFT JOIN u ON t.a > u.a",
+        "SELECT t.a FROM t FULL OUTER JOIN u ON t.a = 1",
+    ],
+    "correlated_subquery": [
+        "SELECT a FROM t WHERE EXISTS(SELECT 1 FROM u WHERE u.a > t.a)",
+        "SELECT (SELECT u.b FROM u WHERE u.a = t.a LIMIT 1) AS b FROM t",
+        "SELECT ARRAY(SELECT u.b FROM u WHERE u.a = t.a) AS b FROM t",
+    ],
+    "result_names": ["SELECT a, b AS A FROM t", "SELECT COUNT(*) FROM t"],
+    "reserved_word": ["SELECT a AS hash FROM t", "SELECT a AS rows FROM t"],
+    "join_without_equality": [
+        "SELECT t.a FROM t CROSS JOIN u",
+        "SELECT t.a FROM t JOIN u ON t.a < u.a",
+        "SELECT t.a FROM t JOIN u ON t.a = t.b",
+    ],
+    "order_of_result": ["SELECT a FROM t ORDER BY a"],
+    "select_star_from_source": [
+        "SELECT * FROM p.d.raw_users",
+        "SELECT * FROM (SELECT * FROM p.d.raw_users WHERE uid = '7')",
+    ],
+}
+
+USERS = graph.load().models["stg_users"]
+
+
+def with_column(name: str, kind: str):
+    return replace(USERS, columns=(*USERS.columns, Column(name, kind, "something")))
+
+
+DECLARATIONS = {
+    "column_name": [
+        with_column("_PARTITIONTIME", "string"),
+        with_column("_table_of", "string"),
+        with_column("UserName", "string"),
+        with_column("two words", "string"),
+        with_column("x" * 301, "string"),
+    ],
+    "partition_column": [
+        replace(USERS, partition_by="username"),
+        replace(USERS, partition_by="no_column"),
+    ],
+    "cluster_columns": [
+        replace(USERS, cluster_by=("user_id",) * 5),
+        replace(USERS, cluster_by=("no_column",)),
+        replace(with_column("number", "float64"), cluster_by=("number",)),
+        replace(with_column("xs", "array<string>"), cluster_by=("xs",)),
+    ],
+    "stored_view": [replace(USERS, materialized="view", cluster_by=("user_id",))],
+}
+
+
+def cases(breaking):
+    return [
+        pytest.param(rule, subject, id=f"{rule}-{number}")
+        for rule, subjects in breaking.items()
+        for number, subject in enumerate(subjects)
+    ]
+
+
+def found(rules, subject) -> set[str]:
+    return {finding.rule for finding in broken(rules, "model", subject)}
+
+
+def tree(expr: ibis.Table) -> Tree:
+    return Tree(expr.op(), Nullness(graph.load()))
+
+
+@pytest.mark.parametrize(("rule", "expr"), cases(EXPRESSIONS))
+def test_an_expression_that_breaks_a_rule_is_found(rule, expr):
+    assert rule in found(EXPRESSION_RULES, tree(expr))
+
+
+@pytest.mark.parametrize(("rule", "sql"), cases(STATEMENTS))
+def test_a_statement_that_breaks_a_rule_is_found(rule, sql):
+    assert rule in found(SQL_RULES, sqlglot.parse_one(sql, dialect="bigquery"))
+
+
+@pytest.mark.parametrize(("rule", "model"), cases(DECLARATIONS))
+def test_a_declaration_that_breaks_a_rule_is_found(rule, model):
+    assert rule in found(STORAGE_RULES, model)
+
+
+@pytest.mark.parametrize(
+    ("rules", "breaking"),
+    [(EXPRESSION_RULES, EXPRESSIONS), (SQL_RULES, STATEMENTS), (STORAGE_RULES, DECLARATIONS)],
+    ids=["expressions", "statements", "declarations"],
+)
+def test_every_rule_has_something_that_breaks_it(rules, breaking):
+    assert {rule.name for rule in rules} == set(breaking)
+
+
+NEVER_NULL = ibis.table({"user_id": "string"}, name="stg_users")
+CLEAN = [
+    numbered(order_by=[T.text.isnull(), T.text]),
+    numbered(order_by=T.text.fill_null("")),
+    numbered(order_by=ibis.desc("text")),
+    T.filter(T.text.notnull()).select(n=ibis.row_number().over(order_by="text")),
+    NEVER_NULL.select(n=ibis.row_number().over(order_by="user_id")),
+    T.select(x=T.number / T.id.nullif(0), y=T.id // 7),
+    T.select(x=T.xs[T.xs.length() - 1]),
+    T.select(x=T.number.floor().cast("int64")),
+    T.select(x=T.text.re_search("^[0-9]+$").ifelse(T.text, None).try_cast("int64")),
+    T.select(x=T["at"].strftime("%Y"), y=T.day.cast("timestamp('UTC')")),
+    T.group_by("key").agg(
+        xs=ibis.coalesce(_.text.collect(where=_.id > 0), ibis.literal([], type="array<string>"))
+    ),
+]
+
+
+@pytest.mark.parametrize("expr", CLEAN, ids=range(len(CLEAN)))
+def test_what_a_remedy_says_breaks_no_rule(expr):
+    assert found(EXPRESSION_RULES, tree(expr)) == set()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT ARRAY_AGG(a ORDER BY b ASC NULLS FIRST) AS a FROM t",
+        "SELECT ROW_NUMBER() OVER (ORDER BY b ASC NULLS LAST) AS a FROM t",
+        "SELECT t.a FROM t LEFT JOIN u ON t.a = u.a AND t.b > u.b",
+        "SELECT t.a FROM t CROSS JOIN (SELECT COUNT(*) AS n FROM u) AS v",
+        "SELECT t.a FROM t CROSS JOIN UNNEST(t.xs) AS x",
+        "SELECT a FROM t WHERE EXISTS(SELECT 1 FROM u WHERE u.a = t.a)",
+        "SELECT a AS `hash` FROM t",
+        "SELECT a FROM t ORDER BY a LIMIT 1",
+        "SELECT uid FROM (SELECT * FROM p.d.raw_users)",
+    ],
+)
+def test_what_bigquery_runs_well_breaks_no_rule(sql):
+    assert found(SQL_RULES, sqlglot.parse_one(sql, dialect="bigquery")) == set()
