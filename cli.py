@@ -293,6 +293,22 @@ def show(
         click.echo(text, nl=False)
 
 
+@cli.command()
+@click.argument("command_uuid")
+@options(CONNECTION, LIST_FORMAT)
+@click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
+def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> None:
+    """Tell one command's whole story: its raw events, its readings, and why its outcome is so."""
+    from pipeline import render, timeline
+
+    story = _project(given).explain(command_uuid, reveal=reveal)
+    if row_format == "json":
+        click.echo(render.object_json(timeline.story_json(story)))
+    else:
+        _console().print(timeline.timeline(story))
+    sys.exit(0 if story.found else 1)
+
+
 @cli.command("ls", cls=SelectingCommand)
 @options(SELECT, LIST_FORMAT)
 def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:

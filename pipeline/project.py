@@ -12,13 +12,14 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline import build as builds
-from pipeline import compiling, expressions, graph, show
+from pipeline import compiling, explain, expressions, graph, show
 from pipeline import digest as digests
 from pipeline.backends.base import Backend, Tables
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
 from pipeline.digest import Digest
 from pipeline.errors import UsageError, did_you_mean
+from pipeline.explain import Explanation
 from pipeline.masking import mask
 from pipeline.sources import SOURCES
 
@@ -150,6 +151,18 @@ class Project:
         """
         names = self.select(select, exclude)
         return digests.digest(self._graph, self._published(), names)
+
+    def explain(self, command_uuid: str, *, reveal: bool = False) -> Explanation:
+        """Return one command's whole story from raw to mart, shown as a timeline.
+
+        Where there is no such command, it tells what is known of the id. Sensitive values are
+        masked unless `reveal`.
+
+        Raises:
+            UsageError: a model that the story is told from is not built yet.
+        """
+        hidden = frozenset() if reveal else self.sensitive
+        return explain.explain(command_uuid, self.table, self.backend.fetch, hidden)
 
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""

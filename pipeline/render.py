@@ -153,6 +153,11 @@ def rows_json(rows: pa.Table) -> str:
     return json.dumps(_plain(rows.to_pylist()), ensure_ascii=False, indent=2)
 
 
+def object_json(value: Mapping[str, Any]) -> str:
+    """Return an object of plain values and times as JSON; times are ISO-8601."""
+    return json.dumps(_plain(value), ensure_ascii=False, indent=2)
+
+
 def rows_csv(rows: pa.Table) -> str:
     """Return rows as CSV with a header; arrays and structs are JSON, NULL is empty."""
     text = io.StringIO()
@@ -216,6 +221,6 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Mapping):
         return {name: _plain(field) for name, field in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(element) for element in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)

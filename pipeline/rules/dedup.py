@@ -16,20 +16,25 @@ def _nulls_last(column: ir.StringColumn) -> list[ir.Value]:
     return [column.isnull(), column.fill_null("")]
 
 
-def earliest(events: ir.Table) -> list[ir.Value]:
-    """Return the order in which copies of an event are preferred; it is total.
+def criteria(events: ir.Table) -> dict[str, list[ir.Value]]:
+    """Return what decides between copies of an event, first criterion first, by column.
 
-    By `update_timestamp`, then the lower `map_revision` in hex order, `_source_file`, `item_data`
-    and `device_id`, NULL last in each (contract, section 4).
+    Each is a list of sort keys: the earlier `update_timestamp` wins, then the lower `map_revision`
+    in hex order, `_source_file`, `item_data` and `device_id`, NULL last in each (contract,
+    section 4).
     """
-    return [
-        events.update_timestamp.isnull(),
-        events.update_timestamp,
-        *revision_order(events.map_revision, nulls="last"),
-        *_nulls_last(events._source_file),
-        *_nulls_last(events.item_data),
-        *_nulls_last(events.device_id),
-    ]
+    return {
+        "update_timestamp": [events.update_timestamp.isnull(), events.update_timestamp],
+        "map_revision": revision_order(events.map_revision, nulls="last"),
+        "_source_file": _nulls_last(events._source_file),
+        "item_data": _nulls_last(events.item_data),
+        "device_id": _nulls_last(events.device_id),
+    }
+
+
+def earliest(events: ir.Table) -> list[ir.Value]:
+    """Return the order in which copies of an event are preferred; it is total."""
+    return [key for keys in criteria(events).values() for key in keys]
 
 
 def keep_first(table: ir.Table, key: Sequence[str], order: Sequence[ir.Value]) -> ir.Table:

@@ -9,9 +9,9 @@ from ibis import _
 from pipeline.rules.items import EXPECTED_READING
 from pipeline.rules.numbers import number
 
-_SET_POINTS = ("ThermostatHeatSetPoint", "ThermostatCoolSetPoint")
-_SET_POINT_TOLERANCE = 0.5
-_LEVEL_TOLERANCE = 1  # Z-Wave reports 99 for 100
+SET_POINTS = ("ThermostatHeatSetPoint", "ThermostatCoolSetPoint")
+SET_POINT_TOLERANCE = 0.5
+LEVEL_TOLERANCE = 1  # Z-Wave reports 99 for 100
 
 
 def with_expectation(commands: ir.Table) -> ir.Table:
@@ -44,28 +44,41 @@ def is_expected(pairs: ir.Table) -> ir.BooleanColumn:
     return (pairs.reading_type == pairs.expected_type).fill_null(False)
 
 
+def reading_word(pairs: ir.Table) -> ir.StringValue:
+    """Return what the reading says as a word to hold against `expected_word`: in lower case."""
+    word = pairs.state_value.lower()
+    return pairs.command.cases(("ThermostatMode", _mode(word)), else_=word)
+
+
+def set_points(pairs: ir.Table) -> tuple[ir.FloatingValue, ir.FloatingValue]:
+    """Return the set point that the reading says, as it is and converted to the other unit.
+
+    The command's unit is not known, so that either may be the one to hold against
+    `expected_number`.
+    """
+    read = number(pairs.state_value)
+    converted = pairs.state_unit.cases(
+        ("F", (read - 32) * 5 / 9), ("C", read * 9 / 5 + 32), else_=read
+    )
+    return read, converted
+
+
 def is_match(pairs: ir.Table) -> ir.BooleanColumn:
     """Whether a reading of the expected type says what was asked for; never NULL."""
-    word = pairs.state_value.lower()
-    same_word = word == pairs.expected_word
-    off_level = (pairs.expected_number - pairs.state_percent).abs() > _LEVEL_TOLERANCE
+    same_word = reading_word(pairs) == pairs.expected_word
+    off_level = (pairs.expected_number - pairs.state_percent).abs() > LEVEL_TOLERANCE
     return pairs.command.cases(
-        *((set_point, _is_near_set_point(pairs)) for set_point in _SET_POINTS),
+        *((set_point, _is_near_set_point(pairs)) for set_point in SET_POINTS),
         ("DimmerState", same_word & ~off_level.fill_null(False)),
-        ("ThermostatMode", _mode(word) == pairs.expected_word),
         else_=same_word,
     ).fill_null(False)
 
 
 def _is_near_set_point(pairs: ir.Table) -> ir.BooleanValue:
-    # the command's unit is not known: the reading may be in the same one or in the other
-    read = number(pairs.state_value)
-    converted = pairs.state_unit.cases(
-        ("F", (read - 32) * 5 / 9), ("C", read * 9 / 5 + 32), else_=read
-    )
+    read, converted = set_points(pairs)
 
     def near(value: ir.Value) -> ir.BooleanValue:
-        return (pairs.expected_number - value).abs() <= _SET_POINT_TOLERANCE
+        return (pairs.expected_number - value).abs() <= SET_POINT_TOLERANCE
 
     return near(read) | near(converted)
 

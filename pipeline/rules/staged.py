@@ -12,14 +12,14 @@ DEDUP_KEY = ("item_key", "key_device_id", "item_uuid")
 """What copies of an event agree in: a reading's uuid is its device's own, a command's id is not."""
 
 
-def staged(stg_sync_events: ir.Table) -> ir.Table:
-    """Return the staged events, later copies included.
+def with_key_device(events: ir.Table) -> ir.Table:
+    """Add what completes the dedup key: `key_device_id`, a reading's device, else empty."""
+    return events.mutate(key_device_id=(_.item_kind == READING).ifelse(_.device_id, ""))
 
-    One more column, `key_device_id`: a reading's device, empty for the items of a command.
-    """
-    return stg_sync_events.filter(_.disposition == STAGED).mutate(
-        key_device_id=(_.item_kind == READING).ifelse(_.device_id, "")
-    )
+
+def staged(stg_sync_events: ir.Table) -> ir.Table:
+    """Return the staged events, later copies included, with the whole dedup key."""
+    return with_key_device(stg_sync_events.filter(_.disposition == STAGED))
 
 
 def one_copy_each(stg_sync_events: ir.Table, stg_repeated_events: ir.Table, kind: str) -> ir.Table:

@@ -1,0 +1,121 @@
+"""One command's whole story, from its raw events to what is known about its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis import _
+
+from pipeline import timeline
+from pipeline.errors import UsageError
+from pipeline.explain.commands import Neighbour, asked, command_row, neighbours, outcome_reason
+from pipeline.explain.events import Event, events_of
+from pipeline.explain.readings import Reading, attributions, readings_of
+from pipeline.masking import mask
+from pipeline.rules.items import COMMAND_ITEM, COMMAND_ITEMS
+
+MODELS = ("stg_sync_events", "fct_command_readings", "dim_users")
+"""The built models that a story is told from."""
+
+_SIMILAR = 5
+_LETTERS_A_TYPO = 4  # one wrong letter in so many still counts as the same id mistyped
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """What is known of a command, or of an id that no command has; shown as a timeline.
+
+    `command` is its row of fct_command_readings without the array, with `username`, and None where
+    there is no such command: then `similar` has ids that may have been meant. Times are UTC.
+    Sensitive values are masked unless they were asked for.
+    """
+
+    command_uuid: str
+    command: Mapping[str, Any] | None
+    asked: str
+    outcome: str | None
+    why: str
+    events: tuple[Event, ...]
+    readings: tuple[Reading, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    similar: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a command of this id."""
+        return self.command is not None
+
+    def __repr__(self) -> str:
+        return timeline.text(self)
+
+    def _repr_html_(self) -> str:
+        return timeline.html(self)
+
+
+def explain(
+    uuid: str,
+    table: Callable[[str], ir.Table],
+    fetch: Callable[[ir.Table], pa.Table],
+    sensitive: Collection[str],
+) -> Explanation:
+    """Tell what is known of the command with this id; `sensitive` columns are masked.
+
+    Raises:
+        UsageError: the id is empty, or a model that the story is told from is not built.
+    """
+    if not uuid:
+        raise UsageError("A command's id is not empty.", "`show stg_commands` lists some.")
+    events, commands, users = (table(name) for name in MODELS)
+
+    def rows(expr: ir.Table) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = mask(fetch(expr), sensitive).to_pylist()
+        return found
+
+    carrying = events_of(events, uuid, rows)
+    found = rows(command_row(commands, users, uuid))
+    if not found:
+        similar = _similar(commands, uuid, rows)
+        why = _unknown_reason(carrying)
+        return Explanation(uuid, None, "", None, why, carrying, similar=similar)
+    (command,) = found
+    nearby = neighbours(commands, command, rows)
+    owners = attributions(commands, command, rows)
+    readings = readings_of(commands, command, owners, nearby, rows)
+    return Explanation(
+        uuid,
+        command,
+        asked(command),
+        command["outcome"],
+        outcome_reason(command),
+        carrying,
+        readings,
+        tuple(neighbour for neighbour in nearby if neighbour.command_uuid != uuid),
+    )
+
+
+def _unknown_reason(events: tuple[Event, ...]) -> str:
+    if not events:
+        return "No raw event carries this id."
+    if any(event.item_key == COMMAND_ITEM for event in events):
+        return "Its Command came, but could not be used."
+    if any(event.item_key in COMMAND_ITEMS for event in events):
+        return "The hub told of it, but its Command never came."
+    return "It is the id of a reading, not of a command."
+
+
+def _similar(
+    commands: ir.Table, uuid: str, rows: Callable[[ir.Table], list[dict[str, Any]]]
+) -> tuple[str, ...]:
+    ids = commands.select("command_uuid")
+    begin = ids.filter(_.command_uuid.startswith(uuid)).order_by("command_uuid").limit(_SIMILAR)
+    if found := rows(begin):
+        return tuple(row["command_uuid"] for row in found)
+    typed = uuid.lower()
+    distance = ids.mutate(distance=ids.command_uuid.lower().levenshtein(typed))
+    near = distance.filter(_.distance <= len(uuid) // _LETTERS_A_TYPO)
+    nearest = near.order_by("distance", "command_uuid").limit(_SIMILAR)
+    return tuple(row["command_uuid"] for row in rows(nearest))

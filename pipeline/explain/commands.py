@@ -1,0 +1,142 @@
+"""A command and those next to it: what was asked, who shares its window, why its outcome is so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.dialect import microseconds
+from pipeline.rules.matching import with_expectation
+from pipeline.rules.window import WINDOW, WINDOW_SECONDS, device_order, seconds
+
+_ASKED = (
+    *("lock_state", "switch_state", "dimmer_state", "dimmer_level", "thermostat_mode"),
+    *("thermostat_heat_set_point", "thermostat_cool_set_point", "slot", "pin"),
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LABELLED = ("slot", "pin")
+_ANSWERS = {
+    "confirmed": "The hub answered with success, and",
+    "unconfirmed": "The hub answered with success, but",
+    "failed": "The hub answered with failure, and",
+    "contradicted": "The hub answered with failure, and yet",
+    "observed": "The hub never answered, and yet",
+    "no_response": "The hub never answered, and",
+}
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A command of the same device at most 15 s away; `seconds` is below 0 for an earlier one."""
+
+    command_uuid: str
+    command: str
+    asked: str
+    command_update_timestamp: datetime
+    seconds: float
+    outcome: str
+    relation: str
+
+
+def command_row(commands: ir.Table, users: ir.Table, uuid: str) -> ir.Table:
+    """Return the command's row without its readings, with its user's name and what it expects."""
+    command = with_expectation(commands.filter(_.command_uuid == uuid).drop("readings"))
+    names = users.select("user_id", "username")
+    return command.left_join(names, "user_id").drop("user_id_right")
+
+
+def within_reach(commands: ir.Table, command: Mapping[str, Any]) -> ir.Table:
+    """Return the device's commands at most 15 s from this one, itself included.
+
+    One more column, `at`: their time in microseconds.
+    """
+    time: datetime = command["command_update_timestamp"]
+    days = commands.command_date.between(_shifted(time, -1), _shifted(time, 1))
+    same_device = commands.filter(commands.device_id == command["device_id"], days)
+    timed = same_device.mutate(at=microseconds(same_device.command_update_timestamp))
+    return timed.filter((timed["at"] - _microseconds(time)).abs() <= WINDOW)
+
+
+def neighbours(
+    commands: ir.Table, command: Mapping[str, Any], rows: Callable[[ir.Table], list[dict[str, Any]]]
+) -> list[Neighbour]:
+    """Return the device's commands at most 15 s away, in order; the command is one of them."""
+    near = within_reach(commands, command)
+    position = ibis.row_number().over(order_by=device_order(near))
+    after = seconds(near["at"] - _microseconds(command["command_update_timestamp"]))
+    columns = ("command_uuid", "command", *_ASKED, "command_update_timestamp", "outcome")
+    found = rows(near.select(*columns, position=position, seconds=after))
+    in_order = sorted(found, key=lambda row: row["position"])
+    own = next(row for row in in_order if row["command_uuid"] == command["command_uuid"])
+    return [_neighbour(row, own) for row in in_order]
+
+
+def asked(command: Mapping[str, Any]) -> str:
+    """Return what a command asks for in words: its name and the values it came with."""
+    values = [
+        f"{name} {command[name]}" if name in _LABELLED else str(command[name])
+        for name in _ASKED
+        if command[name] is not None
+    ]
+    return " ".join([command["command"], ", ".join(values)]).strip()
+
+
+def outcome_reason(command: Mapping[str, Any]) -> str:
+    """Return why the command has its outcome, in a sentence."""
+    answer = _ANSWERS[command["outcome"]]
+    return f"{answer} {_effect(command)}."
+
+
+def _effect(command: Mapping[str, Any]) -> str:
+    kind, reading = command["command"], command["expected_type"]
+    window = f"in the {WINDOW_SECONDS} s after it"
+    if command["has_attributed_matching_reading"]:
+        after = command["seconds_to_first_matching_reading"]
+        return f"a {reading} reading attributed to it shows what was asked, {after:.3f} s after it"
+    if reading is None:
+        return f"no kind of reading shows the effect of a {kind}"
+    if not command["reading_count"]:
+        return f"the device reported nothing {window}"
+    if not command["expected_reading_count"]:
+        return f"none of the device's {command['reading_count']} readings {window} is a {reading}"
+    if not command["matching_reading_count"]:
+        return f"no {reading} reading {window} shows what was asked"
+    return f"the {reading} readings {window} that show what was asked belong to a later command"
+
+
+def _neighbour(row: Mapping[str, Any], own: Mapping[str, Any]) -> Neighbour:
+    return Neighbour(
+        row["command_uuid"],
+        row["command"],
+        asked(row),
+        row["command_update_timestamp"],
+        row["seconds"],
+        row["outcome"],
+        _relation(row, own),
+    )
+
+
+def _relation(row: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    if row["command"] != own["command"]:
+        return f"another command at most {WINDOW_SECONDS} s away: it shares the window"
+    if row["position"] > own["position"]:
+        return "the same kind of command again: it supersedes this one"
+    return "the same kind of command before: this one supersedes it"
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def _shifted(time: datetime, direction: int) -> date:
+    # at the ends of the calendar there is no day before or after
+    try:
+        return (time + direction * timedelta(microseconds=WINDOW)).date()
+    except OverflowError:
+        return time.date()

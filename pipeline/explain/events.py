@@ -1,0 +1,133 @@
+"""The raw events that carry a command's id: which copy is kept, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from pipeline.rules.dedup import criteria, earliest
+from pipeline.rules.items import ACTIVE_ITEM, COMMAND_ITEM, RESULT_ITEM, STAGED
+from pipeline.rules.staged import DEDUP_KEY, with_key_device
+
+DISPOSITIONS = {
+    "removed": "it tells that the map item was removed",
+    "out_of_scope": "its ItemKey is none that the pipeline reads",
+    "malformed_json": "its ItemData is no JSON object",
+    "missing_device_id": "it names no device (MapUniqueName)",
+    "missing_update_timestamp": "its DateCreated is missing or no time",
+    "missing_command_uuid": "it carries no command id",
+    "missing_desired_state": "its desired_state does not say what is asked for",
+    "missing_state": "it reports no state",
+}
+"""Why a raw event is no row of a staging model (contract, section 3)."""
+
+_LATER = {
+    "update_timestamp": "was recorded later",
+    "map_revision": "has a higher map_revision (in hex order)",
+    "_source_file": "has a _source_file that sorts later",
+    "item_data": "has an ItemData that sorts later",
+    "device_id": "has a device_id that sorts later",
+}
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+_SHOWN = ("map_revision", "_source_file", "device_id")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A raw event: what it says, whether it is kept, and the reason."""
+
+    item_key: str | None
+    event_type: str | None
+    update_timestamp: datetime | None
+    event_timestamp: datetime | None
+    device_id: str | None
+    map_revision: str | None
+    source_file: str | None
+    disposition: str
+    copies: int
+    is_kept: bool
+    says: str
+    reason: str
+    item_data: str | None
+
+
+def events_of(
+    stg_sync_events: ir.Table, uuid: str, rows: Callable[[ir.Table], list[dict[str, Any]]]
+) -> tuple[Event, ...]:
+    """Return all raw events that carry the id, by time; also those whose JSON is broken."""
+    # in broken JSON nothing is parsed, but an id between quotes is still to be seen
+    broken = (_.disposition == "malformed_json") & _.item_data.contains(f'"{uuid}"')
+    carrying = with_key_device(stg_sync_events.filter((_.item_uuid == uuid) | broken))
+    copies = [*DEDUP_KEY, "disposition"]
+    ranks = {
+        f"rank_{name}": ibis.dense_rank().over(group_by=copies, order_by=keys)
+        for name, keys in criteria(carrying).items()
+    }
+    position = ibis.row_number().over(group_by=copies, order_by=earliest(carrying))
+    found = rows(carrying.mutate(position=position, **ranks))
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in sorted(found, key=lambda row: row["position"]):
+        groups.setdefault(tuple(row[name] for name in copies), []).append(row)
+    events = [_event(row, group) for group in groups.values() for row in group]
+    return tuple(sorted(events, key=_order))
+
+
+def _order(event: Event) -> tuple[bool, datetime, str, str]:
+    time = event.update_timestamp
+    return time is None, time or _NO_TIME, event.item_key or "", event.disposition
+
+
+def _event(row: Mapping[str, Any], copies: list[dict[str, Any]]) -> Event:
+    kept = copies[0]
+    return Event(
+        row["item_key"],
+        row["event_type"],
+        row["update_timestamp"],
+        row["event_timestamp"],
+        row["device_id"],
+        row["map_revision"],
+        row["_source_file"],
+        row["disposition"],
+        len(copies),
+        row["disposition"] == STAGED and row is kept,
+        _says(row),
+        _reason(row, kept, len(copies)),
+        row["item_data"],
+    )
+
+
+def _says(row: Mapping[str, Any]) -> str:
+    node = f" (Z-Wave node {row['node_id']})" if row["node_id"] is not None else ""
+    if row["item_key"] == COMMAND_ITEM:
+        return f"asks for {row['command'] or 'nothing that is known'}"
+    if row["item_key"] == ACTIVE_ITEM:
+        return f"the hub picks the command up{node}"
+    if row["item_key"] == RESULT_ITEM:
+        answer = "without a result" if row["result"] is None else f"`{row['result']}`"
+        why = f": {row['failure_string']}" if row["failure_string"] else ""
+        return f"the hub answers {answer}{why}{node}"
+    return f"reports {'nothing' if row['state_value'] is None else row['state_value']}"
+
+
+def _reason(row: Mapping[str, Any], kept: Mapping[str, Any], copies: int) -> str:
+    if row["disposition"] != STAGED:
+        return f"not used, {row['disposition']}: {DISPOSITIONS[row['disposition']]}"
+    if row is kept:
+        return f"kept, the first of {copies} copies" if copies > 1 else "kept, the only copy"
+    for name, later in _LATER.items():
+        if row[f"rank_{name}"] != kept[f"rank_{name}"]:
+            return f"not kept: it {later} than the kept copy{_values(name, row, kept)}"
+    return "not kept: it equals the kept copy"
+
+
+def _values(name: str, row: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
+    if name not in _SHOWN:
+        return ""
+    mine, other = ("NULL" if each[name] is None else each[name] for each in (row, kept))
+    return f" ({mine}, kept {other})"

@@ -1,0 +1,22 @@
+"""What tests of explain share: the story of a command among a few raw rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+from conftest import Built
+
+from pipeline import graph
+from pipeline.explain import Explanation, explain
+
+SENSITIVE = frozenset().union(*(model.sensitive for model in graph.load().models.values()))
+
+
+def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
+    """What explain tells of an id."""
+
+    def fetch(expr: ibis.Table) -> Any:
+        return expr.get_backend().to_pyarrow(expr)
+
+    return explain(uuid, built.table, fetch, frozenset() if reveal else SENSITIVE)
