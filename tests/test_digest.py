@@ -5,7 +5,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from conftest import arrow, command, event_types, raw_user, reading, result, user_types
+from engines import KINDS, OnDuckDB
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend as IbisDuckDB
@@ -29,7 +30,7 @@ from pipeline import graph
 from pipeline.contract import Column, model
 from pipeline.digest import Digest, content, digest
 from pipeline.errors import UsageError
-from pipeline.expressions import Engine, declared_table, expression, model_sql, to_sql
+from pipeline.expressions import Engine, declared_table, to_sql
 from pipeline.graph import Graph
 from pipeline.project import Project
 
@@ -180,40 +181,17 @@ def test_every_column_of_every_model_can_be_digested():
         assert "MD5" in to_sql(content(declared_table(loaded, name)), "bigquery")
 
 
-def on_duckdb(raw: Mapping[str, pa.Table]) -> dict[str, Row]:
-    """The digests of all models, built and digested on DuckDB."""
-    con = ibis.duckdb.connect()
-    tables = {name: con.create_table(name, table) for name, table in raw.items()}
-    found = {}
+def test_every_model_has_the_same_digest_on_both_engines(duckdb):
+    built = OnDuckDB(KINDS["typed"]).build(messy.many_events(8, 8), [raw_user(), raw_user(uid=8)])
+
     for name, declared in graph.load().models.items():
-        tables[name] = con.create_table(name, expression(declared, tables.__getitem__))
-        (found[name],) = con.to_pyarrow(content(tables[name])).to_pylist()
-    con.disconnect()
-    return found
-
-
-def on_googlesql(raw: Mapping[str, pa.Table]) -> dict[str, Row]:
-    """The digests of all models, built and digested as BigQuery would."""
-    loaded, place = graph.load(), ("project", "dataset")
-    tables = {f"project.dataset.{name}": table for name, table in raw.items()}
-    found = {}
-    for name in loaded.models:
-        sql = model_sql(loaded, name, "bigquery", place, place)
-        tables[f"project.dataset.{name}"] = googlesql.query(sql, tables)
-        digesting = to_sql(content(declared_table(loaded, name, *place)), "bigquery")
-        (found[name],) = googlesql.query(digesting, tables).to_pylist()
-    return found
-
-
-@examples(4)
-@given(messy.raw_events(), messy.raw_users(times="text", uid="text"))
-def test_every_model_has_the_same_digest_on_both_engines(events, users):
-    raw = {
-        "raw_sync_events": arrow(events, event_types()),
-        "raw_users": arrow(users, user_types(uid=pa.string(), time=pa.string())),
-    }
-
-    assert on_duckdb(raw) == on_googlesql(raw)
+        rows = pa.Table.from_pylist(built[name], declared.schema.to_pyarrow())
+        table = ibis.table(declared.schema, name="rows")
+        on_googlesql = googlesql.query(to_sql(content(table), "bigquery"), {"rows": rows})
+        duckdb.con.register("rows", rows)
+        on_duckdb = duckdb.con.execute(to_sql(content(table), "duckdb")).to_arrow_table()
+        assert on_googlesql.to_pylist() == on_duckdb.to_pylist(), name
+        assert on_duckdb["rows"].to_pylist() == [len(built[name])]
 
 
 @pytest.fixture
