@@ -51,7 +51,7 @@ def _findings(loaded: Graph, model: Model) -> list[Finding]:
         return [*found, _drifted(model, error)]
     except Exception as error:  # whatever its function raises, the other models are looked at
         return [*found, _impossible(model, "as an expression", error)]
-    found += broken(EXPRESSION_RULES, model.name, Tree(expr.op(), Nullness(loaded)))
+    found += broken(EXPRESSION_RULES, model.name, Tree(expr.op(), Nullness(loaded, expr.op())))
     return found + _compiled(model, expr)
 
 

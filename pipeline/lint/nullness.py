@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import ibis.expr.operations as ops
 
+from pipeline.dialect import KeyHash, Microseconds, TimeOfMicroseconds
 from pipeline.graph import Graph
 
 _NEVER = (ops.IsNull, ops.NotNull, ops.RowNumber, ops.Count, ops.CountStar)
+_NULL_OF_NULL_ONLY = (
+    *(ops.Cast, ops.Add, ops.Subtract, ops.Multiply),
+    *(ops.StringLength, ops.Lowercase, ops.Uppercase),
+    *(Microseconds, TimeOfMicroseconds, KeyHash),
+)
 
 
 class Nullness:
-    """Knows the columns that the models declare as never NULL."""
+    """Knows the columns that the models declare as never NULL, and the outer joins of one tree."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, root: ops.Node) -> None:
+        joins = root.find(ops.JoinChain)
+        self._lacking = {side for join in joins for side in _may_lack_rows(join)}
         self._never = {
             (model.name, column.name)
             for model in graph.models.values()
@@ -31,22 +39,25 @@ class Nullness:
         if isinstance(value, ops.Field):
             return self._field_may_be_null(value)
         parts = [part for part in value.__args__ if isinstance(part, ops.Value)]
-        return not isinstance(value, ops.Cast | ops.Value) or self._any_null(value, parts)
-
-    def _any_null(self, value: ops.Node, parts: list[ops.Value]) -> bool:
-        made_of_parts = isinstance(value, ops.Binary | ops.Unary | ops.Cast) or (
-            type(value).__module__ == "pipeline.dialect"
-        )
-        return not made_of_parts or any(map(self.may_be_null, parts))
+        return not isinstance(value, _NULL_OF_NULL_ONLY) or any(map(self.may_be_null, parts))
 
     def _field_may_be_null(self, field: ops.Field) -> bool:
         source = field.rel
+        if source in self._lacking:
+            return True
         if isinstance(source, ops.UnboundTable):
             return (source.name, field.name) not in self._never
         if isinstance(source, ops.Filter) and _filtered_out(source, field.name):
             return False
         made = source.values.get(field.name)
         return made is None or self.may_be_null(made)
+
+
+def _may_lack_rows(join: ops.JoinChain) -> list[ops.Node]:
+    # the sides of outer joins, whose columns are NULL where a row has no partner
+    lacking = [link.table for link in join.rest if link.how not in ("inner", "cross")]
+    both = any(link.how in ("right", "outer") for link in join.rest)
+    return [*lacking, join.first] if both else lacking
 
 
 def _filtered_out(rows: ops.Filter, name: str) -> bool:

@@ -38,6 +38,9 @@ def numbered(**window) -> ibis.Table:
     return T.select(n=ibis.row_number().over(group_by="key", **window))
 
 
+NEVER_NULL = ibis.table({"user_id": "string"}, name="stg_users")
+BESIDE = T.left_join(NEVER_NULL, T.key == NEVER_NULL.user_id)
+
 EXPRESSIONS = {
     "window_order_with_nulls": [
         numbered(order_by="text"),
@@ -45,6 +48,8 @@ EXPRESSIONS = {
         numbered(order_by=[T.key.isnull(), T.text]),
         numbered(order_by=T.text.length()),
         numbered(order_by=ibis.coalesce(T.text, T.key)),
+        NEVER_NULL.select(n=ibis.row_number().over(order_by=_.user_id.nullif(""))),
+        BESIDE.select(n=ibis.row_number().over(order_by=BESIDE.user_id)),
     ],
     "window_without_order": [numbered(), T.select(x=T.text.lag().over(group_by="key"))],
     "range_window_of_times": [
@@ -199,7 +204,7 @@ def found(rules, subject) -> set[str]:
 
 
 def tree(expr: ibis.Table) -> Tree:
-    return Tree(expr.op(), Nullness(graph.load()))
+    return Tree(expr.op(), Nullness(graph.load(), expr.op()))
 
 
 @pytest.mark.parametrize(("rule", "expr"), cases(EXPRESSIONS))
@@ -226,13 +231,13 @@ def test_every_rule_has_something_that_breaks_it(rules, breaking):
     assert {rule.name for rule in rules} == set(breaking)
 
 
-NEVER_NULL = ibis.table({"user_id": "string"}, name="stg_users")
 CLEAN = [
     numbered(order_by=[T.text.isnull(), T.text]),
     numbered(order_by=T.text.fill_null("")),
     numbered(order_by=ibis.desc("text")),
     T.filter(T.text.notnull()).select(n=ibis.row_number().over(order_by="text")),
     NEVER_NULL.select(n=ibis.row_number().over(order_by="user_id")),
+    NEVER_NULL.select(n=ibis.row_number().over(order_by=_.user_id.length())),
     T.select(x=T.number / T.id.nullif(0), y=T.id // 7),
     T.select(x=T.xs[T.xs.length() - 1]),
     T.select(x=T.number.floor().cast("int64")),
