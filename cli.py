@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pipeline.errors import PipelineError, UsageError, did_you_mean
 
@@ -91,6 +92,31 @@ BACKEND = common(
     default="duckdb",
     help="The engine to run on.",
 )
+BIGQUERY = (
+    common("--project", help="BigQuery project, which pays."),
+    common("--dataset", help="BigQuery dataset of the models, made if missing."),
+    common("--source-dataset", help="BigQuery dataset of the raw tables. [default: the same]"),
+    common("--location", help="Where BigQuery runs jobs and makes datasets, such as EU."),
+    common("--api-endpoint", metavar="URL", help="An emulator instead of BigQuery."),
+    common(
+        "--max-bytes-billed",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Let each BigQuery statement fail that would be billed more bytes.",
+    ),
+)
+OPTIONS = {
+    "duckdb": ("database", "threads", "memory_limit", "events", "users"),
+    "bigquery": (
+        "project",
+        "dataset",
+        "source_dataset",
+        "location",
+        "api_endpoint",
+        "max_bytes_billed",
+    ),
+}
+"""What each backend can be told."""
 CONNECTION = options(
     BACKEND,
     common(
@@ -101,6 +127,7 @@ CONNECTION = options(
     ),
     common("--threads", type=click.IntRange(1), help="DuckDB threads. [default: all cores]"),
     common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
+    *BIGQUERY,
 )
 SELECT = options(
     click.option(
@@ -181,9 +208,20 @@ def cli(debug: bool) -> None:
 
 @cli.command(cls=SelectingCommand)
 @options(CONNECTION, INPUTS, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
-def build(**given: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="Build nothing: tell what BigQuery would scan.")
+@click.option(
+    "--price-per-tib",
+    type=click.FloatRange(0),
+    default=6.25,
+    show_default=True,
+    help="US dollars that BigQuery takes for it, for --dry-run.",
+)
+def build(dry_run: bool, price_per_tib: float, **given: Any) -> None:
     """Build the models, check each, and publish all at once."""
-    _build(given, checks=True)
+    if dry_run:
+        _estimate(given, price_per_tib)
+    else:
+        _build(given, checks=True)
 
 
 @cli.command(cls=SelectingCommand)
@@ -401,6 +439,20 @@ def _glob_of(paths: tuple[Path, ...]) -> Path:
     return paths[0].with_name("raw_sync_events*" + paths[0].suffix)
 
 
+def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
+    from pipeline import estimate, render
+
+    as_json = given["log_format"] == "json"
+    found = []
+    for each in _project(given).estimate(given["select"], given["exclude"]):
+        found.append(each)
+        line = {"event": "estimate", **vars(each)} if as_json else None
+        click.echo(json.dumps(line) if line else render.estimate_line(each))
+    total = estimate.total(found, price_per_tib)
+    line = {"event": "done", **vars(total)} if as_json else None
+    click.echo(json.dumps(line) if line else render.total_line(total, price_per_tib))
+
+
 def _build(given: Mapping[str, Any], checks: bool) -> None:
     project = _project(given)
     with _reporting(project, given) as hooks:
@@ -418,13 +470,23 @@ def _build(given: Mapping[str, Any], checks: bool) -> None:
 def _project(given: Mapping[str, Any]) -> Project:
     from pipeline import connect
 
-    if given["backend"] == "bigquery":
-        raise UsageError(
-            "Only `compile` knows BigQuery so far.",
-            "Write the models' SQL with `python cli.py compile --backend bigquery`.",
-        )
-    names = ("database", "threads", "memory_limit", "events", "users")
-    return connect("duckdb", **{name: given[name] for name in names if name in given})
+    backend, context = given["backend"], click.get_current_context()
+    for name in [name for other in OPTIONS if other != backend for name in OPTIONS[other]]:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is not for {backend}.", _instead(backend, name))
+    known = {name: given[name] for name in OPTIONS[backend] if name in given}
+    if backend == "bigquery":
+        known["labels"] = {"command": context.info_name}
+    return connect(backend, **known)
+
+
+def _instead(backend: str, name: str) -> str:
+    if backend == "duckdb":
+        return "Add --backend bigquery, or leave it out."
+    if name in ("events", "users"):
+        return "BigQuery reads raw tables: fill them with `python cli.py load`."
+    return "Leave it out."
 
 
 @contextlib.contextmanager

@@ -27,7 +27,9 @@ def connect(backend: str = "duckdb", **options: Any) -> Project:
     """Return the pipeline on a backend; takes the command line's options, as keywords.
 
     For `duckdb`: `database`, `threads`, `memory_limit`, `events`, `users` (a path or glob, or a
-    list of them). Nothing is opened before it is needed.
+    list of them). For `bigquery`: `project`, `dataset`, `source_dataset`, `location`,
+    `api_endpoint`, `max_bytes_billed`, and `labels` for its jobs. Nothing is opened before it is
+    needed.
 
     Raises:
         UsageError: there is no such backend or option.

@@ -23,7 +23,10 @@ ModelStatus = Literal["OK", "ERROR", "SKIP"]
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What came of building one model; `seconds` is the engine's time for it."""
+    """What came of building one model; `seconds` is the engine's time for it.
+
+    The bytes are those that the engine read and charges for, where it charges by bytes.
+    """
 
     name: str
     materialized: str
@@ -31,6 +34,8 @@ class ModelResult:
     rows: int | None = None
     seconds: float = 0.0
     message: str = ""
+    bytes_processed: int | None = None
+    bytes_billed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -241,7 +246,7 @@ class _Run:
     def _build(self, model: Model) -> None:
         clock = time.perf_counter()
         try:
-            rows = self.workspace.create(model, expression(model, self.table))
+            created = self.workspace.create(model, expression(model, self.table))
         except EngineError as error:
             self.broken.add(model.name)
             made = ModelResult(
@@ -252,8 +257,15 @@ class _Run:
                 message=error.what,
             )
         else:
-            seconds = time.perf_counter() - clock
-            made = ModelResult(model.name, model.materialized, "OK", rows, seconds)
+            made = ModelResult(
+                model.name,
+                model.materialized,
+                "OK",
+                created.rows,
+                time.perf_counter() - clock,
+                bytes_processed=created.bytes_processed,
+                bytes_billed=created.bytes_billed,
+            )
         self._add(made)
 
     def _check(self, model: Model) -> None:

@@ -233,10 +233,13 @@ def _number(one_value: pa.Table) -> int:
 
 def _as_table(counts: Mapping[str, int]) -> ir.Table:
     rows = [
-        ibis.struct({"source": source, "number_of_rows": ibis.literal(rows, "int64")})
+        ibis.literal(source)
+        .name("source")
+        .as_table()
+        .mutate(number_of_rows=ibis.literal(rows, "int64"))
         for source, rows in counts.items()
     ]
-    return ibis.array(rows).unnest().name("row").as_table().unpack("row")
+    return ibis.union(*rows) if len(rows) > 1 else rows[0]
 
 
 __all__ = ["CheckResult", "Status", "TableCheck", "check", "declared_checks", "row_checks"]

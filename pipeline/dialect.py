@@ -83,15 +83,14 @@ def _json_object_duckdb(
 
 def _member_bigquery(kind: str, name: str) -> sge.Expression:
     path = f"$.{name}"
-    j, t = sge.column("j"), sge.column("t")
+    j, t = sge.column("j", "parsed"), sge.column("t", "parsed")
     if kind == "nested":
         # Of text, JSON_QUERY keeps the order of keys and the digits of numbers, but breaks an
         # escaped character beyond U+FFFF and escapes line separators; of parsed JSON it is the
         # other way round.
         odd = _function("REGEXP_CONTAINS", t, r"\\u([dD][89abAB]|202[89])|[\x{2028}\x{2029}]")
         of_parsed = _function("TO_JSON_STRING", _function("JSON_QUERY", j, path))
-        text = sge.If(this=odd, true=of_parsed, false=_function("SAFE.JSON_QUERY", t, path))
-        return _function("NULLIF", text, "null")
+        return sge.If(this=odd, true=of_parsed, false=_function("SAFE.JSON_QUERY", t, path))
     kind_of = _function("JSON_TYPE", _function("JSON_QUERY", j, path))
     # A number's digits stand in the text only; a string's escapes are right in the parsed value.
     return sge.If(
@@ -115,7 +114,7 @@ def _json_object_bigquery(
     scalars: tuple[str, ...],
     nested: tuple[str, ...],
 ) -> sge.Expression:
-    t, j = sge.column("t"), sge.column("j")
+    t, j = sge.column("t", "parsed"), sge.column("j", "parsed")
     members = [("scalar", name) for name in scalars] + [("nested", name) for name in nested]
     parsed = sge.Struct(
         expressions=[
@@ -129,7 +128,10 @@ def _json_object_bigquery(
             sge.alias_(_member_bigquery(kind, name), name, quoted=True) for kind, name in members
         ],
     )
-    unnest = sge.Unnest(expressions=[sge.Array(expressions=[parsed])])
+    unnest = sge.Unnest(
+        expressions=[sge.Array(expressions=[parsed])],
+        alias=sge.TableAlias(columns=[sge.to_identifier("parsed")]),
+    )
     is_object = sge.EQ(this=_function("JSON_TYPE", j), expression=sge.convert("object"))
     # PARSE_JSON takes a byte-order mark, which is no JSON: JSON_QUERY of the text refuses it.
     whole = _function("SAFE.JSON_QUERY", t, "$").is_(sge.null()).not_()
@@ -179,7 +181,7 @@ rules(JsonMember, duckdb=_json_member_duckdb, bigquery=_json_member_bigquery)
 
 
 class JsonText(ops.Value):
-    """A nested member of a parsed JSON object as plain text, where an engine types it as JSON."""
+    """A nested member of a parsed JSON object as plain text, NULL where it is null."""
 
     member: ops.Value[dt.String]
     shape = rlz.shape_like("member")
@@ -189,7 +191,7 @@ class JsonText(ops.Value):
 rules(
     JsonText,
     duckdb=lambda compiler, op, *, member: sge.cast(member, "text"),
-    bigquery=lambda compiler, op, *, member: member,
+    bigquery=lambda compiler, op, *, member: _function("NULLIF", member, "null"),
 )
 
 
@@ -410,6 +412,34 @@ rules(
 def time_text(time: ir.Value) -> ir.StringColumn:
     """Write a UTC time as `YYYY-MM-DD HH:MM:SS.ffffff+00`, the same on every engine."""
     return TimeText(time).to_expr()
+
+
+class Days(ops.Value):
+    """Every day from one date to another, both included; NULL where one is NULL."""
+
+    first: ops.Value[dt.Date]
+    last: ops.Value[dt.Date]
+    shape = rlz.shape_like("args")
+    dtype = dt.Array(dt.date)
+
+
+def _days_duckdb(
+    compiler: Any, op: Days, *, first: sge.Expression, last: sge.Expression
+) -> sge.Expression:
+    one_day = sge.Interval(this=sge.convert("1"), unit=sge.var("day"))
+    return sge.cast(_function("generate_series", first, last, one_day), "date[]")
+
+
+rules(
+    Days,
+    duckdb=_days_duckdb,
+    bigquery=lambda compiler, op, *, first, last: _function("GENERATE_DATE_ARRAY", first, last),
+)
+
+
+def days(first: ir.Value, last: ir.Value) -> ir.ArrayColumn:
+    """Return every day from one date to another, both included; NULL where one is NULL."""
+    return Days(first, last).to_expr()
 
 
 def iso_time(text: ir.StringValue) -> ir.TimestampColumn:

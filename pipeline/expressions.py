@@ -85,12 +85,15 @@ def to_sql(expr: ir.Table, engine: Engine) -> str:
 
     Needs no connection.
     """
-    compiler = COMPILERS[engine]
-    query = _reproducible(compiler.to_sqlglot(expr.unbind()))
-    return query.sql(dialect=compiler.dialect, pretty=True)
+    return to_query(expr, engine).sql(dialect=COMPILERS[engine].dialect, pretty=True)
 
 
-def _reproducible(query: sge.Expression) -> sge.Expression:
+def to_query(expr: ir.Table, engine: Engine) -> sge.Query:
+    """Return an expression's query for an engine as a syntax tree, the same each time."""
+    return _reproducible(COMPILERS[engine].to_sqlglot(expr.unbind()))
+
+
+def _reproducible(query: sge.Query) -> sge.Query:
     # Ibis makes names up at random, and leaves columns out in the order of a set
     names: dict[str, str] = {}
     for identifier in query.find_all(sge.Identifier):

@@ -19,6 +19,7 @@ from pipeline.checks import CheckResult
 from pipeline.contract import Model
 from pipeline.digest import Digest
 from pipeline.errors import UsageError, did_you_mean
+from pipeline.estimate import ChargesByBytes, Estimate, estimates
 from pipeline.explain import Explanation
 from pipeline.masking import mask
 from pipeline.sources import SOURCES
@@ -42,7 +43,7 @@ class Project:
     @classmethod
     def connect(cls, backend: str = "duckdb", **options: Any) -> Project:
         """Return the pipeline on a backend; see `pipeline.connect`."""
-        makers: dict[str, Callable[..., Backend]] = {"duckdb": _duckdb}
+        makers: dict[str, Callable[..., Backend]] = {"duckdb": _duckdb, "bigquery": _bigquery}
         if backend not in makers:
             raise UsageError(f"There is no backend {backend!r}.", did_you_mean(backend, makers))
         known = inspect.signature(makers[backend]).parameters
@@ -163,6 +164,19 @@ class Project:
         """
         hidden = frozenset() if reveal else self.sensitive
         return explain.explain(command_uuid, self.table, self.backend.fetch, hidden)
+
+    def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
+        """Estimate what building the selected models would scan, one after the other.
+
+        Raises:
+            UsageError: the backend does not charge by the bytes that it scans.
+        """
+        if not isinstance(self.backend, ChargesByBytes):
+            raise UsageError(
+                f"{self.backend.engine} charges nothing for what it scans.",
+                "A dry run is for --backend bigquery.",
+            )
+        return estimates(self._graph, self.backend, self.select(select, exclude))
 
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""
@@ -286,6 +300,33 @@ def _duckdb(
     given = {"raw_sync_events": _as_paths(events), "raw_users": _as_paths(users)}
     inputs = {name: paths for name, paths in given.items() if paths}
     return DuckDB(Path(database), threads, memory_limit, inputs)
+
+
+def _bigquery(
+    project: str | None = None,
+    dataset: str | None = None,
+    source_dataset: str | None = None,
+    location: str | None = None,
+    api_endpoint: str | None = None,
+    max_bytes_billed: int | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Backend:
+    if not project or not dataset:
+        raise UsageError(
+            "BigQuery needs to know the project and the dataset.",
+            "Name them with --project and --dataset, or in PIPELINE_PROJECT and PIPELINE_DATASET.",
+        )
+    from pipeline.backends.bigquery import BigQuery
+
+    return BigQuery(
+        project,
+        dataset,
+        source_dataset or dataset,
+        location,
+        api_endpoint,
+        max_bytes_billed,
+        labels or {},
+    )
 
 
 def _as_list(spec: Spec) -> list[str]:

@@ -19,6 +19,7 @@ from pipeline.build import ModelResult, Result, Started
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
 from pipeline.digest import Difference, Digest
+from pipeline.estimate import Estimate, Total
 from pipeline.lint.rule import Finding
 
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
@@ -38,6 +39,32 @@ def style(event: ModelResult | CheckResult) -> str:
 def done(result: Result) -> str:
     """Return the last line of a build, run or test."""
     return "Done. " + " ".join(f"{name}={number}" for name, number in result.counts.items())
+
+
+def estimate_line(found: Estimate) -> str:
+    """Return the line that tells what building a model would scan."""
+    if found.bytes is None:
+        return f"{found.name}: {found.unknown}"
+    return f"{found.name}: {size(found.bytes)}"
+
+
+def total_line(found: Total, price_per_tib: float) -> str:
+    """Return the last line of a dry run."""
+    scope = "" if found.complete else "at least "
+    price = f"{scope}{found.price:,.2f} USD at {price_per_tib:,.2f} USD per TiB"
+    return f"Sum: {scope}{size(found.bytes)}, {price}. Nothing was built."
+
+
+def size(number_of_bytes: int) -> str:
+    """Return a number of bytes for people, in binary units."""
+    if number_of_bytes < 1024:
+        return f"{number_of_bytes} B"
+    number = float(number_of_bytes)
+    for unit in ("KiB", "MiB", "GiB"):
+        number /= 1024
+        if number < 1024:
+            return f"{number:,.1f} {unit}"
+    return f"{number / 1024:,.1f} TiB"
 
 
 def event_json(event: ModelResult | CheckResult) -> dict[str, Any]:
@@ -189,7 +216,9 @@ def _model_line(made: ModelResult) -> str:
     if made.status == "ERROR":
         what = f"ERROR creating {made.materialized} {made.name}"
         return f"{what} in {made.seconds:.2f}s: {made.message}"
-    return f"OK created {made.materialized} {made.name} ({made.rows:,} rows) in {made.seconds:.2f}s"
+    scanned = "" if made.bytes_processed is None else f", {size(made.bytes_processed)} scanned"
+    what = f"{made.materialized} {made.name} ({made.rows:,} rows{scanned})"
+    return f"OK created {what} in {made.seconds:.2f}s"
 
 
 def _check_line(found: CheckResult) -> str:

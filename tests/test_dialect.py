@@ -164,6 +164,18 @@ def test_a_time_is_written_in_utc_with_all_its_digits(evaluate, time, text):
     assert column(evaluate, lambda t: dialect.time_text(t.time), rows) == [text]
 
 
+def test_days_are_all_from_the_first_to_the_last(evaluate):
+    first, last = dt.date(9999, 12, 29), dt.date(9999, 12, 31)
+    rows = pa.table({"i": [1, 2], "first": [first, None], "last": [last, last]})
+
+    found = evaluate(
+        lambda t: t.select("i", day=dialect.days(t.first, t.last)).unnest("day"),
+        rows.set_column(1, "first", rows["first"].cast(pa.date32())),
+    )
+
+    assert sorted(row["day"] for row in found) == [first, dt.date(9999, 12, 30), last]
+
+
 def test_equal_keys_have_equal_hashes_and_others_do_not(evaluate):
     rows = pa.table({"a": ["x", "x", "xy", "x", None], "b": ["yz", "yz", "z", None, "x"]})
 

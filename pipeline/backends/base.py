@@ -50,6 +50,15 @@ class Raw:
     read: SourceRead
 
 
+@dataclass(frozen=True)
+class Made:
+    """What came of materializing a model: its rows, and the bytes that an engine charges for."""
+
+    rows: int
+    bytes_processed: int | None = None
+    bytes_billed: int | None = None
+
+
 class Tables(Protocol):
     """A place with built models in it."""
 
@@ -77,8 +86,8 @@ class Workspace(Tables, Protocol):
         """Return a source with the columns in use."""
         ...
 
-    def create(self, model: Model, expr: ir.Table) -> int:
-        """Materialize a model and return its number of rows."""
+    def create(self, model: Model, expr: ir.Table) -> Made:
+        """Materialize a model."""
         ...
 
     def publish(self, record: RunRecord) -> None:

@@ -21,7 +21,7 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import files
-from pipeline.backends.base import Raw, RunRecord, SourceRead
+from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
 from pipeline.contract import Model
 from pipeline.errors import EngineError, PipelineError, ResourceError, UsageError
 from pipeline.expressions import Engine
@@ -235,8 +235,8 @@ class DuckDBWorkspace(DuckDBTables):
         absolute = tuple(str(Path(pattern).absolute()) for pattern in inputs[source.name])
         return Raw(raw.table, SourceRead(absolute, raw.rows))
 
-    def create(self, model: Model, expr: ir.Table) -> int:
-        """Create the model's table or view and return its number of rows.
+    def create(self, model: Model, expr: ir.Table) -> Made:
+        """Create the model's table or view.
 
         Raises:
             InputError: what is read turns out to be faulty, only now that it is.
@@ -250,7 +250,7 @@ class DuckDBWorkspace(DuckDBTables):
         with _engine_errors(self._read):
             self.con.raw_sql(create.sql("duckdb"))
             counted = self.con.to_pyarrow(self.table(model.name).count())
-        return int(counted.as_py())
+        return Made(int(counted.as_py()))
 
     def publish(self, record: RunRecord) -> None:
         """Record the run, and put the new file in the place of the old one."""

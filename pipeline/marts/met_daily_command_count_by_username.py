@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.contract import TIMESTAMP, Column, TableCheck, model
+from pipeline.dialect import days
 from pipeline.rules.columns import USERNAME
 
 NO_USER = "(no user)"
@@ -26,8 +26,8 @@ def every_command_is_counted(
 
 def command_days_are_plausible(met_daily_command_count_by_username: ir.Table) -> ir.Table:
     """The command days span at most 3,660 days: one wrong clock would stretch the daily counts."""
-    days = met_daily_command_count_by_username.timestamp_date.date()
-    span = met_daily_command_count_by_username.aggregate(first_day=days.min(), last_day=days.max())
+    day = met_daily_command_count_by_username.timestamp_date.date()
+    span = met_daily_command_count_by_username.aggregate(first_day=day.min(), last_day=day.max())
     return span.filter(span.last_day.delta(span.first_day, unit="day") >= MAX_DAYS)
 
 
@@ -86,10 +86,5 @@ def _with_username(commands: ir.Table, users: ir.Table) -> ir.Table:
 
 
 def _days(commands: ir.Table) -> ir.Table:
-    bounds = commands.aggregate(
-        first=_.command_date.min().cast(TIMESTAMP), last=_.command_date.max().cast(TIMESTAMP)
-    )
-    one_day = ibis.interval(days=1)
-    end = bounds["last"] + ibis.interval(seconds=1)
-    days = ibis.range(bounds["first"], end, one_day)
-    return bounds.select(day=days).unnest("day").select(day=_.day.date())
+    bounds = commands.aggregate(first=_.command_date.min(), last=_.command_date.max())
+    return bounds.select(day=days(bounds["first"], bounds["last"])).unnest("day")

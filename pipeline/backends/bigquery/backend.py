@@ -1,0 +1,174 @@
+"""The BigQuery backend: a dataset that models are read from and built into."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import google.api_core.retry as retries
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pyarrow as pa
+import sqlglot.expressions as sge
+from google.api_core import exceptions
+from google.cloud import bigquery
+from ibis.backends.bigquery import Backend as IbisBigQuery
+
+from pipeline.backends.base import RunRecord
+from pipeline.backends.bigquery import connection
+from pipeline.backends.bigquery.errors import is_missing, told
+from pipeline.backends.bigquery.jobs import Jobs
+from pipeline.backends.bigquery.runs import RUNS
+from pipeline.backends.bigquery.sources import raw_table
+from pipeline.backends.bigquery.statements import DIALECT
+from pipeline.backends.bigquery.tables import Dataset, PublishedTables
+from pipeline.backends.bigquery.workspace import BigQueryWorkspace
+from pipeline.errors import EngineError, InputError, UsageError
+from pipeline.expressions import Engine, to_sql
+from pipeline.sources import SOURCES, Source
+
+_FIRST_CONTACT = retries.Retry(
+    # if nobody answers at all, that is told at once
+    predicate=retries.if_exception_type(
+        exceptions.TooManyRequests, exceptions.InternalServerError, exceptions.ServiceUnavailable
+    ),
+    timeout=60,
+)
+
+
+@dataclass(frozen=True)
+class BigQuery:
+    """A dataset of a project, and the dataset with the raw tables.
+
+    `labels` go on every job, for whoever looks at what was billed.
+    """
+
+    project: str
+    dataset: str
+    source_dataset: str
+    location: str | None = None
+    api_endpoint: str | None = None
+    max_bytes_billed: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    engine: Engine = "bigquery"
+
+    @contextlib.contextmanager
+    def workspace(self, *, keep: bool) -> Iterator[BigQueryWorkspace]:
+        """Open a place beside the published tables, which all stay until they are replaced.
+
+        Raises:
+            UsageError: no credentials, no such project, no permission, nobody answers.
+        """
+        found = self.require_dataset(self.dataset)
+        workspace = BigQueryWorkspace(self._tables(found), self.raw, self.source_dataset)
+        try:
+            yield workspace
+        finally:
+            workspace.clear()
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[PublishedTables]:
+        """Open what is published.
+
+        Raises:
+            UsageError: as `workspace`, or there is no such dataset.
+        """
+        yield PublishedTables(self._tables(self._find(self.dataset)))
+
+    @contextlib.contextmanager
+    def sources(self, columns: Mapping[str, Collection[str]]) -> Iterator[dict[str, ir.Table]]:
+        """Open the raw tables alone."""
+        yield {name: self.raw(SOURCES[name], used) for name, used in columns.items()}
+
+    def raw(self, source: Source, columns: Collection[str]) -> ir.Table:
+        """Return a raw table with these columns.
+
+        Raises:
+            InputError: there is no such table, or it lacks one of the columns.
+        """
+        name = f"{self.project}.{self.source_dataset}.{source.name}"
+        try:
+            with told():
+                found = self.con.client.get_table(name)
+        except UsageError as error:
+            if not is_missing(error.__cause__):
+                raise
+            raise InputError(
+                f"There is no table {name}.",
+                "Fill it with `python cli.py load`, or name its dataset with --source-dataset.",
+            ) from error
+        return raw_table(self.con, source, found, columns)
+
+    def last_run(self) -> RunRecord | None:
+        """Return the record of the last published build, None where there is no dataset yet."""
+        if RUNS not in self.built():
+            return None
+        with self.reader() as reader:
+            return reader.last_run()
+
+    def built(self) -> set[str]:
+        """Return the names of what is published, none where there is no dataset yet."""
+        try:
+            with self.reader() as reader:
+                return reader.names()
+        except UsageError as error:
+            if not is_missing(error.__cause__):
+                raise
+            return set()
+
+    def filtered(self, table: ir.Table, condition: sge.Expression) -> ir.Table:
+        """Return the rows of a table for which a condition holds.
+
+        Raises:
+            UsageError: BigQuery does not understand the condition.
+        """
+        rows = self.con.compiler.to_sqlglot(table).subquery("rows_of_model")
+        query = sge.select("*").from_(rows).where(condition).sql(DIALECT)
+        try:
+            self.jobs.bytes_scanned(query)
+        except EngineError as error:
+            raise UsageError(
+                f"BigQuery does not take the condition: {error.what}",
+                "Write one boolean expression over the model's columns.",
+            ) from error
+        return ops.SQLQueryResult(query, table.schema(), self.con).to_expr()
+
+    def fetch(self, expr: ir.Table) -> pa.Table:
+        """Evaluate an expression; types and names are those that it declares."""
+        return self.jobs.fetch(expr)
+
+    def bytes_scanned(self, expr: ir.Table) -> int:
+        """Return the bytes that evaluating an expression would read; runs nothing."""
+        return self.jobs.bytes_scanned(to_sql(expr, self.engine))
+
+    @cached_property
+    def con(self) -> IbisBigQuery:
+        """The connection, made where it is first needed."""
+        return connection.connect(self.project, self.dataset, self.location, self.api_endpoint)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """What runs jobs where the datasets are."""
+        return Jobs(self.con.client, self.location, self.max_bytes_billed, self.labels)
+
+    def require_dataset(self, name: str) -> bigquery.Dataset:
+        """Return a dataset, which is made where it is missing."""
+        try:
+            return self._find(name)
+        except UsageError as error:
+            if not is_missing(error.__cause__):
+                raise
+        wanted = bigquery.Dataset(f"{self.project}.{name}")
+        if self.location:
+            wanted.location = self.location
+        with told():
+            return self.con.client.create_dataset(wanted, exists_ok=True, retry=_FIRST_CONTACT)
+
+    def _find(self, name: str) -> bigquery.Dataset:
+        with told():
+            return self.con.client.get_dataset(f"{self.project}.{name}", retry=_FIRST_CONTACT)
+
+    def _tables(self, found: bigquery.Dataset) -> Dataset:
+        return Dataset(self.con, self.jobs, self.project, found.dataset_id)

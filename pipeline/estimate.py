@@ -1,0 +1,102 @@
+"""What a build would cost, where an engine charges by the bytes that it scans."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import ibis.expr.types as ir
+
+from pipeline.backends.base import Tables
+from pipeline.contract import Model
+from pipeline.errors import EngineError
+from pipeline.expressions import columns_read, expression
+from pipeline.graph import Graph
+from pipeline.sources import SOURCES
+
+TIB = 2**40
+
+
+@runtime_checkable
+class ChargesByBytes(Protocol):
+    """A backend that can tell what a query would scan, without running it."""
+
+    def built(self) -> set[str]:
+        """Return the names of what is published, none where nothing is built yet."""
+        ...
+
+    def sources(
+        self, columns: Mapping[str, Collection[str]]
+    ) -> AbstractContextManager[Mapping[str, ir.Table]]:
+        """Open the raw sources alone, with these columns of each."""
+        ...
+
+    def reader(self) -> AbstractContextManager[Tables]:
+        """Open what is published, for reading."""
+        ...
+
+    def bytes_scanned(self, expr: ir.Table) -> int:
+        """Return the bytes that evaluating an expression would scan; runs nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The bytes that building a model would scan, or why that is unknown."""
+
+    name: str
+    bytes: int | None
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
+class Total:
+    """The bytes of all models whose bytes are known, and their price in US dollars."""
+
+    bytes: int
+    price: float
+    complete: bool
+
+
+def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> Iterator[Estimate]:
+    """Estimate each model on what is published now, in dependency order; creates nothing.
+
+    Raises:
+        InputError: a raw table is missing, or lacks a column that the models read.
+        UsageError: the backend can't be asked.
+    """
+    built = backend.built()
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(backend.sources(columns_read(graph, names)))
+        published = stack.enter_context(backend.reader()) if built else None
+
+        def table(upstream: str) -> ir.Table:
+            if upstream in raw or published is None:
+                return raw[upstream]
+            return published.table(upstream)
+
+        for name in names:
+            model = graph.models[name]
+            missing = [up for up in model.upstream if up not in built and up not in SOURCES]
+            if missing:
+                yield Estimate(name, None, f"unknown until {', '.join(missing)} is built")
+                continue
+            try:
+                yield Estimate(name, backend.bytes_scanned(_work(model, expression(model, table))))
+            except EngineError as error:
+                yield Estimate(name, None, f"unknown: {error.what}")
+
+
+def total(found: Sequence[Estimate], price_per_tib: float) -> Total:
+    """Add estimates up."""
+    known = sum(estimate.bytes or 0 for estimate in found)
+    complete = all(estimate.bytes is not None for estimate in found)
+    return Total(known, known / TIB * price_per_tib, complete)
+
+
+def _work(model: Model, expr: ir.Table) -> ir.Table:
+    # a view is stored without a look at its rows, and then counted
+    return expr.aggregate(rows=expr.count()) if model.materialized == "view" else expr
