@@ -16,6 +16,7 @@ from pipeline.backends.base import Tables
 from pipeline.contract import Model
 from pipeline.dialect import exact_text, joined_texts, md5, microseconds, total
 from pipeline.errors import InputError, UsageError
+from pipeline.expressions import as_declared
 from pipeline.graph import Graph
 
 _PARTS = 4
@@ -55,13 +56,8 @@ def digest(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, Dige
 
 
 def _digest(model: Model, tables: Tables) -> Digest:
-    table = tables.table(model.name)
-    if lost := [name for name in model.schema if name not in table.columns]:
-        raise UsageError(
-            f"{model.name} as it is built has no column {', '.join(lost)}.",
-            f"Build it again: `python cli.py build --select {model.name}+`.",
-        )
-    (found,) = tables.fetch(content(table.select(*model.schema.names))).to_pylist()
+    table = as_declared(model, tables.table(model.name))
+    (found,) = tables.fetch(content(table)).to_pylist()
     declared = [[name, str(kind)] for name, kind in model.schema.items()]
     text = json.dumps([declared, list(found.values())])
     return Digest(found["rows"], hashlib.md5(text.encode(), usedforsecurity=False).hexdigest())

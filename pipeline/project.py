@@ -160,10 +160,14 @@ class Project:
         masked unless `reveal`.
 
         Raises:
-            UsageError: a model that the story is told from is not built yet.
+            UsageError: a model that the story is told from is not built, or not as it is now.
         """
         hidden = frozenset() if reveal else self.sensitive
-        return explain.explain(command_uuid, self.table, self.backend.fetch, hidden)
+
+        def table(name: str) -> ir.Table:
+            return expressions.as_declared(self.models[name], self.table(name))
+
+        return explain.explain(command_uuid, table, self.backend.fetch, hidden)
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
         """Estimate what building the selected models would scan, one after the other.

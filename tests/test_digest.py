@@ -260,6 +260,16 @@ def test_a_model_that_is_not_built_is_an_error_that_says_what_to_build(tmp_path,
         connected(tmp_path / "empty.duckdb").digest("dim_users")
 
 
+@pytest.mark.parametrize("ask", [lambda p: p.digest("dim_users"), lambda p: p.explain("a")])
+def test_a_build_from_before_a_column_was_declared_is_an_error_that_names_it(database, ask):
+    con = ibis.duckdb.connect(database)
+    con.raw_sql("ALTER TABLE dim_users DROP COLUMN username")
+    con.disconnect()
+
+    with pytest.raises(UsageError, match=r"dim_users as it is built has no column username"):
+        ask(connected(database))
+
+
 def run(*args: object) -> Result:
     return CliRunner().invoke(cli, [str(arg) for arg in args])
 
