@@ -131,10 +131,8 @@ def fct_command_readings(fct_command_statuses: ir.Table, stg_readings: ir.Table)
     A reading may be in several commands' arrays; it is attributed to one at most. Contract:
     section 5, fct_command_readings.
     """
-    commands = _with_neighbours(_narrow(fct_command_statuses))
-    followed = _collected(
-        _judged(within_window(with_expectation(commands), _reported(stg_readings)))
-    )
+    commands = _with_neighbours(_narrow(with_expectation(fct_command_statuses)))
+    followed = _collected(_judged(within_window(commands, _reported(stg_readings))))
     timed = commands.select(
         "command_uuid",
         seconds_since_previous_command=seconds(_["at"] - _.previous_at),
@@ -146,21 +144,17 @@ def fct_command_readings(fct_command_statuses: ir.Table, stg_readings: ir.Table)
     return _with_outcome(_without_nulls(joined))
 
 
-def _narrow(statuses: ir.Table) -> ir.Table:
+def _narrow(commands: ir.Table) -> ir.Table:
     # what the window functions and the join need, and no more: they move every column they get
-    return statuses.select(
+    return commands.select(
         "command_uuid",
         "device_id",
         "command",
         "command_map_revision",
-        "thermostat_heat_set_point",
-        "thermostat_cool_set_point",
-        "thermostat_mode",
-        "switch_state",
-        "lock_state",
-        "dimmer_state",
-        "dimmer_level",
-        at=microseconds(statuses.command_update_timestamp),
+        "expected_type",
+        "expected_word",
+        "expected_number",
+        at=microseconds(commands.command_update_timestamp),
     )
 
 

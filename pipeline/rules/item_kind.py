@@ -11,9 +11,10 @@ from pipeline.rules.items import COMMAND_ITEMS, READING_ITEMS
 READING = "Reading"
 """The kind of all ten items by which a device reports its state."""
 
-ITEM_KIND = Column(
-    "item_kind", "string", f"{', '.join(COMMAND_ITEMS)} or {READING}, NULL out of scope"
+STAGED_KIND = Column(
+    "staged_kind", "string", f"{', '.join(COMMAND_ITEMS)} or {READING} of a staged row, else NULL"
 )
+"""Whether a row is staged and by which model, in one column: cheap to filter by."""
 
 
 def kind_of(item_key: ir.StringColumn) -> ir.StringColumn:

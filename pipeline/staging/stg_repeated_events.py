@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from pipeline.contract import Column, model, names_of
 from pipeline.rules.columns import EVENT_TIME, MAP_REVISION, PARSED, SOURCE_FILE, UID
 from pipeline.rules.dedup import earliest, hash_of, keep_first, repeated_hashes
-from pipeline.rules.item_kind import ITEM_KIND
+from pipeline.rules.item_kind import STAGED_KIND
 from pipeline.rules.staged import DEDUP_KEY, staged
 
 COLUMNS = (
@@ -18,7 +18,7 @@ COLUMNS = (
     MAP_REVISION,
     UID,
     SOURCE_FILE,
-    ITEM_KIND,
+    STAGED_KIND,
     *PARSED,
 )
 
@@ -30,9 +30,7 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     Few events come twice, so that only these pay for an ordering. Contract: section 4, dedup.
     """
     # The keys are looked at alone: an engine that meets one wide table twice may store it whole.
-    keys = staged(
-        stg_sync_events.select("item_kind", "item_key", "device_id", "item_uuid", "disposition")
-    )
+    keys = staged(stg_sync_events.select("staged_kind", "item_key", "device_id", "item_uuid"))
     events = staged(stg_sync_events)
     # Each hash stands once, so that an inner join keeps rows as a semi join does; an engine may run
     # the latter as a subquery a row.

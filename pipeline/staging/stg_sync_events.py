@@ -9,7 +9,7 @@ from ibis import _
 from pipeline.contract import TIMESTAMP, Column, model, names_of
 from pipeline.dialect import json_elements, json_members, json_scalar
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
-from pipeline.rules.item_kind import ITEM_KIND, READING, kind_of
+from pipeline.rules.item_kind import READING, STAGED_KIND, kind_of
 from pipeline.rules.items import ALL_COMMANDS, COMMAND_ITEM, STAGED
 from pipeline.rules.numbers import number
 from pipeline.rules.source_values import as_text
@@ -21,7 +21,7 @@ COLUMNS = (
     Column("event_timestamp", TIMESTAMP, "time that the item itself states (UTC)"),
     Column("disposition", "string", "what became of the raw row, before dedup", nullable=False),
     RAW_DATE_CREATED,
-    ITEM_KIND,
+    STAGED_KIND,
     *PARSED,
 )
 
@@ -120,4 +120,4 @@ def _with_disposition(events: ir.Table) -> ir.Table:
             (is_reading & _.state_value.isnull(), "missing_state"),
             else_=STAGED,
         )
-    )
+    ).mutate(staged_kind=(_.disposition == STAGED).ifelse(_.item_kind, ibis.null("string")))
