@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -22,10 +21,18 @@ from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import files
 from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
+from pipeline.backends.building import building_folder, sync_folder
+from pipeline.backends.duckdb_errors import (
+    DatabaseLockedError,
+    engine_errors,
+    first_line,
+    opening,
+)
 from pipeline.contract import Model
-from pipeline.errors import EngineError, PipelineError, ResourceError, UsageError
+from pipeline.errors import UsageError
 from pipeline.expressions import Engine
 from pipeline.sources import SOURCES, Source
+from pipeline.writing import writing
 
 SAMPLE = Path(__file__).parents[2] / "data"
 RECORDS = "_pipeline"
@@ -45,19 +52,24 @@ class DuckDB:
     inputs: dict[str, tuple[str, ...]] | None = None
     engine: Engine = "duckdb"
 
+    @property
+    def file(self) -> Path:
+        """The file itself, where `database` is a link to it."""
+        return Path(os.path.realpath(self.database))
+
     @contextlib.contextmanager
     def workspace(self, *, keep: bool) -> Iterator[DuckDBWorkspace]:
         """Open a new file beside the database to build in; `keep` starts from a copy of it.
 
         Raises:
             UsageError: another build of this database runs, or the file is no DuckDB database.
+            ResourceError: the disk is full.
         """
-        self.database.parent.mkdir(parents=True, exist_ok=True)
-        with _locked_folder(self.database) as folder:
-            work = folder / self.database.name
+        with building_folder(self.file) as folder:
+            work = folder / self.file.name
             previous = self._last_run(folder)
-            if keep and self.database.exists():
-                shutil.copyfile(self.database, work)
+            if keep and self.file.exists():
+                self._copy_to(work)
             with self._connection(work) as con:
                 yield DuckDBWorkspace(con, self, work, previous)
 
@@ -73,17 +85,24 @@ class DuckDB:
                 f"There is no database {self.database} yet.",
                 "Build it first: `python cli.py build`, or name another one with --database.",
             )
-        with self._connection(self.database, read_only=True) as con:
+        with self._reading(self.database) as con:
             yield DuckDBTables(con)
 
     @contextlib.contextmanager
     def sources(self, columns: Mapping[str, Collection[str]]) -> Iterator[dict[str, ir.Table]]:
-        """Open the raw sources alone, on a connection of their own."""
+        """Open the raw sources alone, on a connection of their own.
+
+        Raises:
+            UsageError: no files were given for a source and none are recorded.
+            InputError: a file can't be used.
+        """
+        previous = self.last_run()
         with self._connection(None) as con:
             yield {
-                name: files.read(con, SOURCES[name], files.find(paths), columns[name]).table
-                for name, paths in self.inputs_after(self.last_run()).items()
-                if name in columns
+                name: files.read(
+                    con, SOURCES[name], files.find(self.inputs_of(name, previous)), columns[name]
+                ).table
+                for name in columns
             }
 
     def filtered(self, table: ir.Table, condition: sge.Expression) -> ir.Table:
@@ -94,18 +113,21 @@ class DuckDB:
         """
         con = table.get_backend()
         rows = con.compiler.to_sqlglot(table).subquery("rows")
-        query = sge.select("*").from_(rows).where(condition)
+        answer = sge.select(sge.alias_(condition, "answer")).from_(rows)
+        chosen = sge.select("*").from_(rows).where(condition)
+        remedy = "Write one boolean expression over the model's columns."
         try:
-            return con.sql(query.sql("duckdb"))
+            if not con.sql(answer.sql("duckdb")).schema()["answer"].is_boolean():
+                raise UsageError("The condition is neither true nor false.", remedy)
+            return con.sql(chosen.sql("duckdb"))
         except duckdb.Error as error:
             raise UsageError(
-                f"DuckDB does not take the condition: {_first_line(error)}",
-                "Write one boolean expression over the model's columns.",
+                f"DuckDB does not take the condition: {first_line(error)}", remedy
             ) from error
 
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression on the connection that its tables are of."""
-        with _engine_errors():
+        with engine_errors():
             return expr.get_backend().to_pyarrow(expr)
 
     def last_run(self) -> RunRecord | None:
@@ -115,26 +137,40 @@ class DuckDB:
         with self.reader() as reader:
             return reader.last_run()
 
-    def inputs_after(self, previous: RunRecord | None) -> dict[str, tuple[str, ...]]:
-        """Return the files of each source: as given, else as last read, else the sample's.
+    def inputs_of(self, source: str, previous: RunRecord | None) -> tuple[str, ...]:
+        """Return the files of a source: as given, else as last read, else the sample's.
 
         The sample stands in only where neither source was given or recorded.
+
+        Raises:
+            UsageError: no files were given for the source and none are recorded.
         """
         recorded = (
             {name: read.inputs for name, read in previous.sources.items()} if previous else {}
         )
         known = recorded | (self.inputs or {})
-        return known or {name: (str(SAMPLE / f"{name}.parquet"),) for name in SOURCES}
+        known = known or {name: (str(SAMPLE / f"{name}.parquet"),) for name in SOURCES}
+        if source not in known:
+            option = {"raw_sync_events": "--events", "raw_users": "--users"}[source]
+            raise UsageError(
+                f"No files of {source} were given, and no build recorded any here.",
+                f"Name them with {option} PATH.",
+            )
+        return known[source]
 
-    def connect(self, path: Path | None, read_only: bool = False) -> IbisDuckDB:
-        """Connect to a database file, or to none, with this engine's limits."""
-        spill = path.parent / "spill" if path and not read_only else f"{self.database}.tmp"
+    def _connect(self, path: Path | None) -> IbisDuckDB:
+        if (self.memory_limit or "").lstrip().startswith("-"):
+            # to DuckDB it is no limit at all
+            raise UsageError(
+                f"--memory-limit {self.memory_limit} is less than nothing.",
+                "Write it like 4GB or 512MB.",
+            )
+        spill = path.parent / "spill" if path else f"{self.file}.tmp"
         limits = {"threads": self.threads, "memory_limit": self.memory_limit}
         config = {name: value for name, value in limits.items() if value is not None}
-        try:
+        with opening(path):
             return ibis.duckdb.connect(
                 path or ":memory:",
-                read_only=read_only,
                 temp_directory=str(spill),
                 # the order of rows in a table means nothing, and keeping it costs memory
                 preserve_insertion_order=False,
@@ -143,38 +179,42 @@ class DuckDB:
                 disabled_optimizers="common_subplan",
                 **config,
             )
-        except (duckdb.ParserException, duckdb.InvalidInputException) as error:
-            raise UsageError(
-                f"DuckDB does not take these limits: {_first_line(error)}",
-                "Write --memory-limit like 4GB or 512MB.",
-            ) from error
-        except duckdb.IOException as error:
-            raise _cannot_open(path, error) from error
 
     @contextlib.contextmanager
-    def _connection(self, path: Path | None, read_only: bool = False) -> Iterator[IbisDuckDB]:
-        con = self.connect(path, read_only)
+    def _connection(self, path: Path | None) -> Iterator[IbisDuckDB]:
+        con = self._connect(path)
         try:
-            yield con
+            with engine_errors():
+                yield con
         finally:
             con.disconnect()
+
+    @contextlib.contextmanager
+    def _reading(self, path: Path) -> Iterator[IbisDuckDB]:
+        # A process that opens a file twice gets the same database twice: with the settings it was
+        # opened with first, and without what was published meanwhile. One attached to another
+        # database is its own.
+        with self._connection(None) as con:
+            name = sge.convert(str(path.absolute())).sql("duckdb")
+            with opening(path):
+                con.raw_sql(f"ATTACH {name} AS published (READ_ONLY)")
+            con.raw_sql("USE published")
+            yield con
 
     def _last_run(self, folder: Path) -> RunRecord | None:
         # A program that writes into the published file locks it, even against reading; a copy of
         # it is not locked. A build must not wait for such a program.
-        if not self.database.exists():
-            return None
         try:
             return self.last_run()
         except DatabaseLockedError:
-            copy = folder / f"copy-{self.database.name}"
-            shutil.copyfile(self.database, copy)
-            with self._connection(copy, read_only=True) as con:
+            copy = folder / f"copy-{self.file.name}"
+            self._copy_to(copy)
+            with self._reading(copy) as con:
                 return DuckDBTables(con).last_run()
 
-
-class DatabaseLockedError(UsageError):
-    """Another program has the database open for writing."""
+    def _copy_to(self, path: Path) -> None:
+        with writing(path):
+            shutil.copyfile(self.file, path)
 
 
 @dataclass(frozen=True)
@@ -193,7 +233,7 @@ class DuckDBTables:
 
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression."""
-        with _engine_errors():
+        with engine_errors():
             return self.con.to_pyarrow(expr)
 
     def last_run(self) -> RunRecord | None:
@@ -221,18 +261,12 @@ class DuckDBWorkspace(DuckDBTables):
             UsageError: no files were given for the source and none are recorded.
             InputError: a file can't be used.
         """
-        inputs = self.backend.inputs_after(self.previous)
-        if source.name not in inputs:
-            option = {"raw_sync_events": "--events", "raw_users": "--users"}[source.name]
-            raise UsageError(
-                f"No files of {source.name} were given, and no build recorded any here.",
-                f"Name them with {option} PATH.",
-            )
-        paths = files.find(inputs[source.name])
+        inputs = self.backend.inputs_of(source.name, self.previous)
+        paths = files.find(inputs)
         raw = files.read(self.con, source, paths, columns)
         self._read.append((source, paths))
         # the patterns, not what they match today: a glob finds tomorrow's files too
-        absolute = tuple(str(Path(pattern).absolute()) for pattern in inputs[source.name])
+        absolute = tuple(str(Path(pattern).absolute()) for pattern in inputs)
         return Raw(raw.table, SourceRead(absolute, raw.rows))
 
     def create(self, model: Model, expr: ir.Table) -> Made:
@@ -247,21 +281,23 @@ class DuckDBWorkspace(DuckDBTables):
         name = sge.table_(model.name, quoted=True)
         query = self.con.compiler.to_sqlglot(expr)
         create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
-        with _engine_errors(self._read):
+        with engine_errors(self._read):
             self.con.raw_sql(create.sql("duckdb"))
             counted = self.con.to_pyarrow(self.table(model.name).count())
         return Made(int(counted.as_py()))
 
     def publish(self, record: RunRecord) -> None:
         """Record the run, and put the new file in the place of the old one."""
-        with _engine_errors():
+        with engine_errors():
             self._write(record)
             self.con.raw_sql("CHECKPOINT")
         self.con.disconnect()
-        # what another program left in the old file's log must not be replayed on the new file
-        Path(f"{self.backend.database}.wal").unlink(missing_ok=True)
-        self.path.replace(self.backend.database)
-        _sync_folder(self.backend.database.parent)
+        file = self.backend.file
+        with writing(file):
+            # what another program left in the old file's log must not be replayed on the new file
+            Path(f"{file}.wal").unlink(missing_ok=True)
+            self.path.replace(file)
+            sync_folder(file.parent)
 
     def _drop(self, name: str) -> None:
         query = (
@@ -302,98 +338,3 @@ def _record_of(row: dict[str, Any]) -> RunRecord:
         tuple(json.loads(row["models"])),
         tuple(json.loads(row["checks"])),
     )
-
-
-@contextlib.contextmanager
-def _engine_errors(read: Sequence[tuple[Source, Sequence[Path]]] = ()) -> Iterator[None]:
-    """Say in our own words what the engine's errors mean; `read` are the files in use."""
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise ResourceError(
-            f"DuckDB ran out of memory or of disk to spill to: {_first_line(error)}",
-            "Give it more with --memory-limit, or free disk beside the database. "
-            "The last build is unchanged.",
-        ) from error
-    except duckdb.Error as error:
-        if "No space left" in str(error):
-            raise ResourceError(
-                f"The disk is full: {_first_line(error)}",
-                "Free space beside the database. The last build is unchanged.",
-            ) from error
-        for source, paths in read:
-            if fault := files.diagnose(error, source, paths):
-                raise fault from error
-        raise EngineError(f"DuckDB: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
-
-
-def _cannot_open(path: Path | None, error: duckdb.IOException) -> PipelineError:
-    if "lock" in str(error).lower():
-        return DatabaseLockedError(
-            f"{path} is open for writing elsewhere: {_first_line(error)}",
-            "Close that program, or let it open the file read-only.",
-        )
-    return UsageError(
-        f"{path} can't be opened as a DuckDB database: {_first_line(error)}",
-        "Name another file with --database, or move this one away.",
-    )
-
-
-@contextlib.contextmanager
-def _locked_folder(database: Path) -> Iterator[Path]:
-    """Make a folder beside the database that only one build holds; remove it in the end.
-
-    A killed build's lock dies with its process, and the next build clears what it left.
-    """
-    folder = database.with_name(f".{database.name}.building")
-    handle = _lock(folder)
-    try:
-        for leftover in folder.iterdir():
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        (folder / "pid").write_text(str(os.getpid()))
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
-
-
-def _lock(folder: Path) -> int:
-    while True:
-        folder.mkdir(exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(handle)
-            raise UsageError(
-                f"Another build of this database is running{_process_in(folder)}.",
-                "Wait until it ends, or build into another file with --database.",
-            ) from error
-        if _is_same(folder, handle):
-            return handle
-        os.close(handle)  # the build that held it has just ended and removed it: try again
-
-
-def _is_same(folder: Path, handle: int) -> bool:
-    try:
-        return folder.stat().st_ino == os.fstat(handle).st_ino
-    except FileNotFoundError:
-        return False
-
-
-def _process_in(folder: Path) -> str:
-    with contextlib.suppress(OSError, ValueError):
-        return f" (process {int((folder / 'pid').read_text())})"
-    return ""
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

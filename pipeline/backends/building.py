@@ -1,0 +1,76 @@
+"""The folder beside a database file that a build works in: one build at a time, nothing left."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.writing import writing
+
+
+@contextlib.contextmanager
+def building_folder(database: Path) -> Iterator[Path]:
+    """Make a folder beside the database that only one build holds; remove it in the end.
+
+    A killed build's lock dies with its process, and the next build clears what it left.
+
+    Raises:
+        UsageError: another build holds it, or the folder can't be made there.
+    """
+    folder = database.with_name(f".{database.name}.building")
+    with writing(database):
+        database.parent.mkdir(parents=True, exist_ok=True)
+        handle = _lock(folder)
+    try:
+        with writing(database):
+            for leftover in folder.iterdir():
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            (folder / "pid").write_text(str(os.getpid()))
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has what was renamed in a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(folder: Path) -> int:
+    while True:
+        folder.mkdir(exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise UsageError(
+                f"Another build of this database is running{_process_in(folder)}.",
+                "Wait until it ends, or build into another file with --database.",
+            ) from error
+        if _is_same(folder, handle):
+            return handle
+        os.close(handle)  # the build that held it has just ended and removed it: try again
+
+
+def _is_same(folder: Path, handle: int) -> bool:
+    try:
+        return folder.stat().st_ino == os.fstat(handle).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _process_in(folder: Path) -> str:
+    with contextlib.suppress(OSError, ValueError):
+        return f" (process {int((folder / 'pid').read_text())})"
+    return ""

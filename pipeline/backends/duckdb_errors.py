@@ -1,0 +1,104 @@
+"""What DuckDB's errors mean, in the pipeline's own words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+
+from pipeline import files
+from pipeline.errors import EngineError, PipelineError, ResourceError, UsageError
+from pipeline.sources import Source
+
+_FULL = ("No space left", "Disk quota exceeded", "File too large")
+
+
+class DatabaseLockedError(UsageError):
+    """The database is open for writing, in another program or in this one."""
+
+
+@contextlib.contextmanager
+def engine_errors(read: Sequence[tuple[Source, Sequence[Path]]] = ()) -> Iterator[None]:
+    """Turn the errors of a statement into expected failures; `read` are the files in use.
+
+    Raises:
+        InputError: one of the files is faulty.
+        ResourceError: memory or disk ran out.
+        EngineError: DuckDB can't run the statement.
+    """
+    try:
+        with _interruptible():
+            yield
+    except duckdb.OutOfMemoryException as error:
+        raise ResourceError(
+            f"DuckDB ran out of memory or of disk to spill to: {first_line(error)}",
+            "Give it more with --memory-limit, or free disk beside the database. "
+            "The last build is unchanged.",
+        ) from error
+    except duckdb.Error as error:
+        if full := _disk_full(error):
+            raise full from error
+        for source, paths in read:
+            if fault := files.diagnose(error, source, paths):
+                raise fault from error
+        raise EngineError(f"DuckDB: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def opening(path: Path | None) -> Iterator[None]:
+    """Turn the errors of opening a database file, or none, into expected failures.
+
+    Raises:
+        DatabaseLockedError: it is open for writing.
+        UsageError: it is no DuckDB database, or the limits are none.
+    """
+    try:
+        yield
+    except (duckdb.ParserException, duckdb.InvalidInputException) as error:
+        raise UsageError(
+            f"DuckDB does not take these limits: {first_line(error)}",
+            "Write --memory-limit like 4GB or 512MB.",
+        ) from error
+    except (duckdb.IOException, duckdb.BinderException, duckdb.SerializationException) as error:
+        raise _cannot_open(path, error) from error
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C be what it is: DuckDB tells it as an error of its own."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "interrupted" not in str(error):
+            raise
+        raise KeyboardInterrupt from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message."""
+    return str(error).splitlines()[0]
+
+
+def _cannot_open(path: Path | None, error: duckdb.Error) -> PipelineError:
+    if full := _disk_full(error):
+        return full
+    if "lock" in str(error) or "already attached" in str(error):
+        return DatabaseLockedError(
+            f"{path} is open for writing elsewhere: {first_line(error)}",
+            "Close that program or connection, or let it open the file read-only.",
+        )
+    return UsageError(
+        f"{path} can't be opened as a DuckDB database: {first_line(error)}",
+        "Name another file with --database, or move this one away.",
+    )
+
+
+def _disk_full(error: duckdb.Error) -> ResourceError | None:
+    if not any(words in str(error) for words in _FULL):
+        return None
+    return ResourceError(
+        f"The disk is full: {first_line(error)}",
+        "Free space beside the database. The last build is unchanged.",
+    )

@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import arrow, event_types, raw_user, user_types
+from pyarrow import parquet
+
+import pipeline
+from pipeline.errors import ResourceError, UsageError
+
+ROOT = Path(pipeline.__file__).parents[1]
+SAMPLE = ROOT / "data"
+USERS = "+dim_users"
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "db" / "pipeline.duckdb"
+
+
+@pytest.fixture
+def write_users(tmp_path):
+    """Write so many raw users and return the option that reads them."""
+
+    def write(number):
+        path = tmp_path / f"{number}.parquet"
+        parquet.write_table(arrow([raw_user(uid) for uid in range(number)], user_types()), path)
+        return {"users": path}
+
+    return write
+
+
+@pytest.fixture
+def project(database, write_users):
+    """Two users, built."""
+    made = pipeline.connect("duckdb", database=database, **write_users(2))
+    made.build(USERS, checks=False)
+    return made
+
+
+def build(database, **options):
+    made = pipeline.connect("duckdb", database=database, **options)
+    return made.build(USERS, checks=False)
+
+
+def users(place) -> int:
+    return place.dim_users.count().to_pyarrow().as_py()
+
+
+def beside(database) -> list[str]:
+    return sorted(path.name for path in database.parent.iterdir())
+
+
+def python(code, *arguments, **options):
+    """Start a program of its own."""
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(words, cwd=ROOT, text=True, **pipes, **options)
+
+
+def ready(process):
+    assert process.stdout.readline() == "ready\n", process.stderr.read()
+    return process
+
+
+HOLD = """
+import sys, duckdb
+con = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reading")
+print("ready", flush=True)
+sys.stdin.readline()
+print(con.execute("SELECT count(*) FROM dim_users").fetchone()[0])
+"""
+
+
+@pytest.mark.parametrize("how", ["reading", "writing"])
+def test_another_program_with_the_file_open_blocks_no_build_and_keeps_the_old_one(
+    project, database, write_users, how
+):
+    other = ready(python(HOLD, database, how))
+
+    build(database, **write_users(3))
+
+    told, _ = other.communicate("\n")
+    assert told == "2\n"
+    project.reconnect()
+    assert users(project) == 3
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_a_file_open_for_writing_elsewhere_is_an_error_that_names_the_program(project, database):
+    other = ready(python(HOLD, database, "writing"))
+    project.reconnect()
+
+    with pytest.raises(UsageError, match=rf"open for writing elsewhere.*{other.pid}"):
+        project.table("dim_users")
+
+    other.communicate("\n")
+
+
+def test_a_reader_of_this_process_keeps_the_old_build_until_it_reconnects(
+    project, database, write_users
+):
+    held = project.dim_users
+    with closing(duckdb.connect(str(database), read_only=True)) as plain:
+        build(database, **write_users(3))
+
+        assert held.count().to_pyarrow().as_py() == 2
+        assert plain.execute("SELECT count(*) FROM dim_users").fetchone() == (2,)
+        project.reconnect()
+        assert users(project) == 3
+
+
+def test_the_same_object_reads_the_new_build_though_others_hold_the_old(database, write_users):
+    other = pipeline.connect("duckdb", database=database, **write_users(3))
+    project = pipeline.connect("duckdb", database=database, **write_users(2))
+    project.build(USERS, checks=False)
+    assert users(other) == 2
+
+    other.build(USERS, checks=False)
+
+    assert users(other) == 3
+    assert users(project) == 3
+
+
+def test_a_build_reads_on_what_the_last_build_read_though_the_old_one_is_held(
+    project, database, write_users
+):
+    with closing(duckdb.connect(str(database), read_only=True)):
+        build(database, **write_users(3))
+        build(database)
+
+    assert users(pipeline.connect("duckdb", database=database)) == 3
+
+
+def test_a_connection_of_this_process_that_writes_stops_readers_but_no_build(
+    project, database, write_users
+):
+    project.reconnect()
+    with closing(duckdb.connect(str(database))):
+        with pytest.raises(UsageError, match="open for writing"):
+            project.table("dim_users")
+
+        build(database, **write_users(3))
+
+    assert users(project) == 3
+
+
+BUILD = """
+import sys
+from pathlib import Path
+import pipeline
+from pipeline.backends.duckdb import DuckDBWorkspace
+
+def stop(self, record):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    publish(self, record)
+
+publish, DuckDBWorkspace.publish = DuckDBWorkspace.publish, stop
+try:
+    p = pipeline.connect("duckdb", database=sys.argv[1], users=sys.argv[2])
+    p.build("+dim_users", checks=False)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_a_second_build_is_refused_at_once_with_the_first_ones_process(
+    project, database, write_users
+):
+    first = ready(python(BUILD, database, write_users(3)["users"]))
+
+    with pytest.raises(UsageError, match=rf"Another build .* is running \(process {first.pid}\)"):
+        build(database)
+
+    assert users(project) == 2
+    assert first.communicate("\n")[1] == ""
+    project.reconnect()
+    assert users(project) == 3
+
+
+def test_a_link_and_the_file_share_one_lock(project, database, write_users, tmp_path):
+    link = tmp_path / "link.duckdb"
+    link.symlink_to(database)
+    first = ready(python(BUILD, database, write_users(3)["users"]))
+
+    with pytest.raises(UsageError, match="Another build"):
+        build(link)
+
+    first.communicate("\n")
+
+
+def test_after_a_kill_the_old_build_is_whole_and_the_next_one_works(project, database, write_users):
+    killed = ready(python(BUILD, database, write_users(3)["users"]))
+
+    killed.kill()
+    killed.communicate()
+
+    project.reconnect()
+    assert users(project) == 2
+    build(database, **write_users(4))
+    project.reconnect()
+    assert users(project) == 4
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_an_interrupted_build_leaves_the_old_one_and_nothing_beside_it(
+    project, database, write_users
+):
+    interrupted = ready(python(BUILD, database, write_users(3)["users"]))
+
+    interrupted.send_signal(signal.SIGINT)
+    interrupted.communicate()
+
+    assert interrupted.returncode == 130
+    project.reconnect()
+    assert users(project) == 2
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_a_failed_build_leaves_nothing_beside_the_database(project, database, tmp_path):
+    before = database.read_bytes()
+
+    with pytest.raises(pipeline.InputError):
+        build(database, users=tmp_path / "none.parquet")
+
+    assert database.read_bytes() == before
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_a_link_stays_a_link_and_what_it_points_to_is_replaced(project, database, write_users):
+    link = database.parent / "link.duckdb"
+    link.symlink_to(database.name)
+
+    build(link, **write_users(3))
+
+    assert link.is_symlink()
+    project.reconnect()
+    assert users(project) == 3
+    assert beside(database) == ["link.duckdb", "pipeline.duckdb"]
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_is_followed(database, write_users):
+    database.parent.mkdir()
+    link = database.parent / "link.duckdb"
+    link.symlink_to(database.name)
+
+    build(link, **write_users(2))
+
+    assert beside(database) == ["link.duckdb", "pipeline.duckdb"]
+    assert not database.is_symlink()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"\x00" * 20_000], ids=len)
+def test_a_file_that_is_no_database_is_refused_and_stays(database, write_users, content):
+    database.parent.mkdir()
+    database.write_bytes(content)
+    project = pipeline.connect("duckdb", database=database, **write_users(2))
+
+    with pytest.raises(UsageError, match="can't be opened as a DuckDB database"):
+        project.build(USERS)
+    with pytest.raises(UsageError, match="can't be opened as a DuckDB database"):
+        project.table("dim_users")
+
+    assert database.read_bytes() == content
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_a_folder_is_no_database(database, write_users):
+    database.mkdir(parents=True)
+
+    with pytest.raises(UsageError, match="can't be opened as a DuckDB database"):
+        build(database, **write_users(2))
+
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+@pytest.mark.parametrize("place", ["/sys/pipeline.duckdb", "/proc/pipeline.duckdb"])
+def test_a_folder_that_cant_be_written_is_an_error_that_names_the_file(write_users, place):
+    with pytest.raises(UsageError, match=f"{place} can't be written: "):
+        build(Path(place), **write_users(2))
+
+
+SMALL_DISK = """
+import resource, sys, pipeline
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+p = pipeline.connect("duckdb", database=sys.argv[1], events=sys.argv[2])
+try:
+    p.build(sys.argv[4], checks=False)
+except pipeline.ResourceError as error:
+    print(error.exit_status, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "select"),
+    [(100_000, "stg_user_versions"), (3_000_000, "+fct_command_statuses")],
+    ids=["while the old build is copied", "while a model is written"],
+)
+def test_a_full_disk_is_an_error_and_the_old_build_stays(project, database, limit, select):
+    before = database.read_bytes()
+    full = python(SMALL_DISK, database, SAMPLE / "raw_sync_events.parquet", limit, select)
+
+    told, _ = full.communicate()
+
+    assert told.startswith("1 The disk"), told
+    assert "full" in told
+    assert database.read_bytes() == before
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_too_little_memory_is_an_error_and_the_old_build_stays(project, database, write_users):
+    before = database.read_bytes()
+
+    with pytest.raises(ResourceError, match="ran out of memory") as caught:
+        build(database, memory_limit="1MB", **write_users(2))
+
+    assert caught.value.exit_status == 1
+    assert "--memory-limit" in caught.value.next_step
+    assert database.read_bytes() == before
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+@pytest.mark.parametrize("limit", ["much", "-1GB", " -4GB", "4 apples", ""])
+def test_a_memory_limit_that_is_none_is_wrong_usage(database, write_users, limit):
+    with pytest.raises(UsageError, match=r"limit"):
+        build(database, memory_limit=limit, **write_users(2))
+
+
+def test_the_limits_reach_the_engine_for_readers_too(project, database):
+    limited = pipeline.connect("duckdb", database=database, threads=1, memory_limit="200MB")
+
+    con = limited.dim_users.get_backend()
+
+    settings = con.raw_sql("SELECT current_setting('threads'), current_setting('memory_limit')")
+    assert settings.fetchone() == (1, "190.7 MiB")
+
+
+def test_readers_leave_nothing_beside_the_database(project, database):
+    project.test(USERS)
+    project.preview("dim_users").count().to_pyarrow()
+    project.expr("dim_users").count().to_pyarrow()
+
+    assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_every_model_is_queried_by_name_in_the_file_alone(tmp_path, write_users):
+    database = tmp_path / "build" / "pipeline.duckdb"
+    events = tmp_path / "events.parquet"
+    parquet.write_table(arrow([], event_types()), events)
+    options = {"events": events, **write_users(2)}
+    project = pipeline.connect("duckdb", database=database, **options)
+    project.build(checks=False)
+    elsewhere = tmp_path / "elsewhere.duckdb"
+    database.rename(elsewhere)
+    for path in (events, options["users"]):
+        path.unlink()
+
+    with closing(duckdb.connect(str(elsewhere), read_only=True)) as con:
+        for name in project.models:
+            con.execute(f"SELECT count(*) FROM {name}").fetchone()
+        assert con.execute("SELECT count(*) FROM quarantined_users").fetchone() == (0,)
+        assert con.execute("SELECT count(*) FROM _pipeline.runs").fetchone() == (1,)
+
+
+def test_a_partial_build_replaces_a_table_by_a_view_of_the_same_name(project, database):
+    with closing(duckdb.connect(str(database))) as con:
+        con.execute("DROP VIEW IF EXISTS quarantined_users")
+        con.execute("CREATE TABLE quarantined_users (old INTEGER)")
+
+    project.build("quarantined_users", checks=False)
+
+    assert "disposition" in project.quarantined_users.columns
