@@ -18,10 +18,10 @@ from pipeline.backends.base import Backend, Tables
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
 from pipeline.digest import Digest
-from pipeline.errors import UsageError, did_you_mean
+from pipeline.errors import EngineError, UsageError, did_you_mean
 from pipeline.estimate import ChargesByBytes, Estimate, estimates
 from pipeline.explain import Explanation
-from pipeline.masking import mask
+from pipeline.masking import masked
 from pipeline.sources import SOURCES
 
 Spec = str | Sequence[str]
@@ -129,15 +129,19 @@ class Project:
         report: builds.Report = lambda event: None,
         on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
     ) -> builds.Result:
-        """Check what is built and change nothing.
+        """Check the selected models, by default all that are built, and change nothing.
 
         Raises:
             UsageError: a selection that names nothing, or a model that is not built yet.
         """
+        tables = self._published()
+        names = self.select(select, exclude)
+        if not _as_list(select):
+            names = [name for name in names if name in tables.names()]
         return builds.test(
             self._graph,
-            self._published(),
-            self.select(select, exclude),
+            tables,
+            names,
             fail_fast=fail_fast,
             warn_error=warn_error,
             report=report,
@@ -208,14 +212,23 @@ class Project:
         """
         self._require(name)
         model = self.models[name]
-        table = self.preview(name) if preview else self.table(name)
         names = show.columns_of(model, columns)
+        table = self.preview(name) if preview else self.table(name)
+        if not reveal:
+            table = masked(table, model.sensitive)
         if where is not None:
             condition = show.condition(where, model, self.backend.engine, reveal=reveal)
             table = self.backend.filtered(table, condition)
         ordered = table.order_by(list(model.key)) if model.key else table
-        rows = self.backend.fetch(ordered.select(*names).limit(limit))
-        return rows if reveal else mask(rows, model.sensitive)
+        try:
+            return self.backend.fetch(ordered.select(*names).limit(limit))
+        except EngineError as error:
+            if where is None:
+                raise
+            raise UsageError(
+                f"--where {where!r} fails on a row: {error.what}",
+                "Guard it, with TRY_CAST for instance.",
+            ) from error
 
     def docs(
         self, output: str | Path = "build/docs", select: Spec = (), exclude: Spec = ()
@@ -257,7 +270,7 @@ class Project:
 
     def __getattr__(self, name: str) -> ir.Table:
         if name.startswith("_") or name not in self.models:
-            raise AttributeError(f"{name!r} is neither a model nor an attribute of the pipeline")
+            raise AttributeError(f"There is no model {name!r}. {did_you_mean(name, self.models)}")
         return self.table(name)
 
     def __dir__(self) -> Iterator[str]:

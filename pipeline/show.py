@@ -13,14 +13,14 @@ from pipeline.expressions import Engine
 
 
 def columns_of(model: Model, names: Sequence[str]) -> list[str]:
-    """Return the named columns of a model, all of them by default.
+    """Return the named columns of a model, each once; all of them by default.
 
     Raises:
         UsageError: the model has no such column.
     """
     for name in names:
         _require_column(name, model)
-    return list(names or model.schema.names)
+    return list(dict.fromkeys(names or model.schema.names))
 
 
 def condition(text: str, model: Model, engine: Engine, *, reveal: bool) -> sge.Expression:
@@ -42,8 +42,8 @@ def condition(text: str, model: Model, engine: Engine, *, reveal: bool) -> sge.E
     ):
         raise _unreadable(text, "it is more than one expression")
     tree: sge.Expression = select.expressions[0]
-    if isinstance(tree, sge.Alias | sge.Star) or tree.find(sge.Query, sge.Star):
-        raise _unreadable(text, "a condition holds no query")
+    if isinstance(tree, sge.Alias) or tree.find(sge.Query, sge.Star, sge.Columns):
+        raise _unreadable(text, "a condition holds no query, no list of columns and no AS")
     for column in tree.find_all(sge.Column):
         _require_column(column.name, model)
         if column.name in model.sensitive and not reveal:
