@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SELECTION = ("--select", "-s", "-m", "--models", "--exclude")
+
+
+def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta["debug"] = True  # which all contexts share
+
+
+DEBUG = click.Option(
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    callback=_note_debug,
+    help="Show the traceback of a failure.",
+)
 
 
 class ExpectedError(click.ClickException):
@@ -43,13 +58,18 @@ class Commands(click.Group):
             ctx.fail(f"No such command {args[0]!r}. {did_you_mean(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
 
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, which then takes --debug too."""
+        cmd.params.append(DEBUG)
+        super().add_command(cmd, name)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; --debug shows the traceback of an expected failure."""
         try:
             return super().invoke(ctx)
         except PipelineError as error:
-            if ctx.params.get("debug"):
-                raise
+            if ctx.meta.get("debug"):
+                click.echo(traceback.format_exc(), err=True)
             raise ExpectedError(error) from error
 
 
@@ -64,7 +84,8 @@ class SelectingCommand(click.Command):
             if option and not arg.startswith("-") and spread[-1] != option:
                 spread.append(option)
             elif arg.startswith("-"):
-                option = arg if arg in SELECTION else None
+                name = arg.split("=")[0]
+                option = name if name in SELECTION else None
             spread.append(arg)
         return super().parse_args(ctx, spread)
 
@@ -125,7 +146,7 @@ CONNECTION = options(
         default=Path("build/pipeline.duckdb"),
         help="DuckDB database file.",
     ),
-    common("--threads", type=click.IntRange(1), help="DuckDB threads. [default: all cores]"),
+    common("--threads", type=click.IntRange(1, 1024), help="DuckDB threads. [default: all cores]"),
     common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
     *BIGQUERY,
 )
@@ -199,10 +220,9 @@ LIST_FORMAT = click.option(
 )
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+@click.group(cls=Commands, params=[DEBUG], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hub-events-pipeline", prog_name="pipeline")
-def cli(debug: bool) -> None:
+def cli() -> None:
     """Turn raw hub events into tables people can trust."""
 
 
@@ -277,8 +297,7 @@ def compile_(
         if output is None:
             click.echo(f"-- {name}\n{sql};\n")
         else:
-            output.mkdir(parents=True, exist_ok=True)
-            (output / f"{name}.sql").write_text(sql + "\n", encoding="utf-8")
+            _write(output / f"{name}.sql", sql)
 
 
 @cli.command(cls=SelectingCommand)
@@ -507,15 +526,22 @@ def _finish(result: Result, given: Mapping[str, Any]) -> None:
     from pipeline import render
 
     if path := given["results"]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(render.result_json(result), indent=2) + "\n", encoding="utf-8")
+        _write(path, json.dumps(render.result_json(result), indent=2))
     if given["log_format"] == "json":
-        click.echo(json.dumps({"event": "done", "ok": result.ok, **result.counts}))
+        click.echo(json.dumps(render.done_json(result)))
     else:
         click.echo(render.done(result))
         if result.published is False:
             click.echo("Nothing was published: the last build is unchanged.")
     sys.exit(0 if result.ok else 1)
+
+
+def _write(path: Path, text: str) -> None:
+    from pipeline.writing import writing
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def _console() -> Any:

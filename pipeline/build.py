@@ -128,20 +128,23 @@ def test(
     """Check what is built, and change nothing.
 
     Raises:
-        UsageError: a selected model is not built yet.
+        UsageError: a selected model is not built yet, or none is.
     """
     built = tables.names() & set(graph.models)
+    if not names:
+        raise UsageError("No model is built yet.", "Build first: `python cli.py build`.")
     if missing := [name for name in names if name not in built]:
         raise UsageError(
             f"{', '.join(missing)} can't be tested: not built yet.",
             f"Build it first: `python cli.py build --select +{missing[0]}`.",
         )
+    absent = dict.fromkeys(set(graph.models) - built, "not built")
     previous = tables.last_run()
     counts = {name: read.rows for name, read in previous.sources.items()} if previous else {}
     result, clock = Result(), time.perf_counter()
     for number, name in enumerate(names, 1):
         report(Started(name, "checks", number, len(names)))
-        for found in _checked(graph, tables, name, built, counts, warn_error):
+        for found in _checked(graph, tables, name, absent, counts, warn_error):
             result.checks.append(found)
             report(found)
             if found.failures:
@@ -157,7 +160,7 @@ def _checked(
     graph: Graph,
     tables: Tables,
     name: str,
-    available: set[str],
+    absent: Mapping[str, str],
     raw_row_counts: Mapping[str, int],
     warn_error: bool,
 ) -> list[CheckResult]:
@@ -168,7 +171,7 @@ def _checked(
                 name,
                 table=tables.table,
                 fetch=tables.fetch,
-                available=available,
+                absent=absent,
                 raw_row_counts=raw_row_counts,
                 warn_error=warn_error,
             )
@@ -194,7 +197,8 @@ class _Run:
     result: Result = field(default_factory=Result)
     raw: dict[str, ir.Table] = field(default_factory=dict)
     read: dict[str, SourceRead] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
+    broken: dict[str, str] = field(default_factory=dict)
+    """The models that can't be used, and why."""
 
     def require_upstream(self) -> None:
         there = self.workspace.names() | set(self.names) | set(SOURCES)
@@ -219,12 +223,14 @@ class _Run:
     def work(self, checks: bool) -> None:
         for number, name in enumerate(self.names, 1):
             model = self.graph.models[name]
-            if lost := [up for up in model.upstream if up in self.broken]:
-                self._skip(model, f"{', '.join(lost)} failed", checks)
+            if causes := {self.broken[up]: None for up in model.upstream if up in self.broken}:
+                self._skip(model, "; ".join(causes), checks)
                 continue
             self.report(Started(name, "model", number, len(self.names)))
             self._build(model)
-            if checks and name not in self.broken:
+            if checks and name in self.broken:
+                self._skip_checks(model, f"{name} failed")
+            elif checks:
                 self.report(Started(name, "checks", number, len(self.names)))
                 self._check(model)
             if self.fail_fast and self.broken:
@@ -248,7 +254,7 @@ class _Run:
         try:
             created = self.workspace.create(model, expression(model, self.table))
         except EngineError as error:
-            self.broken.add(model.name)
+            self.broken[model.name] = f"{model.name} failed"
             made = ModelResult(
                 model.name,
                 model.materialized,
@@ -270,20 +276,25 @@ class _Run:
 
     def _check(self, model: Model) -> None:
         counts = {name: read.rows for name, read in self.read.items()}
-        available = set(self.names) - self.broken
+        absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
+        absent |= self.broken
         for found in _checked(
-            self.graph, self.workspace, model.name, available, counts, self.warn_error
+            self.graph, self.workspace, model.name, absent, counts, self.warn_error
         ):
             self._add(found)
             if found.failures:
                 self.on_failure(found, self.workspace)
             if found.failed:
-                self.broken.add(model.name)
+                self.broken[model.name] = f"{model.name} failed"
 
     def _skip(self, model: Model, reason: str, checks: bool) -> None:
-        self.broken.add(model.name)
+        self.broken[model.name] = reason
         self._add(ModelResult(model.name, model.materialized, "SKIP", message=reason))
-        for name, severity, text in declared_checks(self.graph, model.name) if checks else ():
+        if checks:
+            self._skip_checks(model, reason)
+
+    def _skip_checks(self, model: Model, reason: str) -> None:
+        for name, severity, text in declared_checks(self.graph, model.name):
             self._add(CheckResult(model.name, name, severity, text, "SKIP", message=reason))
 
     def _add(self, made: ModelResult | CheckResult) -> None:

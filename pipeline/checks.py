@@ -74,13 +74,13 @@ def check(
     *,
     table: Tables,
     fetch: Fetch,
-    available: set[str],
+    absent: Mapping[str, str],
     raw_row_counts: Mapping[str, int],
     warn_error: bool = False,
 ) -> Iterator[CheckResult]:
     """Check one built model; each result with the time of the statement that answered it.
 
-    `available` are the models that checks over several models may read.
+    `absent` are the models that checks over several models can't read, and why: "not built".
     """
     model = graph.models[name]
     judge = _Judge(name, fetch, warn_error)
@@ -96,8 +96,9 @@ def check(
     yield from _check_rows(model, built, judge)
     # what no build has recorded can't be compared with
     tables = {RAW_ROW_COUNTS: _as_table(raw_row_counts)} if raw_row_counts else {}
+    absent = dict(absent) if tables else {**absent, RAW_ROW_COUNTS: "not recorded"}
     for rule in graph.table_checks[name]:
-        missing = [read for read in rule.reads if read not in available | set(tables)]
+        missing = [f"{read} ({absent[read]})" for read in rule.reads if read in absent]
         if missing:
             yield CheckResult(
                 name,
@@ -105,7 +106,7 @@ def check(
                 rule.severity,
                 rule.description,
                 "SKIP",
-                message=f"needs {', '.join(missing)}, which is not part of this",
+                message=f"needs {', '.join(missing)}",
             )
             continue
         arguments = [tables[read] if read in tables else table(read) for read in rule.reads]

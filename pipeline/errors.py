@@ -49,8 +49,8 @@ class ResourceError(PipelineError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "Did you mean a or b?" for the known names nearest to `name`, else their list."""
-    candidates = sorted(known)
-    near = difflib.get_close_matches(name, candidates, n=3, cutoff=0.5)
+    candidates = {candidate.lower(): candidate for candidate in sorted(known)}
+    near = difflib.get_close_matches(name.lower(), candidates, n=3, cutoff=0.5)
     if near:
-        return f"Did you mean {' or '.join(near)}?"
-    return f"Known: {', '.join(candidates)}."
+        return f"Did you mean {' or '.join(candidates[match] for match in near)}?"
+    return f"Known: {', '.join(candidates.values())}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -19,10 +20,12 @@ from pipeline.build import ModelResult, Result, Started
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
 from pipeline.digest import Difference, Digest
+from pipeline.errors import PipelineError
 from pipeline.estimate import Estimate, Total
 from pipeline.lint.rule import Finding
 
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Event = Started | ModelResult | CheckResult
 
 
@@ -71,6 +74,27 @@ def event_json(event: ModelResult | CheckResult) -> dict[str, Any]:
     """Return a result as a JSON object of one log line; failing rows are left out."""
     kind = "model" if isinstance(event, ModelResult) else "check"
     return {"event": kind, **_fields(event)}
+
+
+def error_json(error: PipelineError) -> dict[str, Any]:
+    """Return an expected failure as a JSON object of one log line."""
+    return {
+        "event": "error",
+        "message": error.what,
+        "next_step": error.next_step,
+        "exit_status": error.exit_status,
+    }
+
+
+def done_json(result: Result) -> dict[str, Any]:
+    """Return the end of a build, run or test as a JSON object of one log line."""
+    return {
+        "event": "done",
+        "ok": result.ok,
+        "published": result.published,
+        "seconds": result.seconds,
+        **result.counts,
+    }
 
 
 def result_json(result: Result) -> dict[str, Any]:
@@ -161,7 +185,7 @@ def rows_table(rows: pa.Table) -> Table:
         numeric = pa.types.is_integer(rows.schema.field(name).type)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows.to_pylist():
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(Text(_on_screen(value)) for value in row.values()))
     return table
 
 
@@ -169,7 +193,7 @@ def rows_records(rows: pa.Table) -> str:
     """Return rows one below the other, a line for each column: for tables too wide to read."""
     width = max(map(len, rows.column_names))
     records = [
-        "\n".join(f"{name:<{width}}  {_cell(value)}" for name, value in row.items())
+        "\n".join(f"{name:<{width}}  {_on_screen(value)}" for name, value in row.items())
         for row in rows.to_pylist()
     ]
     return "\n\n".join(records)
@@ -216,8 +240,9 @@ def _model_line(made: ModelResult) -> str:
     if made.status == "ERROR":
         what = f"ERROR creating {made.materialized} {made.name}"
         return f"{what} in {made.seconds:.2f}s: {made.message}"
+    rows = f"{made.rows:,} row" + ("" if made.rows == 1 else "s")
     scanned = "" if made.bytes_processed is None else f", {size(made.bytes_processed)} scanned"
-    what = f"{made.materialized} {made.name} ({made.rows:,} rows{scanned})"
+    what = f"{made.materialized} {made.name} ({rows}{scanned})"
     return f"OK created {what} in {made.seconds:.2f}s"
 
 
@@ -233,6 +258,11 @@ def _check_line(found: CheckResult) -> str:
 def _fields(event: ModelResult | CheckResult) -> dict[str, Any]:
     hidden = {"sample", "failing_rows"}
     return {name: value for name, value in vars(event).items() if name not in hidden}
+
+
+def _on_screen(value: Any) -> str:
+    # what the data holds must not move the cursor, nor break the line
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), _cell(value))
 
 
 def _cell(value: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -18,7 +19,9 @@ from pipeline import render
 from pipeline.backends.base import Tables
 from pipeline.build import ModelResult, Started
 from pipeline.checks import CheckResult
+from pipeline.errors import PipelineError
 from pipeline.masking import mask
+from pipeline.writing import writing
 
 
 class People:
@@ -56,7 +59,7 @@ class People:
 
 
 class JsonLines:
-    """One JSON object a line for each result."""
+    """One JSON object a line for each result, and for what put an end to them."""
 
     def __enter__(self) -> None:
         pass
@@ -67,13 +70,17 @@ class JsonLines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        pass
+        if isinstance(error, PipelineError):
+            self._write(render.error_json(error))
 
     def __call__(self, event: render.Event) -> None:
         """Tell one event."""
         if isinstance(event, ModelResult | CheckResult):
-            sys.stdout.write(json.dumps(render.event_json(event)) + "\n")
-            sys.stdout.flush()
+            self._write(render.event_json(event))
+
+    def _write(self, fields: Mapping[str, Any]) -> None:
+        sys.stdout.write(json.dumps(fields) + "\n")
+        sys.stdout.flush()
 
 
 @dataclass(frozen=True)
@@ -88,5 +95,6 @@ class FailureStore:
         if found.failing_rows is None:
             return
         rows = mask(tables.fetch(found.failing_rows), self.sensitive)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, self.folder / f"{found.model}.{found.name}.parquet")
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(rows, self.folder / f"{found.model}.{found.name}.parquet")

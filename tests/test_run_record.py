@@ -44,5 +44,5 @@ def test_a_skipped_check_is_recorded_with_its_reason(project):
 
     skipped = [row for row in recorded(project).checks if row["status"] == "SKIP"]
     assert [(row["name"], row["message"]) for row in skipped] == [
-        ("every_user_is_known", "needs dim_users, which is not part of this")
+        ("every_user_is_known", "needs dim_users (not selected)")
     ]

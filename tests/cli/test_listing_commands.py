@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from command_line import sample, type_
+
+from pipeline import graph
+from pipeline.sources import SOURCES
+
+__all__ = ["sample", "type_"]
+
+
+def names(typed) -> list[str]:
+    assert typed.exit_code == 0, typed.output
+    return [model["name"] for model in json.loads(typed.stdout)]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["-s", "stg_users", "dim_users"], "stg_users dim_users"),
+        (["--select", "stg_users dim_users"], "stg_users dim_users"),
+        (["-m", "dim_users", "-m", "stg_users"], "stg_users dim_users"),
+        (["--models=stg_users", "dim_users"], "stg_users dim_users"),
+        (["--select", "+dim_users"], "stg_user_versions stg_users dim_users"),
+        (["-s", "*_users"], "quarantined_users stg_users dim_users"),
+        (["-s", "tag:part_two,staging"], "stg_users"),
+        (["-s", "tag:part_two", "--exclude", "marts"], "stg_users"),
+        (["-s", "*_users", "--exclude", "stg_users", "dim_users"], "quarantined_users"),
+        (["--exclude", "staging", "*_c*", "-s", "marts"], "dim_users audit_dispositions"),
+    ],
+    ids=" ".join,
+)
+def test_every_way_to_select(type_, words, expected):
+    assert names(type_("ls", *words, "--format", "json")) == expected.split()
+
+
+def test_what_a_model_needs_and_what_needs_it_is_selected_by_a_plus(type_):
+    around = names(type_("ls", "-s", "+stg_users+", "--format", "json"))
+
+    assert around[0] == "stg_user_versions"
+    assert set(around) > {"stg_users", "dim_users", "met_daily_command_count_by_username"}
+    assert "fct_command_readings" not in around
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (["ls", "-s", "stg_user"], "Did you mean stg_users"),
+        (["ls", "-s", "dim_users", "tag:part_tow"], "Did you mean part_two"),
+        (["ls", "--exclude", "mart"], "Did you mean marts"),
+        (["ls", "-s", "dim_users,staging"], "leaves no model"),
+        (["ls", "-s"], "requires an argument"),
+        (["sl"], "Did you mean"),
+        (["biuld"], "Did you mean build"),
+        (["build", "--memory-limt", "1GB"], "--memory-limit"),
+        (["build", "--backend", "duckbd"], "'duckdb', 'bigquery'"),
+        (["build", "dim_users"], "unexpected extra argument"),
+        (["run", "--warn-error"], "No such option"),
+        (["build", "--threads", "0"], "--threads"),
+        (["build", "--threads", "many"], "--threads"),
+        (["build", "--memory-limit", "much"], "Write --memory-limit like 4GB"),
+        (["build", "--memory-limit", "-1GB"], "less than nothing"),
+        (["build", "--database", "."], "directory"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2_and_says_what_was_meant(type_, words, suggestion):
+    typed = type_(*words)
+
+    assert typed.exit_code == 2
+    assert suggestion in typed.stderr
+    assert "Traceback" not in typed.output
+
+
+def test_ls_lists_models_in_dependency_order_with_layer_tags_and_key(type_):
+    listed = json.loads(type_("ls", "--format", "json").stdout)
+
+    assert [model["name"] for model in listed] == list(graph.load().models)
+    users = next(model for model in listed if model["name"] == "dim_users")
+    assert (users["layer"], users["tags"], users["key"]) == ("marts", ["part_two"], ["user_id"])
+
+
+def test_ls_as_a_table_has_a_line_for_each_model(type_):
+    lines = type_("ls").stdout.splitlines()
+
+    [line] = [line.split() for line in lines if "fct_command_statuses" in line]
+    assert line == ["fct_command_statuses", "marts", "part_one", "command_uuid", "table"]
+    listed = [line.split()[0] for line in lines if line.strip() and line.split()[0] in SELECTED]
+    assert listed == SELECTED
+
+
+# they hold a user's values as they came, in the sample's build not as text
+AS_THEY_CAME = ("stg_user_versions", "quarantined_users")
+SELECTED = list(graph.load().models)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("DATABASE", "elsewhere.duckdb", ["run", "-s", "+dim_users"]),
+        ("LOG_FORMAT", "json", ["run", "-s", "+dim_users"]),
+    ],
+)
+def test_common_options_come_from_the_environment_too(type_, option, value, words):
+    typed = type_(*words, **{f"PIPELINE_{option}": value})
+
+    assert typed.exit_code == 0
+    assert Path("elsewhere.duckdb").exists() == (option == "DATABASE")
+    assert typed.stdout.startswith("{") == (option == "LOG_FORMAT")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("THREADS", "0", "--threads"),
+        ("MEMORY_LIMIT", "much", "--memory-limit"),
+        ("BACKEND", "sqlite", "--backend"),
+    ],
+)
+def test_a_wrong_value_in_the_environment_is_wrong_usage(type_, option, value, said):
+    typed = type_("build", **{f"PIPELINE_{option}": value})
+
+    assert typed.exit_code == 2
+    assert said in typed.stderr
+
+
+def test_what_is_typed_counts_more_than_the_environment(type_):
+    typed = type_(
+        "run", "-s", "+dim_users", "--database", "typed.duckdb", PIPELINE_DATABASE="other.duckdb"
+    )
+
+    assert typed.exit_code == 0
+    assert Path("typed.duckdb").exists()
+    assert not Path("other.duckdb").exists()
+
+
+def test_compile_prints_the_selected_models_in_order(type_):
+    typed = type_("compile", "-s", "dim_users", "stg_users")
+
+    headings = [line for line in typed.stdout.splitlines() if line.startswith("-- ")]
+    assert typed.exit_code == 0
+    assert headings == ["-- stg_users", "-- dim_users"]
+
+
+@pytest.mark.parametrize(
+    ("options", "models", "sources"),
+    [
+        ([], "`project`.`dataset`", "`project`.`dataset`"),
+        (["--project", "p", "--dataset", "d"], "`p`.`d`", "`p`.`d`"),
+        (["--project", "p", "--dataset", "d", "--source-dataset", "raw"], "`p`.`d`", "`p`.`raw`"),
+    ],
+    ids=["as they are called by default", "as given", "sources apart"],
+)
+def test_compile_names_tables_as_the_warehouse_does(type_, options, models, sources):
+    typed = type_("compile", "--backend", "bigquery", "--output", "sql", *options)
+
+    assert typed.exit_code == 0
+    assert f"{models}.`stg_users`" in Path("sql/dim_users.sql").read_text()
+    assert f"{sources}.`raw_users`" in Path("sql/stg_user_versions.sql").read_text()
+
+
+@pytest.mark.parametrize("backend", ["duckdb", "bigquery"])
+def test_compile_writes_one_select_for_each_model_and_connects_to_nothing(type_, backend):
+    typed = type_("compile", "--backend", backend, "--output", "sql")
+
+    assert typed.exit_code == 0
+    assert typed.stdout == ""
+    files = {path.stem: path.read_text() for path in Path("sql").iterdir()}
+    assert set(files) == set(graph.load().models)
+    assert all(text.lstrip().startswith(("SELECT", "WITH")) for text in files.values())
+    assert not [text for text in files.values() if ";" in text]
+    assert [path.name for path in Path().iterdir()] == ["sql"]
+
+
+def test_the_compiled_statements_make_what_a_build_makes(type_, sample):
+    type_("compile", "--output", "sql")
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"ATTACH '{sample}' AS built (READ_ONLY)")
+        for source in SOURCES:
+            file = Path(graph.__file__).parents[1] / "data" / f"{source}.parquet"
+            texts = "COLUMNS(*)::VARCHAR" if source == "raw_users" else "*"
+            con.execute(f"CREATE TABLE {source} AS SELECT {texts} FROM '{file}'")
+        for name in graph.load().models:
+            con.execute(f"CREATE TABLE {name} AS {Path(f'sql/{name}.sql').read_text()}")
+            if name in AS_THEY_CAME:
+                continue
+            columns = ", ".join(f'"{column}"' for column in graph.load().models[name].schema)
+            for one, other in (
+                (f"main.{name}", f"built.{name}"),
+                (f"built.{name}", f"main.{name}"),
+            ):
+                more = f"SELECT {columns} FROM {one} EXCEPT ALL SELECT {columns} FROM {other}"
+                assert con.execute(f"SELECT count(*) FROM ({more})").fetchone() == (0,), name
+
+
+def test_generate_makes_files_that_its_own_line_builds(type_):
+    made = type_("generate", "--output", "raw data", "--commands", "20", "--devices", "4")
+    words = made.stdout.splitlines()[-1].removeprefix("Build them: python cli.py ").split("'")
+
+    assert made.exit_code == 0
+    assert words[::2] == ["build --events ", " --users ", ""]
+    typed = type_("run", "--events", words[1], "--users", words[3], "-s", "+fct_command_statuses")
+    assert typed.exit_code == 0, typed.output
+    assert "OK created table fct_command_statuses (20 rows)" in typed.stdout
