@@ -195,7 +195,12 @@ def _source_page(name: str, reads: Reads, run: RunRecord | None) -> SourcePage:
     return SourcePage(SOURCES[name], _readers(name, reads), read, draw(_around(name, reads)))
 
 
-def _checks(graph: Graph, name: str, run: RunRecord | None) -> Iterable[CheckLine]:
+def _checks(graph: Graph, name: str, run: RunRecord | None) -> list[CheckLine]:
+    """Return the model's checks, what needs a look first, else as they are declared."""
+    return sorted(_results(graph, name, run), key=lambda check: WORST_FIRST.index(check.status))
+
+
+def _results(graph: Graph, name: str, run: RunRecord | None) -> Iterable[CheckLine]:
     results = {row["name"]: row for row in run.checks if row["model"] == name} if run else {}
     for check, severity, description in declared_checks(graph, name):
         row = results.get(check, {})

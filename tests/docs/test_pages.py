@@ -187,6 +187,15 @@ def test_the_last_result_of_a_check_is_shown(status, failures, message, shown):
     assert page.all("span", **{"class": f"status {status.lower()}"})
 
 
+def test_checks_that_need_a_look_come_first():
+    found = {"not_null_username": "WARN", "columns": "PASS", "unique_key": "PASS"}
+    checks = [{"model": "dim_users", "name": name, "status": found[name]} for name in found]
+    text = Page(render(described(run=run_of(checks=checks)))["models/dim_users.html"]).text
+
+    in_order = ["not_null_username", "not_null_user_id", "columns", "unique_key"]
+    assert sorted(in_order, key=lambda name: text.index(f"{name}\n")) == in_order
+
+
 def test_a_check_that_is_no_longer_declared_is_not_shown():
     check = {"model": "dim_users", "name": "forgotten", "status": "PASS"}
     files = render(described(run=run_of([{"name": "dim_users"}], [check])))

@@ -90,7 +90,6 @@ function hide() {
 
 function open(entry) {
   const anchor = entry.anchor && `#${encodeURIComponent(entry.anchor)}`;
-  hide();
   field.blur();
   location.href = root + encodeURI(entry.path) + anchor;
 }
