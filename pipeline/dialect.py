@@ -57,7 +57,7 @@ class JsonObject(ops.Impure):
         return dt.Struct(dict.fromkeys(self.scalars + self.nested, dt.string))
 
 
-def _begins_with(text: sge.Expression, *letters: str) -> sge.Expression:
+def _begins_with(text: sge.Expression, *letters: str) -> sge.Condition:
     # prefix() costs a third of looking at substr(text, 1, 1)
     return sge.or_(*(_function("prefix", text.copy(), letter) for letter in letters))
 
