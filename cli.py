@@ -164,13 +164,14 @@ SELECT = options(
     ),
     click.option("--exclude", multiple=True, metavar="SPEC", help="What to leave out."),
 )
+LOG_FORMAT = common(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Lines for people, or a JSON object a line.",
+)
 LOG = options(
-    common(
-        "--log-format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        help="Lines for people, or a JSON object a line.",
-    ),
+    LOG_FORMAT,
     click.option(
         "--results",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -458,6 +459,24 @@ def _glob_of(paths: tuple[Path, ...]) -> Path:
     return paths[0].with_name("raw_sync_events*" + paths[0].suffix)
 
 
+@cli.command()
+@options(*BIGQUERY)
+@click.option("--events", multiple=True, metavar="PATH", help="File or glob. Repeatable.")
+@click.option("--users", multiple=True, metavar="PATH", help="File or glob. Repeatable.")
+@click.option("--append", is_flag=True, help="Add to the raw tables instead of replacing them.")
+@LOG_FORMAT
+def load(
+    events: tuple[str, ...], users: tuple[str, ...], append: bool, log_format: str, **given: Any
+) -> None:
+    """Load local files into BigQuery's raw tables, those named or none."""
+    from pipeline import render
+
+    loaded = _project({"backend": "bigquery", **given}).load(events, users, append=append)
+    for made in loaded:
+        line = {"event": "loaded", **vars(made)} if log_format == "json" else None
+        click.echo(json.dumps(line) if line else render.loaded_line(made))
+
+
 def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
     from pipeline import estimate, render
 
@@ -490,7 +509,8 @@ def _project(given: Mapping[str, Any]) -> Project:
     from pipeline import connect
 
     backend, context = given["backend"], click.get_current_context()
-    for name in [name for other in OPTIONS if other != backend for name in OPTIONS[other]]:
+    others = {name for other in OPTIONS if other != backend for name in OPTIONS[other]}
+    for name in sorted(others.intersection(given)):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is not for {backend}.", _instead(backend, name))

@@ -21,6 +21,7 @@ from pipeline.digest import Digest
 from pipeline.errors import EngineError, UsageError, did_you_mean
 from pipeline.estimate import ChargesByBytes, Estimate, estimates
 from pipeline.explain import Explanation
+from pipeline.loading import HasRawTables, Loaded, load
 from pipeline.masking import masked
 from pipeline.sources import SOURCES
 
@@ -186,6 +187,27 @@ class Project:
             )
         return estimates(self._graph, self.backend, self.select(select, exclude))
 
+    def load(
+        self,
+        events: Files = (),
+        users: Files = (),
+        *,
+        append: bool = False,
+        report: Callable[[Loaded], None] = lambda loaded: None,
+    ) -> list[Loaded]:
+        """Load local files into the backend's raw tables: replace them, or add to them.
+
+        Raises:
+            UsageError: the backend reads files itself, or there is nothing to load.
+            InputError: a file can't be used.
+        """
+        if not isinstance(self.backend, HasRawTables):
+            raise UsageError(
+                f"{self.backend.engine} has no raw tables: a build reads the files themselves.",
+                "Give the files to the build.",
+            )
+        return load(self._graph, self.backend, _inputs(events, users), append=append, report=report)
+
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""
         self._require(name)
@@ -314,9 +336,12 @@ def _duckdb(
 ) -> Backend:
     from pipeline.backends.duckdb import DuckDB
 
+    return DuckDB(Path(database), threads, memory_limit, _inputs(events, users))
+
+
+def _inputs(events: Files, users: Files) -> dict[str, tuple[str, ...]]:
     given = {"raw_sync_events": _as_paths(events), "raw_users": _as_paths(users)}
-    inputs = {name: paths for name, paths in given.items() if paths}
-    return DuckDB(Path(database), threads, memory_limit, inputs)
+    return {name: paths for name, paths in given.items() if paths}
 
 
 def _bigquery(

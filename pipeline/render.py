@@ -23,6 +23,7 @@ from pipeline.digest import Difference, Digest
 from pipeline.errors import PipelineError
 from pipeline.estimate import Estimate, Total
 from pipeline.lint.rule import Finding
+from pipeline.loading import Loaded
 
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -42,6 +43,12 @@ def style(event: ModelResult | CheckResult) -> str:
 def done(result: Result) -> str:
     """Return the last line of a build, run or test."""
     return "Done. " + " ".join(f"{name}={number}" for name, number in result.counts.items())
+
+
+def loaded_line(made: Loaded) -> str:
+    """Return the line that tells what was loaded."""
+    what = f"{made.source} ({made.rows:,} rows, {size(made.bytes)})"
+    return f"OK loaded {what} in {made.seconds:.2f}s"
 
 
 def estimate_line(found: Estimate) -> str:

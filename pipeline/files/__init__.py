@@ -1,5 +1,7 @@
 """Local files as raw tables: which ones, what is in them, and what is wrong with them."""
 
+from pipeline.files.export import Export as Export
+from pipeline.files.export import export as export
 from pipeline.files.faults import diagnose as diagnose
 from pipeline.files.finding import find as find
 from pipeline.files.reading import Raw as Raw

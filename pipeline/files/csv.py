@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,13 @@ _OPTIONS = {
 _LONG_RECORD = 1_000_000
 
 
-def parts(con: Backend, source: Source, paths: Sequence[Path], names: Sequence[str]) -> list[Part]:
+def parts(
+    con: Backend,
+    source: Source,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    optional: Collection[str] = (),
+) -> list[Part]:
     """Return a part for each shape among the files: all columns are text.
 
     Raises:
@@ -34,7 +40,7 @@ def parts(con: Backend, source: Source, paths: Sequence[Path], names: Sequence[s
     """
     surveys = {path: survey(path) for path in paths}
     for path, found in surveys.items():
-        require(path, found.header, names)
+        require(path, found.header, names, optional)
     shapes = grouped(paths, lambda path: (surveys[path].header, _options(path, surveys[path])))
     return [
         _part(con, source, alike, header, dict(options), names, surveys)
@@ -67,5 +73,7 @@ def _part(
     # by place, not by name: a header may hold any names, also twice
     columns = {f"c{place}": "VARCHAR" for place, _ in enumerate(header)}
     rows = scan("read_csv", paths, {**options, "columns": columns})
-    values = {name: sge.column(f"c{header.index(name)}", quoted=True) for name in names}
+    values = {
+        name: sge.column(f"c{header.index(name)}", quoted=True) for name in names if name in header
+    }
     return Part(view(con, source.name, values, rows), sum(surveys[path].rows for path in paths))

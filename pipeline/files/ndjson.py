@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,13 @@ _FRACTION = r"^-?[0-9]+(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)$"
 _NESTED = r"^[{\[]"
 
 
-def parts(con: Backend, source: Source, paths: Sequence[Path], names: Sequence[str]) -> list[Part]:
+def parts(
+    con: Backend,
+    source: Source,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    optional: Collection[str] = (),
+) -> list[Part]:
     """Return a part for each shape among the files: all columns are text.
 
     Raises:

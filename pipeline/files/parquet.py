@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,13 @@ class Footer:
     rows: int
 
 
-def parts(con: Backend, source: Source, paths: Sequence[Path], names: Sequence[str]) -> list[Part]:
+def parts(
+    con: Backend,
+    source: Source,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    optional: Collection[str] = (),
+) -> list[Part]:
     """Return a part for each shape among the files.
 
     Raises:
@@ -41,7 +47,7 @@ def parts(con: Backend, source: Source, paths: Sequence[Path], names: Sequence[s
     """
     footers = {path: footer_of(path) for path in paths}
     for path, footer in footers.items():
-        require(path, [name for name, _ in footer.columns], names)
+        require(path, [name for name, _ in footer.columns], names, optional)
     shapes = grouped(paths, lambda path: footers[path].columns)
     return [
         _part(con, source, alike, columns, names, sum(footers[path].rows for path in alike))

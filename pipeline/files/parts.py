@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,14 +43,16 @@ def grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list
     return groups
 
 
-def require(path: Path, header: Sequence[str], names: Sequence[str]) -> None:
+def require(
+    path: Path, header: Sequence[str], names: Sequence[str], optional: Collection[str] = ()
+) -> None:
     """Check that a file has the columns; names differ that differ in case.
 
     Raises:
-        InputError: a column is lacking.
+        InputError: a column is lacking that is not optional.
     """
     for name in names:
-        if name not in header:
+        if name not in header and name not in optional:
             raise InputError(
                 f"{path} has no column {name}, which the models read.",
                 f"Export it with that column or leave the file out. {UNCHANGED}",

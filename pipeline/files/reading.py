@@ -26,10 +26,17 @@ class Raw:
     rows: int
 
 
-def read(con: Backend, source: Source, paths: Sequence[Path], columns: Collection[str]) -> Raw:
+def read(
+    con: Backend,
+    source: Source,
+    paths: Sequence[Path],
+    columns: Collection[str],
+    optional: Collection[str] = (),
+) -> Raw:
     """Return files as one lazy table: these columns, in the source's order.
 
-    Where all files agree on a column's type it keeps it, else it is text.
+    Where all files agree on a column's type it keeps it, else it is text. An `optional` column is
+    NULL where a file lacks it.
 
     Raises:
         InputError: a file can't be read, or lacks a column.
@@ -39,5 +46,5 @@ def read(con: Backend, source: Source, paths: Sequence[Path], columns: Collectio
     for kind, parts_of in _READERS.items():
         of_kind = [path for path in paths if kind_of(path) == kind]
         if of_kind:
-            parts += parts_of(con, source, of_kind, names)
+            parts += parts_of(con, source, of_kind, names, optional)
     return Raw(unite([part.table for part in parts], names), sum(part.rows for part in parts))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import google.api_core.retry as retries
+import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -20,10 +21,12 @@ from pipeline.backends.base import RunRecord
 from pipeline.backends.bigquery import connection
 from pipeline.backends.bigquery.errors import is_missing, told
 from pipeline.backends.bigquery.jobs import Jobs
+from pipeline.backends.bigquery.loading import BigQueryLoading
 from pipeline.backends.bigquery.runs import RUNS
 from pipeline.backends.bigquery.sources import raw_table
 from pipeline.backends.bigquery.statements import DIALECT
 from pipeline.backends.bigquery.tables import Dataset, PublishedTables
+from pipeline.backends.bigquery.types import schema_of
 from pipeline.backends.bigquery.workspace import BigQueryWorkspace
 from pipeline.errors import EngineError, InputError, UsageError
 from pipeline.expressions import Engine, to_sql
@@ -88,18 +91,31 @@ class BigQuery:
         Raises:
             InputError: there is no such table, or it lacks one of the columns.
         """
-        name = f"{self.project}.{self.source_dataset}.{source.name}"
-        try:
-            with told():
-                found = self.con.client.get_table(name)
-        except UsageError as error:
-            if not is_missing(error.__cause__):
-                raise
+        found = self._raw(source.name)
+        if found is None:
             raise InputError(
-                f"There is no table {name}.",
+                f"There is no table {self.project}.{self.source_dataset}.{source.name}.",
                 "Fill it with `python cli.py load`, or name its dataset with --source-dataset.",
-            ) from error
+            )
         return raw_table(self.con, source, found, columns)
+
+    def raw_schema(self, source: str) -> ibis.Schema | None:
+        """Return the types of a raw table, None where there is none yet."""
+        found = self._raw(source)
+        return None if found is None else schema_of(found.schema)
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[BigQueryLoading]:
+        """Open a place in the dataset of the raw tables to load into, which is made if missing.
+
+        Raises:
+            UsageError: as `workspace`.
+        """
+        place = BigQueryLoading(self._tables(self.require_dataset(self.source_dataset)))
+        try:
+            yield place
+        finally:
+            place.clear()
 
     def last_run(self) -> RunRecord | None:
         """Return the record of the last published build, None where there is no dataset yet."""
@@ -165,6 +181,15 @@ class BigQuery:
             wanted.location = self.location
         with told():
             return self.con.client.create_dataset(wanted, exists_ok=True, retry=_FIRST_CONTACT)
+
+    def _raw(self, name: str) -> bigquery.Table | None:
+        try:
+            with told():
+                return self.con.client.get_table(f"{self.project}.{self.source_dataset}.{name}")
+        except UsageError as error:
+            if not is_missing(error.__cause__):
+                raise
+            return None
 
     def _find(self, name: str) -> bigquery.Dataset:
         with told():

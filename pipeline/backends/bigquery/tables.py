@@ -48,6 +48,14 @@ class Dataset:
         what = _DROPPED_AS.get(kind, kind.replace("_", " "))
         self.jobs.query(f"DROP {what} IF EXISTS {quoted(self.full_name(table))}")
 
+    def keep(self, table: str, description: str) -> None:
+        """Let a published table stay, and say what it is."""
+        # a copy may keep the old description, and a dataset may let all its tables expire
+        found = self.get(table)
+        found.description, found.expires = description, None
+        with told():
+            self.con.client.update_table(found, ["description", "expires"])
+
     def expression(self, table: str) -> ir.Table:
         """Return a table, with the types that it has."""
         found = self.get(table)

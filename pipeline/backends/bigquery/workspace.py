@@ -13,7 +13,6 @@ import sqlglot.expressions as sge
 
 from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
 from pipeline.backends.bigquery import runs, statements
-from pipeline.backends.bigquery.errors import told
 from pipeline.backends.bigquery.tables import PublishedTables
 from pipeline.contract import Model
 from pipeline.errors import EngineError, InputError, PipelineError
@@ -111,7 +110,7 @@ class BigQueryWorkspace(PublishedTables):
             else:
                 source, target = map(self.dataset.full_name, (built.name, built.model.name))
                 self.dataset.jobs.copy(source, target, model=built.model.name, run=self.run)
-            self._keep(built.model)
+            self.dataset.keep(built.model.name, built.model.grain)
         runs.write(self.dataset.jobs, f"{self.dataset.project}.{self.dataset.name}", record)
 
     def clear(self) -> None:
@@ -148,10 +147,3 @@ class BigQueryWorkspace(PublishedTables):
         query = statements.renamed(built.query, published)
         statement = self._statement(built.model, built.model.name, query)
         self.dataset.jobs.query(statement, model=built.model.name, run=self.run)
-
-    def _keep(self, model: Model) -> None:
-        # a copy may keep the old description, and a dataset may let all its tables expire
-        published = self.dataset.get(model.name)
-        published.description, published.expires = model.grain, None
-        with told():
-            self.dataset.con.client.update_table(published, ["description", "expires"])

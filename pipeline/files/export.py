@@ -1,0 +1,114 @@
+"""Files of one source written anew as Parquet, with the columns and types of a warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from pipeline.contract import names_of
+from pipeline.errors import EngineError, ResourceError
+from pipeline.files.faults import diagnose
+from pipeline.files.finding import find
+from pipeline.files.reading import read
+from pipeline.rules.numbers import whole_number
+from pipeline.rules.source_values import as_text
+from pipeline.rules.time import source_time
+from pipeline.sources import Source
+
+_PART = "256MB"
+
+
+@dataclass(frozen=True)
+class Export:
+    """Parquet files that together hold the rows of a source, all with the same columns."""
+
+    source: Source
+    schema: ibis.Schema
+    parts: tuple[Path, ...]
+    rows: int
+
+
+def export(
+    source: Source,
+    patterns: Sequence[str],
+    used: Collection[str],
+    as_they_come: Collection[str],
+    folder: Path,
+    there: Mapping[str, dt.DataType],
+) -> Export:
+    """Write files into a folder: all columns of the source, in its order, memory bounded.
+
+    A column that no model uses may be lacking, and is NULL then. Those that are `as_they_come`
+    keep the files' type where a warehouse has it, else they are text, as they also are where the
+    table `there` that they are added to has text. All others are of the source's type, NULL where
+    a value is not.
+
+    Raises:
+        InputError: a file can't be used.
+        ResourceError: the disk is full.
+    """
+    paths = find(patterns)
+    con = ibis.duckdb.connect(preserve_insertion_order=False)
+    try:
+        names = names_of(source.columns)
+        raw = read(con, source, paths, names, optional=set(names) - set(used))
+        table = raw.table.select(
+            **{
+                name: _kept(raw.table[name], there.get(name))
+                if name in as_they_come
+                else _declared(raw.table[name], source.schema[name])
+                for name in names
+            }
+        )
+        _write(con, table, source, paths, folder)
+        return Export(source, table.schema(), tuple(sorted(folder.glob("*.parquet"))), raw.rows)
+    finally:
+        con.disconnect()
+
+
+def _write(
+    con: Backend, table: ir.Table, source: Source, paths: Sequence[Path], folder: Path
+) -> None:
+    query = con.compiler.to_sqlglot(table).sql("duckdb")
+    target = str(folder).replace("'", "''")
+    try:
+        con.con.execute(
+            f"COPY ({query}) TO '{target}' (FORMAT parquet, FILE_SIZE_BYTES '{_PART}',"
+            " OVERWRITE_OR_IGNORE)"
+        )
+    except duckdb.Error as error:
+        if fault := diagnose(error, source, paths):
+            raise fault from error
+        message = str(error).splitlines()[0]
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
+            raise ResourceError(
+                f"Memory or the disk for temporary files is full: {message}",
+                "Free some, or let TMPDIR name a folder with more. Nothing was loaded.",
+            ) from error
+        raise EngineError(f"DuckDB: {message}") from error
+
+
+def _kept(column: ir.Column, there: dt.DataType | None) -> ir.Column:
+    kind = column.type()
+    if there is not None and there.is_string():
+        return as_text(column)
+    if kind.is_timestamp():
+        return source_time(column)
+    if kind.is_date() or kind.is_boolean() or kind == dt.int64 or kind == dt.float64:
+        return column
+    return as_text(column)
+
+
+def _declared(column: ir.Column, declared: dt.DataType) -> ir.Column:
+    if declared.is_timestamp():
+        return source_time(column)
+    if declared.is_boolean():
+        return column if column.type().is_boolean() else as_text(column).try_cast("boolean")
+    return whole_number(column) if declared.is_integer() else as_text(column)
