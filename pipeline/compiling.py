@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import graph
-from pipeline.expressions import Engine, model_sql
-
-Names = tuple[str | None, str | None]
+from pipeline.expressions import Engine, Names, model_sql
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from pipeline.graph import Graph
 from pipeline.sources import SOURCES
 
 Engine = Literal["duckdb", "bigquery"]
+Names = tuple[str | None, str | None]
+"""Catalog and database of tables, on BigQuery project and dataset; None is where one is."""
+
 COMPILERS = {"duckdb": compilers.duckdb.compiler, "bigquery": compilers.bigquery.compiler}
 _MADE_UP_NAME = re.compile(r"(ibis_\w+)_[a-z2-7]{26}")
 
@@ -79,12 +82,12 @@ def model_sql(
     graph: Graph,
     name: str,
     engine: Engine,
-    namespace: tuple[str | None, str | None] = (None, None),
-    source_namespace: tuple[str | None, str | None] = (None, None),
+    namespace: Names = (None, None),
+    source_namespace: Names = (None, None),
 ) -> str:
     """Return a model's SELECT of its upstream tables, named as they are in the warehouse.
 
-    A namespace is the catalog and database (on BigQuery project and dataset) of the tables.
+    The namespaces are where the models are, and the sources.
     """
 
     def table(upstream: str) -> ir.Table:

@@ -84,7 +84,9 @@ class Project:
     def sql(self, name: str) -> str:
         """Return a model's SQL on this backend: one SELECT of its upstream tables."""
         self._require(name)
-        return expressions.model_sql(self._graph, name, self.backend.engine)
+        return expressions.model_sql(
+            self._graph, name, self.backend.engine, *self.backend.namespaces
+        )
 
     def build(
         self,

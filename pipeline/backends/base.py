@@ -13,7 +13,7 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 
 from pipeline.contract import Model
-from pipeline.expressions import Engine
+from pipeline.expressions import Engine, Names
 from pipeline.sources import Source
 
 
@@ -101,6 +101,11 @@ class Backend(Protocol):
     @property
     def engine(self) -> Engine:
         """The name of its dialect."""
+        ...
+
+    @property
+    def namespaces(self) -> tuple[Names, Names]:
+        """Where its models are, and where its sources are."""
         ...
 
     def workspace(self, *, keep: bool) -> AbstractContextManager[Workspace]:

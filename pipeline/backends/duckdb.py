@@ -30,7 +30,7 @@ from pipeline.backends.duckdb_errors import (
 )
 from pipeline.contract import Model
 from pipeline.errors import UsageError
-from pipeline.expressions import Engine
+from pipeline.expressions import Engine, Names
 from pipeline.sources import SOURCES, Source
 from pipeline.writing import writing
 
@@ -51,6 +51,7 @@ class DuckDB:
     memory_limit: str | None = None
     inputs: dict[str, tuple[str, ...]] | None = None
     engine: Engine = "duckdb"
+    namespaces: tuple[Names, Names] = ((None, None), (None, None))
 
     @property
     def file(self) -> Path:

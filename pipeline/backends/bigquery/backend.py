@@ -29,7 +29,7 @@ from pipeline.backends.bigquery.tables import Dataset, PublishedTables
 from pipeline.backends.bigquery.types import schema_of
 from pipeline.backends.bigquery.workspace import BigQueryWorkspace
 from pipeline.errors import EngineError, InputError, UsageError
-from pipeline.expressions import Engine, to_sql
+from pipeline.expressions import Engine, Names, to_sql
 from pipeline.sources import SOURCES, Source
 
 _FIRST_CONTACT = retries.Retry(
@@ -56,6 +56,11 @@ class BigQuery:
     max_bytes_billed: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     engine: Engine = "bigquery"
+
+    @property
+    def namespaces(self) -> tuple[Names, Names]:
+        """The models' project and dataset, and the raw tables'."""
+        return (self.project, self.dataset), (self.project, self.source_dataset)
 
     @contextlib.contextmanager
     def workspace(self, *, keep: bool) -> Iterator[BigQueryWorkspace]:
