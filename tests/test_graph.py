@@ -184,7 +184,6 @@ def test_a_model_says_what_a_row_is_and_describes_its_columns(name):
     declared = graph.load().models[name]
 
     assert declared.grain.startswith("One row per ")
-    assert "Contract: section" in " ".join(declared.description.split())
     assert all(column.description for column in declared.columns)
     assert set(declared.key) <= set(declared.schema.names)
     assert set(declared.cluster_by) <= set(declared.schema.names)
