@@ -203,6 +203,14 @@ def test_in_print_the_controls_are_gone_and_the_tables_are_whole(browser):
     assert overflow == "visible"
 
 
+def test_a_dark_screen_prints_dark_on_white(browser):
+    browser.media("dark", media="print")
+    browser.open("index.html")
+
+    color = browser.run("return getComputedStyle(document.body).color")
+    assert color == "rgb(35, 38, 45)"
+
+
 def test_without_javascript_a_box_leads_to_its_page_and_no_search_is_offered(without_javascript):
     browser = without_javascript
     browser.open("index.html")
