@@ -35,6 +35,11 @@ _LATER = {
     "device_id": "has a device_id that sorts later",
 }
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
+_COLUMNS = (
+    *("item_key", "item_kind", "item_uuid", "event_type", "update_timestamp", "event_timestamp"),
+    *("device_id", "map_revision", "_source_file", "disposition", "item_data"),
+    *("command", "node_id", "result", "failure_string", "state_value"),
+)
 _SHOWN = ("map_revision", "_source_file", "device_id")
 
 
@@ -63,7 +68,8 @@ def events_of(
     """Return all raw events that carry the id, by time; also those whose JSON is broken."""
     # in broken JSON nothing is parsed, but an id between quotes is still to be seen
     broken = (_.disposition == "malformed_json") & _.item_data.contains(f'"{uuid}"')
-    carrying = with_key_device(stg_sync_events.filter((_.item_uuid == uuid) | broken))
+    events = stg_sync_events.select(*_COLUMNS)
+    carrying = with_key_device(events.filter((_.item_uuid == uuid) | broken))
     copies = [*DEDUP_KEY, "disposition"]
     ranks = {
         f"rank_{name}": ibis.dense_rank().over(group_by=copies, order_by=keys)
