@@ -31,20 +31,21 @@ def raw_table(
     Raises:
         InputError: the table lacks one of the columns.
     """
+    place = f"{found.project}.{found.dataset_id}.{found.table_id}"
     # names that differ in case only are the same to BigQuery
     fields = {field.name.casefold(): field for field in found.schema}
     names = [column.name for column in source.columns if column.name in columns]
     for name in names:
         if name.casefold() not in fields:
             raise InputError(
-                f"{found.full_table_id} has no column {name}, which the models read.",
+                f"{place} has no column {name}, which the models read.",
                 "Load it with that column, or name another dataset with --source-dataset.",
             )
     used = {name: fields[name.casefold()] for name in names}
     schema = ibis.schema({name: scalar(field) or dt.string for name, field in used.items()})
     if all(scalar(field) for field in used.values()):
         return table(con, found, schema)
-    query = select(_values(used), f"{found.project}.{found.dataset_id}.{found.table_id}")
+    query = select(_values(used), place)
     return ops.SQLQueryResult(query.sql(DIALECT), schema, con).to_expr()
 
 

@@ -1,0 +1,219 @@
+"""What BigQuery is asked, and what its refusals are told as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import answers
+import ibis
+import pytest
+from click.testing import CliRunner
+
+from cli import cli
+from pipeline.backends.bigquery import BigQuery
+from pipeline.backends.bigquery.jobs import label
+from pipeline.errors import EngineError, InputError, UsageError
+
+
+@pytest.fixture
+def server() -> Iterator[answers.Server]:
+    with answers.serving() as running:
+        yield running
+
+
+def backend(server: answers.Server, **options) -> BigQuery:
+    return BigQuery("project", "models", "raw", api_endpoint=server.url, **options)
+
+
+def run(server: answers.Server, command: str, *options: str):
+    where = ["--backend", "bigquery", "--project", "project", "--dataset", "models"]
+    return CliRunner().invoke(cli, [command, *where, "--api-endpoint", server.url, *options])
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "remedy"),
+    [
+        (403, "accessDenied", "BigQuery Job User"),
+        (404, "notFound", "--location"),
+        (400, "bytesBilledLimitExceeded", "--max-bytes-billed"),
+        (403, "quotaExceeded", "quota"),
+        (403, "billingNotEnabled", "billing"),
+        (403, "accessNotConfigured", "Enable the BigQuery API"),
+    ],
+)
+def test_what_the_user_can_mend_is_told_with_reason_and_remedy(server, status, reason, remedy):
+    server.answer("POST", "/jobs", answers.refusal(status, reason, "BigQuery's own words"))
+
+    with pytest.raises(UsageError) as told:
+        backend(server).jobs.query("SELECT 1")
+
+    assert told.value.what == "BigQuery: BigQuery's own words"
+    assert remedy in told.value.next_step
+
+
+def test_a_statement_that_fails_is_the_models_error(server):
+    server.answer("POST", "/jobs", answers.refusal(400, "invalidQuery", "Division by zero"))
+
+    with pytest.raises(EngineError, match="BigQuery: Division by zero"):
+        backend(server).jobs.query("SELECT 1")
+
+
+@pytest.mark.parametrize("reason", ["rateLimitExceeded", "backendError"])
+def test_what_passes_is_tried_again(server, reason):
+    server.answer("POST", "/jobs", answers.refusal(503, reason), answers.job())
+    server.answer("GET", "/queries/job", answers.job())
+
+    backend(server).jobs.query("SELECT 1")
+
+    assert len(server.bodies("POST", "/jobs")) == 2
+
+
+def test_jobs_carry_labels_and_the_limit_of_bytes(server):
+    server.answer("POST", "/jobs", answers.job())
+    server.answer("GET", "/queries/job", answers.job())
+
+    limited = backend(server, max_bytes_billed=1_000, labels={"command": "build"})
+    limited.jobs.query("SELECT 1", model="dim_users")
+
+    (asked,) = server.bodies("POST", "/jobs")
+    assert asked["configuration"]["labels"] == {
+        "pipeline": "hub-events",
+        "command": "build",
+        "model": "dim_users",
+    }
+    assert asked["configuration"]["query"]["maximumBytesBilled"] == "1000"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("dim_users", "dim_users"), ("A b/É", "a_b__"), ("x" * 70, "x" * 63)],
+)
+def test_a_label_keeps_to_the_rules_for_labels(text, expected):
+    assert label(text) == expected
+
+
+def test_a_dry_run_asks_for_bytes_and_creates_nothing(server):
+    server.answer("GET", "/datasets/models", answers.dataset())
+    server.answer("GET", "/datasets/models/tables", (200, {"tables": []}))
+    columns = [
+        {"name": name, "type": "STRING"}
+        for name in ("uid", "username", "dateRegistered", "last_modified")
+    ]
+    table = {"projectId": "project", "datasetId": "raw", "tableId": "raw_users"}
+    server.answer(
+        "GET",
+        "/tables/raw_users",
+        (200, {"tableReference": table, "schema": {"fields": columns}, "type": "TABLE"}),
+    )
+    server.answer("POST", "/jobs", answers.job(totalBytesProcessed=str(2**40)))
+
+    found = run(server, "build", "--dry-run", "--select", "+dim_users", "--price-per-tib", "5")
+
+    assert found.exit_code == 0, found.output
+    assert found.output.splitlines() == [
+        "stg_user_versions: 1.0 TiB",
+        "stg_users: unknown until stg_user_versions is built",
+        "dim_users: unknown until stg_users is built",
+        "Sum: at least 1.0 TiB, at least 5.00 USD at 5.00 USD per TiB. Nothing was built.",
+    ]
+    assert [body["configuration"]["dryRun"] for body in server.bodies("POST", "/jobs")] == [True]
+    assert {method for method, _, _ in server.asked} == {"GET", "POST"}
+
+
+def test_nobody_at_the_endpoint_is_told_at_once():
+    with answers.serving() as gone:
+        pass
+
+    found = run(gone, "build")
+
+    assert found.exit_code == 2
+    assert "BigQuery can't be reached" in found.output
+    assert "--api-endpoint" in found.output
+
+
+def test_no_credentials_is_told_with_what_gives_some(monkeypatch, tmp_path):
+    monkeypatch.delenv("BIGQUERY_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+
+    found = CliRunner().invoke(
+        cli, ["build", "--backend", "bigquery", "--project", "p", "--dataset", "d"]
+    )
+
+    assert found.exit_code == 2
+    assert "no Google credentials" in found.output
+    assert "gcloud auth application-default login" in found.output
+
+
+def test_without_a_dataset_there_is_nothing_to_read(server):
+    found = run(server, "test")
+
+    assert found.exit_code == 2
+    assert "Not found" in found.output
+
+
+def test_a_missing_raw_table_is_named(server):
+    server.answer("GET", "/datasets/models", answers.dataset())
+    server.answer("GET", "/datasets/models/tables", (200, {"tables": []}))
+
+    found = run(server, "build", "--source-dataset", "raw", "--select", "stg_user_versions")
+
+    assert found.exit_code == 2
+    assert "There is no table project.raw.raw_users." in found.output
+
+
+def test_a_raw_table_without_a_column_in_use_is_named_with_it(server):
+    table = {"projectId": "project", "datasetId": "raw", "tableId": "raw_users"}
+    fields = [{"name": "uid", "type": "INTEGER"}]
+    server.answer(
+        "GET", "/raw_users", (200, {"tableReference": table, "schema": {"fields": fields}})
+    )
+
+    with (
+        pytest.raises(InputError, match="raw_users has no column username"),
+        backend(server).sources({"raw_users": ["uid", "username"]}),
+    ):
+        pass
+
+
+def test_raw_columns_that_nothing_uses_and_nested_values_are_not_read(server):
+    table = {"projectId": "project", "datasetId": "raw", "tableId": "raw_sync_events"}
+    fields = [
+        {"name": "itemdata", "type": "RECORD", "fields": [{"name": "a", "type": "STRING"}]},
+        {"name": "ItemKey", "type": "STRING", "mode": "REPEATED"},
+        {"name": "DateCreated", "type": "DATETIME"},
+        {"name": "more", "type": "STRING"},
+    ]
+    server.answer(
+        "GET", "/raw_sync_events", (200, {"tableReference": table, "schema": {"fields": fields}})
+    )
+
+    used = {"raw_sync_events": ["ItemData", "ItemKey", "DateCreated"]}
+    with backend(server).sources(used) as raw:
+        found = raw["raw_sync_events"]
+
+    sql = " ".join(ibis.to_sql(found.unbind(), dialect="bigquery").split())
+    assert "TO_JSON_STRING(`ItemData`) AS `ItemData`" in sql
+    assert "CAST(NULL AS STRING) AS `ItemKey`" in sql
+    assert "more" not in sql
+    assert found.DateCreated.type() == ibis.dtype("timestamp(6)")
+
+
+@pytest.mark.parametrize("options", [["--events", "x.csv"], ["--threads", "2"]])
+def test_an_option_of_the_other_engine_is_refused(server, options):
+    found = run(server, "build", *options)
+
+    assert found.exit_code == 2
+    assert f"{options[0]} is not for bigquery" in found.output
+
+
+def test_an_environment_for_the_other_engine_is_ignored(server, monkeypatch):
+    monkeypatch.setenv("PIPELINE_THREADS", "2")
+
+    assert "--threads" not in run(server, "test").output
+
+
+def test_a_dry_run_is_refused_where_nothing_is_charged_for():
+    found = CliRunner().invoke(cli, ["build", "--dry-run"])
+
+    assert found.exit_code == 2
+    assert "--backend bigquery" in found.output

@@ -1,0 +1,61 @@
+"""The statements that materialize models on BigQuery."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from pipeline import graph
+from pipeline.backends.bigquery.statements import create, renamed
+from pipeline.expressions import declared_table, to_query
+
+MODELS = graph.load().models
+EXPIRES = dt.datetime(2030, 1, 2, tzinfo=dt.UTC)
+
+
+def statement(name: str, expires: dt.datetime | None = None) -> str:
+    return create(MODELS[name], f"project.dataset.{name}", "SELECT 1", expires)
+
+
+@pytest.mark.parametrize(
+    ("name", "partition", "cluster"),
+    [
+        ("fct_command_statuses", "`command_date`", "`device_id`, `command_uuid`"),
+        ("fct_command_readings", "`command_date`", "`device_id`, `command_uuid`"),
+        (
+            "met_daily_command_count_by_username",
+            "TIMESTAMP_TRUNC(`timestamp_date`, DAY)",
+            "`username`",
+        ),
+    ],
+)
+def test_a_table_is_partitioned_and_clustered_as_declared(name, partition, cluster):
+    assert f"\nPARTITION BY {partition}\nCLUSTER BY {cluster}\n" in statement(name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_column_and_the_grain_are_described(name):
+    text = statement(name).replace("\\'", "'")
+
+    assert text.startswith(f"CREATE OR REPLACE {MODELS[name].materialized.upper()} `project`.")
+    assert f"description='{MODELS[name].grain}'" in text
+    for column in MODELS[name].columns:
+        assert f"`{column.name}`" in text
+        assert f"OPTIONS(description='{column.description}')" in text
+
+
+def test_only_what_is_for_now_expires():
+    assert "expiration_timestamp=TIMESTAMP '2030-01-02T00:00:00+00:00'" in statement(
+        "dim_users", EXPIRES
+    )
+    assert "expiration" not in statement("dim_users")
+
+
+def test_a_view_reads_the_tables_that_are_published():
+    table = declared_table(graph.load(), "stg_users", "project", "dataset")
+    now = table.op().copy(name="_building_1_stg_users").to_expr()
+
+    query = renamed(to_query(now, "bigquery"), {"_building_1_stg_users": "stg_users"})
+
+    assert query.sql("bigquery").endswith("FROM `project`.`dataset`.`stg_users`")

@@ -1,0 +1,1 @@
+"""The whole command line against an emulator of BigQuery."""

@@ -1,0 +1,192 @@
+"""What people type, from local files to models on BigQuery."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+import pipeline
+from emulator.server import PROJECT
+from pipeline import graph
+
+MODELS = graph.load().models
+RAW = {"raw_sync_events", "raw_users"}
+
+
+def plain(value):
+    """A value as text that is the same for equal values of both engines."""
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    return (
+        {name: plain(field) for name, field in value.items()} if isinstance(value, dict) else value
+    )
+
+
+@pytest.fixture(scope="module")
+def duckdb(files, tmp_path_factory):
+    """The same files built on DuckDB."""
+    events, users = files
+    database = tmp_path_factory.mktemp("duckdb") / "pipeline.duckdb"
+    project = pipeline.connect("duckdb", database=database, events=events, users=users)
+    assert project.build().ok
+    yield project
+    project.reconnect()
+
+
+@pytest.fixture(scope="module")
+def bigquery(warehouse, built):
+    """The models that the command line built on BigQuery."""
+    return pipeline.connect("bigquery", project=PROJECT, dataset=built, api_endpoint=warehouse.url)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_has_the_same_rows_and_types_as_on_duckdb(duckdb, bigquery, name):
+    def rows(project):
+        table = project.backend.fetch(project.table(name))
+        assert table.schema.names == list(MODELS[name].schema.names)
+        return Counter(json.dumps(plain(row), default=str) for row in table.to_pylist())
+
+    assert bigquery.table(name).schema() == MODELS[name].schema
+    assert rows(bigquery) == rows(duckdb)
+
+
+def test_a_build_leaves_the_models_and_its_record_and_nothing_that_expires(warehouse, built):
+    names = warehouse.names(built)
+
+    assert names - {"made_elsewhere"} == {*MODELS, *RAW, "_pipeline_runs"}
+    for name in MODELS:
+        table = warehouse.client.get_table(f"{PROJECT}.{built}.{name}")
+        assert table.table_type == MODELS[name].materialized.upper()
+        assert table.expires is None
+        assert table.description == MODELS[name].grain
+
+
+def test_the_record_tells_what_was_read(bigquery, warehouse, built):
+    recorded = bigquery.backend.last_run().sources
+
+    for name in RAW:
+        (found,) = warehouse.rows(f"SELECT COUNT(*) AS n FROM `{PROJECT}.{built}.{name}`")
+        assert recorded[name].rows == found["n"]
+        assert recorded[name].inputs == (f"{PROJECT}.{built}.{name}",)
+
+
+def test_the_checks_pass_on_what_is_built(warehouse, built):
+    lines = warehouse.run("test", dataset=built).splitlines()
+
+    assert "FAIL=0 ERROR=0 SKIP=0" in lines[-1]
+
+
+def test_show_masks_and_takes_a_condition(warehouse, built):
+    options = ["--format", "json", "--where", "command = 'PinAssignment'", "--limit", "3"]
+
+    rows = json.loads(warehouse.run("show", "stg_commands", *options, dataset=built))
+
+    assert {row["command"] for row in rows} == {"PinAssignment"}
+    assert {row["_raw_command_desired_state"] for row in rows} == {"***"}
+    refused = warehouse.run(
+        "show", "stg_commands", "--where", "NO_SUCH_FUNCTION(slot)", dataset=built, status=2
+    )
+    assert "BigQuery does not take the condition" in refused
+
+
+def test_a_partial_build_leaves_the_other_models(warehouse, built):
+    before = warehouse.client.get_table(f"{PROJECT}.{built}.stg_users").modified
+
+    lines = warehouse.run("build", "--select", "dim_users", dataset=built).splitlines()
+
+    assert lines[0].startswith("OK created table dim_users (")
+    assert "scanned)" in lines[0]
+    assert warehouse.client.get_table(f"{PROJECT}.{built}.stg_users").modified == before
+
+
+def test_what_is_needed_and_not_built_is_asked_for(warehouse, built):
+    source = ("--source-dataset", built)
+
+    found = warehouse.run("build", "--select", "dim_users", *source, dataset="empty", status=2)
+
+    assert "--select +dim_users" in found
+
+
+def test_a_dry_run_creates_nothing(warehouse, built):
+    source = ("--source-dataset", built)
+
+    found = warehouse.run("build", "--dry-run", *source, dataset="never_made")
+
+    assert "stg_users: unknown until stg_user_versions is built" in found.splitlines()
+    assert "never_made" not in {item.dataset_id for item in warehouse.client.list_datasets()}
+
+
+def test_a_view_in_a_tables_place_gives_way_and_the_reverse(warehouse, built):
+    select = ("--select", "stg_user_versions stg_users quarantined_users")
+    source = ("--source-dataset", built)
+    warehouse.client.create_dataset("turned", exists_ok=True)
+    warehouse.rows(f"CREATE VIEW `{PROJECT}.turned.stg_users` AS SELECT 1 AS one")
+    warehouse.rows(f"CREATE TABLE `{PROJECT}.turned.quarantined_users` AS SELECT 1 AS one")
+
+    warehouse.run("build", *select, *source, dataset="turned")
+
+    for name in ("stg_users", "quarantined_users"):
+        found = warehouse.client.get_table(f"{PROJECT}.turned.{name}")
+        assert found.table_type == MODELS[name].materialized.upper()
+
+
+def test_a_killed_build_leaves_the_last_one_whole_and_the_next_just_works(warehouse, built):
+    select, source = ("--select", "+dim_users"), ("--source-dataset", built)
+    warehouse.run("build", *select, *source, dataset="killed")
+    wanted = {"stg_user_versions", "stg_users", "dim_users", "_pipeline_runs"}
+    assert warehouse.names("killed") == wanted
+    rows = warehouse.rows(f"SELECT * FROM `{PROJECT}.killed.dim_users` ORDER BY user_id")
+
+    process = warehouse.start("build", *source, dataset="killed")
+    while not warehouse.names("killed") - wanted:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    leftovers = warehouse.names("killed") - wanted
+    assert leftovers
+    assert all(name.startswith("_building_") for name in leftovers)
+    again = warehouse.rows(f"SELECT * FROM `{PROJECT}.killed.dim_users` ORDER BY user_id")
+    assert again == rows
+    warehouse.run("build", *select, *source, dataset="killed")
+    assert warehouse.names("killed") == wanted | leftovers
+
+
+def test_csv_is_loaded_as_text_and_appended(warehouse, tmp_path):
+    users = tmp_path / "users.csv"
+    users.write_text("uid,username,dateRegistered,last_modified\n007,ann,2022-01-01,1e5\n")
+
+    warehouse.run("load", "--users", str(users), dataset="texts")
+    warehouse.run("load", "--append", "--users", str(users), dataset="texts")
+
+    row = {
+        "uid": "007",
+        "username": "ann",
+        "dateRegistered": "2022-01-01",
+        "last_modified": "1e5",
+    }
+    assert warehouse.rows(f"SELECT * FROM `{PROJECT}.texts.raw_users`") == [row, row]
+    assert warehouse.names("texts") == {"raw_users"}
+
+
+def test_a_load_replaces_both_tables_or_neither(warehouse, built, files, tmp_path):
+    broken = tmp_path / "users.csv"
+    broken.write_text("uid,username\n")
+    before = warehouse.rows(f"SELECT COUNT(*) AS n FROM `{PROJECT}.{built}.raw_sync_events`")
+
+    found = warehouse.run(
+        "load", "--events", files[0], "--users", str(broken), dataset=built, status=2
+    )
+
+    assert "users.csv has no column dateRegistered" in found
+    after = warehouse.rows(f"SELECT COUNT(*) AS n FROM `{PROJECT}.{built}.raw_sync_events`")
+    assert after == before
+    assert not [name for name in warehouse.names(built) if name.startswith("_loading_")]

@@ -1,0 +1,77 @@
+"""Every check's SQL on Google's own engine: it is BigQuery's, and finds what DuckDB finds."""
+
+from __future__ import annotations
+
+import googlesql
+import pytest
+from conftest import command, raw_user, reading, result
+
+from pipeline import graph
+from pipeline.checks import check
+from pipeline.expressions import declared_table, to_sql
+
+GRAPH = graph.load()
+RAW_ROWS = {"raw_sync_events": 8, "raw_users": 3}
+EVENTS = (
+    command("c1"),
+    command("c2", "PinAssignment", "slot one", "12", at=20),
+    command("c3", "SwitchState", "halfway", at=40),
+    result("c1"),
+    result("no command"),
+    reading("r1"),
+    reading("r1"),
+    reading(None, at=41),
+)
+USERS = (raw_user(7), raw_user(8), raw_user(None))
+
+
+@pytest.fixture
+def both(built):
+    """The same built models for DuckDB, and as rows for Google's engine."""
+    models = built(*EVENTS, users=USERS)
+    rows = {
+        f"project.dataset.{name}": models.table(name).to_pyarrow().cast(model.schema.to_pyarrow())
+        for name, model in GRAPH.models.items()
+    }
+    return models, rows
+
+
+def outcomes(name, table, fetch):
+    found = check(
+        GRAPH,
+        name,
+        table=table,
+        fetch=fetch,
+        absent={},
+        raw_row_counts=RAW_ROWS,
+    )
+    return [(each.name, each.status, each.failures) for each in found]
+
+
+def test_every_check_finds_the_same_on_both_engines(both):
+    models, rows = both
+
+    def on_bigquery(expr):
+        return googlesql.query(to_sql(expr, "bigquery"), rows)
+
+    def declared(name):
+        return declared_table(GRAPH, name, "project", "dataset")
+
+    for name in GRAPH.models:
+        expected = outcomes(name, models.table, lambda expr: expr.to_pyarrow())
+        assert outcomes(name, declared, on_bigquery) == expected, name
+
+
+def test_a_miscounted_raw_row_is_found_on_bigquery(both):
+    _, rows = both
+    found = check(
+        GRAPH,
+        "audit_dispositions",
+        table=lambda name: declared_table(GRAPH, name, "project", "dataset"),
+        fetch=lambda expr: googlesql.query(to_sql(expr, "bigquery"), rows),
+        absent={},
+        raw_row_counts=RAW_ROWS | {"raw_users": 4},
+    )
+
+    failed = {each.name: each.failures for each in found if each.failed}
+    assert failed == {"every_raw_row_is_accounted_for": 1}
