@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -283,7 +284,7 @@ class DuckDBWorkspace(DuckDBTables):
         query = self.con.compiler.to_sqlglot(expr)
         create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
         with engine_errors(self._read):
-            self.con.raw_sql(create.sql("duckdb"))
+            _run(self.con, create.sql("duckdb"))
             counted = self.con.to_pyarrow(self.table(model.name).count())
         return Made(int(counted.as_py()))
 
@@ -324,6 +325,17 @@ class DuckDBWorkspace(DuckDBTables):
             json.dumps(record.checks),
         ]
         self.con.con.execute(f"INSERT INTO {RECORDS}.runs VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _run(con: IbisDuckDB, statement: str) -> None:
+    # in the middle of a long statement DuckDB does not look for Ctrl-C; beside it, we do
+    with ThreadPoolExecutor(1) as worker:
+        running = worker.submit(con.raw_sql, statement)
+        try:
+            running.result()
+        except KeyboardInterrupt:
+            con.con.interrupt()
+            raise
 
 
 def _record_of(row: dict[str, Any]) -> RunRecord:

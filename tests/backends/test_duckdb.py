@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -222,6 +223,30 @@ def test_an_interrupted_build_leaves_the_old_one_and_nothing_beside_it(
     project.reconnect()
     assert users(project) == 2
     assert beside(database) == ["pipeline.duckdb"]
+
+
+LONG_STATEMENT = """
+import sys
+from pathlib import Path
+from pipeline import graph
+from pipeline.backends.duckdb import DuckDB
+with DuckDB(Path(sys.argv[1])).workspace(keep=False) as workspace:
+    rows = workspace.con.sql("SELECT sum(hash(range)) AS total FROM range(100000000000)")
+    print("ready", flush=True)
+    workspace.create(graph.load().models["dim_users"], rows)
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_long_statement_ends_it(database):
+    database.parent.mkdir()
+    interrupted = ready(python(LONG_STATEMENT, database))
+
+    time.sleep(0.3)  # into the statement; too early is as good
+    interrupted.send_signal(signal.SIGINT)
+    _, told = interrupted.communicate(timeout=60)
+
+    assert told.splitlines()[-1] == "KeyboardInterrupt"
+    assert beside(database) == []
 
 
 def test_a_failed_build_leaves_nothing_beside_the_database(project, database, tmp_path):
