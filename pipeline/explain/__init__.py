@@ -15,8 +15,9 @@ from pipeline.errors import UsageError
 from pipeline.explain.commands import Neighbour, asked, command_row, neighbours, outcome_reason
 from pipeline.explain.events import Event, events_of
 from pipeline.explain.readings import Reading, attributions, readings_of
+from pipeline.explain.rows import Rows
 from pipeline.masking import mask
-from pipeline.rules.items import COMMAND_ITEM, COMMAND_ITEMS
+from pipeline.rules.items import COMMAND_ITEM, COMMAND_ITEMS, READING_ITEMS
 
 MODELS = ("stg_sync_events", "fct_command_readings", "dim_users")
 """The built models that a story is told from."""
@@ -98,18 +99,19 @@ def explain(
 
 
 def _unknown_reason(events: tuple[Event, ...]) -> str:
-    if not events:
+    kinds = {event.item_key for event in events}
+    if not kinds:
         return "No raw event carries this id."
-    if any(event.item_key == COMMAND_ITEM for event in events):
+    if COMMAND_ITEM in kinds:
         return "Its Command came, but could not be used."
-    if any(event.item_key in COMMAND_ITEMS for event in events):
+    if kinds & set(COMMAND_ITEMS):
         return "The hub told of it, but its Command never came."
-    return "It is the id of a reading, not of a command."
+    if kinds & set(READING_ITEMS):
+        return "It is the id of a reading, not of a command."
+    return "Only events of kinds that the pipeline does not read carry this id."
 
 
-def _similar(
-    commands: ir.Table, uuid: str, rows: Callable[[ir.Table], list[dict[str, Any]]]
-) -> tuple[str, ...]:
+def _similar(commands: ir.Table, uuid: str, rows: Rows) -> tuple[str, ...]:
     ids = commands.select("command_uuid")
     begin = ids.filter(_.command_uuid.startswith(uuid)).order_by("command_uuid").limit(_SIMILAR)
     if found := rows(begin):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.dialect import microseconds
+from pipeline.explain.rows import Rows
 from pipeline.rules.matching import with_expectation
 from pipeline.rules.window import WINDOW, WINDOW_SECONDS, device_order, seconds
 
@@ -63,9 +64,7 @@ def within_reach(commands: ir.Table, command: Mapping[str, Any]) -> ir.Table:
     return timed.filter((timed["at"] - _microseconds(time)).abs() <= WINDOW)
 
 
-def neighbours(
-    commands: ir.Table, command: Mapping[str, Any], rows: Callable[[ir.Table], list[dict[str, Any]]]
-) -> list[Neighbour]:
+def neighbours(commands: ir.Table, command: Mapping[str, Any], rows: Rows) -> list[Neighbour]:
     """Return the device's commands at most 15 s away, in order; the command is one of them."""
     near = within_reach(commands, command)
     position = ibis.row_number().over(order_by=device_order(near))

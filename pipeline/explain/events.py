@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from pipeline.explain.rows import Rows
 from pipeline.rules.dedup import criteria, earliest
 from pipeline.rules.items import ACTIVE_ITEM, COMMAND_ITEM, RESULT_ITEM, STAGED
 from pipeline.rules.staged import DEDUP_KEY, with_key_device
@@ -62,9 +63,7 @@ class Event:
     item_data: str | None
 
 
-def events_of(
-    stg_sync_events: ir.Table, uuid: str, rows: Callable[[ir.Table], list[dict[str, Any]]]
-) -> tuple[Event, ...]:
+def events_of(stg_sync_events: ir.Table, uuid: str, rows: Rows) -> tuple[Event, ...]:
     """Return all raw events that carry the id, by time; also those whose JSON is broken."""
     # in broken JSON nothing is parsed, but an id between quotes is still to be seen
     broken = (_.disposition == "malformed_json") & _.item_data.contains(f'"{uuid}"')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.explain.commands import Neighbour, within_reach
+from pipeline.explain.rows import Rows
 from pipeline.rules.matching import (
     LEVEL_TOLERANCE,
     SET_POINT_TOLERANCE,
@@ -52,7 +53,7 @@ def readings_of(
     command: Mapping[str, Any],
     owners: Owners,
     nearby: Sequence[Neighbour],
-    rows: Callable[[ir.Table], list[dict[str, Any]]],
+    rows: Rows,
 ) -> tuple[Reading, ...]:
     """Return the readings in the command's window, in their order."""
     own = with_expectation(commands.filter(_.command_uuid == command["command_uuid"]))
@@ -66,7 +67,7 @@ def readings_of(
 def attributions(
     commands: ir.Table,
     command: Mapping[str, Any],
-    rows: Callable[[ir.Table], list[dict[str, Any]]],
+    rows: Rows,
 ) -> Owners:
     """Return whose each reading is that the commands nearby have, by its type and id."""
     readings = _unnested(within_reach(commands, command), "command_uuid")

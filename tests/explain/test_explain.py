@@ -46,9 +46,13 @@ ODD = """it's "a" \\ `b` -- é😀 [red]%s{}; DROP"""
         ([raw_event("Command", {"uuid": "x"})], "Its Command came, but could not be used."),
         ([result("x")], "The hub told of it, but its Command never came."),
         ([reading("x")], "It is the id of a reading, not of a command."),
+        (
+            [raw_event("HubHeartbeat", {"uuid": "x"})],
+            "Only events of kinds that the pipeline does not read carry this id.",
+        ),
         ([raw_event("Command", '{"uuid": "x", "de')], "Its Command came, but could not be used."),
     ],
-    ids=["nothing", "quarantined", "hub only", "reading", "broken"],
+    ids=["nothing", "quarantined", "hub only", "reading", "out of scope", "broken"],
 )
 def test_of_an_unknown_id_it_tells_what_is_known(built, events, why):
     found = story(built(command("c"), *events), "x")
