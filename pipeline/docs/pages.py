@@ -27,7 +27,7 @@ Entry = dict[str, str | bool]
 def render(site: Site) -> dict[str, str]:
     """Return the text of every file of the site by its path; the same site gives the same text."""
     templates = _environment(site)
-    found = {name: (files("pipeline.docs") / "static" / name).read_text() for name in STATIC}
+    found = {name: _static(name) for name in STATIC}
     found["columns.js"] = _script(_entries(site))
     found["index.html"] = templates.get_template("index.html").render(root="")
     for page in site.models:
@@ -37,6 +37,10 @@ def render(site: Site) -> dict[str, str]:
         template = templates.get_template("source.html")
         found[source.path] = template.render(page=source, source=source.source, root="../")
     return found
+
+
+def _static(name: str) -> str:
+    return (files("pipeline.docs") / "static" / name).read_text(encoding="utf-8")
 
 
 def _environment(site: Site) -> Environment:

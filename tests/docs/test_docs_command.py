@@ -51,7 +51,7 @@ def built(tmp_path_factory):
 
 def files_in(folder: Path) -> dict[str, str]:
     return {
-        path.relative_to(folder).as_posix(): path.read_text()
+        path.relative_to(folder).as_posix(): path.read_text("utf-8")
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -61,7 +61,7 @@ def test_the_site_is_whole_before_any_build(project, tmp_path):
     first = project.docs(tmp_path / "site")
 
     assert first == tmp_path / "site" / "index.html"
-    assert "Not built yet" in first.read_text()
+    assert "Not built yet" in first.read_text("utf-8")
     assert dead_links(files_in(tmp_path / "site")) == []
     assert not (tmp_path / "p.duckdb").exists()
 
