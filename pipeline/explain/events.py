@@ -37,7 +37,7 @@ _LATER = {
 }
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 _COLUMNS = (
-    *("item_key", "item_kind", "item_uuid", "event_type", "update_timestamp", "event_timestamp"),
+    *("item_key", "staged_kind", "item_uuid", "event_type", "update_timestamp", "event_timestamp"),
     *("device_id", "map_revision", "_source_file", "disposition", "item_data"),
     *("command", "node_id", "result", "failure_string", "state_value"),
 )
