@@ -96,6 +96,26 @@ def test_show_masks_and_takes_a_condition(warehouse, built):
     assert "BigQuery does not take the condition" in refused
 
 
+def test_digests_are_those_of_duckdb(duckdb, warehouse, built):
+    found = json.loads(warehouse.run("digest", "--format", "json", dataset=built))
+
+    assert found == {name: vars(digest) for name, digest in duckdb.digest().items()}
+
+
+def test_one_commands_story_is_told_from_its_raw_events(duckdb, warehouse, built):
+    uuid = duckdb.table("stg_commands").command_uuid.min().to_pyarrow().as_py()
+
+    told = warehouse.run("explain", uuid, dataset=built)
+
+    assert uuid in told
+
+
+def test_the_docs_tell_of_what_is_built(warehouse, built, tmp_path):
+    warehouse.run("docs", "--output", str(tmp_path), dataset=built)
+
+    assert (tmp_path / "index.html").exists()
+
+
 def test_a_partial_build_leaves_the_other_models(warehouse, built):
     before = warehouse.client.get_table(f"{PROJECT}.{built}.stg_users").modified
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import google.api_core.retry as retries
@@ -201,4 +201,6 @@ class BigQuery:
             return self.con.client.get_dataset(f"{self.project}.{name}", retry=_FIRST_CONTACT)
 
     def _tables(self, found: bigquery.Dataset) -> Dataset:
-        return Dataset(self.con, self.jobs, self.project, found.dataset_id)
+        # jobs run where the dataset is, which BigQuery does not always find out by itself
+        jobs = replace(self.jobs, location=self.location or found.location)
+        return Dataset(self.con, jobs, self.project, found.dataset_id)

@@ -35,7 +35,8 @@ def create(model: Model, name: str, query: str, expires: datetime | None = None)
 
 def quoted(name: str) -> str:
     """Return a name, of a column or of a table with its project and dataset, in backticks."""
-    return ".".join(f"`{part}`" for part in name.split("."))
+    # a project's name may hold a dot of its own
+    return ".".join(f"`{part}`" for part in name.rsplit(".", 2))
 
 
 def text(value: str) -> str:
@@ -76,4 +77,6 @@ def _options(model: Model, expires: datetime | None) -> str:
 
 def select(expressions: Iterable[Any], table: str) -> sge.Select:
     """Return a query of expressions over a table given as project.dataset.table."""
-    return sge.Select(expressions=list(expressions)).from_(sge.to_table(table, dialect=DIALECT))
+    return sge.Select(expressions=list(expressions)).from_(
+        sge.to_table(quoted(table), dialect=DIALECT)
+    )

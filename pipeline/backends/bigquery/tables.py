@@ -52,6 +52,8 @@ class Dataset:
         """Let a published table stay, and say what it is."""
         # a copy may keep the old description, and a dataset may let all its tables expire
         found = self.get(table)
+        if found.description == description and found.expires is None:
+            return
         found.description, found.expires = description, None
         with told():
             self.con.client.update_table(found, ["description", "expires"])
