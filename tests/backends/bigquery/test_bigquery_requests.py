@@ -209,7 +209,7 @@ def test_an_option_of_the_other_engine_is_refused(server, options):
 def test_an_environment_for_the_other_engine_is_ignored(server, monkeypatch):
     monkeypatch.setenv("PIPELINE_THREADS", "2")
 
-    assert "--threads" not in run(server, "test").output
+    assert "is not for bigquery" not in run(server, "test").output
 
 
 def test_a_dry_run_is_refused_where_nothing_is_charged_for():
