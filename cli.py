@@ -471,6 +471,7 @@ def load(
     """Load local files into BigQuery's raw tables, those named or none."""
     from pipeline import render
 
+    given["dataset"] = given["dataset"] or given["source_dataset"]
     loaded = _project({"backend": "bigquery", **given}).load(events, users, append=append)
     for made in loaded:
         line = {"event": "loaded", **vars(made)} if log_format == "json" else None

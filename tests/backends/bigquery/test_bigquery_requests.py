@@ -217,3 +217,12 @@ def test_a_dry_run_is_refused_where_nothing_is_charged_for():
 
     assert found.exit_code == 2
     assert "--backend bigquery" in found.output
+
+
+def test_a_load_into_the_source_dataset_alone_asks_for_files(server):
+    options = ["--project", "project", "--source-dataset", "raw", "--api-endpoint", server.url]
+
+    found = CliRunner().invoke(cli, ["load", *options])
+
+    assert found.exit_code == 2
+    assert "--events or --users" in found.output
