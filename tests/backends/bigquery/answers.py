@@ -26,11 +26,11 @@ def dataset(name: str = "models") -> Answer:
     }
 
 
-def job(**statistics: Any) -> Answer:
-    """A query that is done, without rows."""
+def job(kind: str = "query", **statistics: Any) -> Answer:
+    """A job that is done, a query without rows."""
     return 200, {
         "jobReference": {"projectId": "project", "jobId": "job", "location": "EU"},
-        "configuration": {"query": {"query": ""}, "jobType": "QUERY"},
+        "configuration": {kind: {"query": ""}, "jobType": kind.upper()},
         "status": {"state": "DONE"},
         "statistics": {"creationTime": "1", "startTime": "1", "endTime": "2", "query": statistics},
         "jobComplete": True,

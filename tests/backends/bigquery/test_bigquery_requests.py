@@ -84,6 +84,18 @@ def test_jobs_carry_labels_and_the_limit_of_bytes(server):
     assert asked["configuration"]["query"]["maximumBytesBilled"] == "1000"
 
 
+@pytest.mark.parametrize(("append", "disposition"), [(False, "TRUNCATE"), (True, "APPEND")])
+def test_a_table_is_put_in_place_by_one_copy_job(server, append, disposition):
+    server.answer("POST", "/jobs", answers.job(kind="copy"))
+
+    backend(server).jobs.copy("project.models.new", "project.models.old", append=append)
+
+    (asked,) = server.bodies("POST", "/jobs")
+    copy = asked["configuration"]["copy"]
+    assert copy["writeDisposition"] == f"WRITE_{disposition}"
+    assert copy["destinationTable"]["tableId"] == "old"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("dim_users", "dim_users"), ("A b/É", "a_b__"), ("x" * 70, "x" * 63)],
