@@ -345,7 +345,7 @@ def show(
         model, limit=limit, columns=names, where=where, preview=preview, reveal=reveal
     )
     if row_format == "table":
-        render.print_rows(_console(), rows)
+        _console().print(render.Rows(rows))
     else:
         text = render.rows_json(rows) + "\n" if row_format == "json" else render.rows_csv(rows)
         click.echo(text, nl=False)

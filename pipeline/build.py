@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from pipeline.backends.base import Backend, RunRecord, SourceRead, Tables, Workspace
 from pipeline.checks import CheckResult, check, declared_checks
 from pipeline.contract import Model
+from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
@@ -51,8 +52,8 @@ class Started:
 Report = Callable[[Started | ModelResult | CheckResult], None]
 
 
-@dataclass
-class Result:
+@dataclass(repr=False)
+class Result(Displayed):
     """What came of a build, run or test.
 
     `published` is None for a test, which publishes nothing.
@@ -62,6 +63,9 @@ class Result:
     checks: list[CheckResult] = field(default_factory=list)
     published: bool | None = None
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return str(self)
 
     @property
     def ok(self) -> bool:

@@ -16,6 +16,7 @@ from ibis import _
 
 from pipeline.contract import Check, Model, RowCheck, Severity, TableCheck
 from pipeline.dialect import key_hash
+from pipeline.display import Displayed
 from pipeline.graph import RAW_ROW_COUNTS, Graph
 
 Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
@@ -24,8 +25,8 @@ Tables = Callable[[str], ir.Table]
 SAMPLE_ROWS = 5
 
 
-@dataclass(frozen=True)
-class CheckResult:
+@dataclass(frozen=True, repr=False)
+class CheckResult(Displayed):
     """What came of one check: how many rows break it, and a few of them."""
 
     model: str
@@ -38,6 +39,9 @@ class CheckResult:
     message: str = ""
     sample: pa.Table | None = field(default=None, compare=False, repr=False)
     failing_rows: ir.Table | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.failures:,} {self.model}.{self.name}>"
 
     @property
     def failed(self) -> bool:

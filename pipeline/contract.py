@@ -15,6 +15,8 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 
+from pipeline.display import Displayed
+
 TIMESTAMP = "timestamp('UTC', 6)"
 """The type of every time: UTC with microseconds (contract, introduction)."""
 
@@ -81,8 +83,8 @@ class TableCheck:
 Check = RowCheck | TableCheck
 
 
-@dataclass(frozen=True)
-class Model:
+@dataclass(frozen=True, repr=False)
+class Model(Displayed):
     """A model: the function that makes its rows, and what is promised about them."""
 
     function: TableFunction
@@ -93,6 +95,9 @@ class Model:
     materialized: Materialization
     partition_by: str | None
     cluster_by: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<model {self.name}: {self.grain}>"
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from pipeline import marts, staging
 from pipeline.contract import Model, TableCheck
+from pipeline.display import Displayed
 from pipeline.errors import ContractError, UsageError, did_you_mean
 from pipeline.sources import SOURCES
 
@@ -22,14 +23,24 @@ RAW_ROW_COUNTS = "raw_row_counts"
 LAYERS = {"staging": staging, "marts": marts}
 
 
+class Models(Displayed, dict[str, Model]):
+    """Models by name, in dependency order."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """The columns that are masked wherever rows are shown."""
+        return frozenset().union(*(model.sensitive for model in self.values()))
+
+
 class Graph:
     """Models in dependency order, by name, with the checks that belong to each."""
 
     def __init__(self, models: Iterable[Model]) -> None:
         by_name = {model.name: model for model in models}
-        self.models: Mapping[str, Model] = {
-            name: by_name[name] for name in _dependency_order(by_name)
-        }
+        self.models = Models({name: by_name[name] for name in _dependency_order(by_name)})
         self.table_checks = self._owned_checks()
 
     def needs(self, name: str) -> set[str]:

@@ -14,13 +14,14 @@ import pyarrow as pa
 from pipeline import build as builds
 from pipeline import compiling, explain, expressions, graph, show
 from pipeline import digest as digests
-from pipeline.backends.base import Backend, Tables
+from pipeline.backends.base import Backend, RunRecord, Tables
 from pipeline.checks import CheckResult
-from pipeline.contract import Model
 from pipeline.digest import Digest
+from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError, did_you_mean
 from pipeline.estimate import ChargesByBytes, Estimate, estimates
 from pipeline.explain import Explanation
+from pipeline.graph import Models
 from pipeline.loading import HasRawTables, Loaded, load
 from pipeline.masking import masked
 from pipeline.sources import SOURCES
@@ -29,7 +30,7 @@ Spec = str | Sequence[str]
 Files = str | Path | Sequence[str | Path]
 
 
-class Project:
+class Project(Displayed):
     """All models on one backend: look at them, build them, take them apart.
 
     Each built model is an attribute too: `p.dim_users` is `p.table("dim_users")`.
@@ -55,8 +56,11 @@ class Project:
                 )
         return cls(makers[backend](**options))
 
+    def __repr__(self) -> str:
+        return f"<pipeline on {self.backend.engine}: {self.backend.place}>"
+
     @property
-    def models(self) -> Mapping[str, Model]:
+    def models(self) -> Models:
         """All models by name, in dependency order: grain, columns, key, tags."""
         return self._graph.models
 
@@ -254,6 +258,10 @@ class Project:
                 "Guard it, with TRY_CAST for instance.",
             ) from error
 
+    def last_run(self) -> RunRecord | None:
+        """Return what the last build read, made and checked; None before the first one."""
+        return self.backend.last_run()
+
     def docs(
         self, output: str | Path = "build/docs", select: Spec = (), exclude: Spec = ()
     ) -> Path:
@@ -267,7 +275,7 @@ class Project:
         from pipeline import docs
 
         names = self.select(select, exclude)
-        run = self.backend.last_run()
+        run = self.last_run()
         site = docs.describe(
             self._graph,
             names,
@@ -281,7 +289,7 @@ class Project:
     @property
     def sensitive(self) -> frozenset[str]:
         """The columns that are masked wherever rows are shown."""
-        return frozenset().union(*(model.sensitive for model in self.models.values()))
+        return self.models.sensitive
 
     def select(self, select: Spec = (), exclude: Spec = ()) -> list[str]:
         """Return the names of the selected models in dependency order."""

@@ -7,12 +7,14 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -226,15 +228,20 @@ def rows_csv(rows: pa.Table) -> str:
     return text.getvalue()
 
 
-def print_rows(console: Console, rows: pa.Table) -> None:
-    """Print rows as a table, or as records where the table would not fit."""
-    table = rows_table(rows)
-    if console.measure(table).minimum <= console.width and len(rows.column_names) <= _most_columns(
-        console.width
-    ):
-        console.print(table)
-    else:
-        console.print(Text(rows_records(rows)))
+@dataclass(frozen=True)
+class Rows:
+    """Rows that rich can print: as a table, or as records where the table would not fit."""
+
+    rows: pa.Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose what fits."""
+        table, width = rows_table(self.rows), options.max_width
+        fits = Measurement.get(console, options, table).minimum <= width
+        if fits and len(self.rows.column_names) <= _most_columns(width):
+            yield table
+        else:
+            yield Text(rows_records(self.rows))
 
 
 def _most_columns(width: int) -> int:

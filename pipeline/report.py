@@ -55,7 +55,7 @@ class People:
             return
         self._console.print(Text(render.line(event), style=render.style(event)))
         if isinstance(event, CheckResult) and event.sample is not None:
-            render.print_rows(self._console, mask(event.sample, self._sensitive))
+            self._console.print(render.Rows(mask(event.sample, self._sensitive)))
 
 
 class JsonLines:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from pipeline.explain.events import Event
     from pipeline.explain.readings import Reading
 
-WIDTH = 120
 OUTCOME_STYLES = {
     "confirmed": "green",
     "observed": "green",
@@ -36,21 +34,6 @@ def timeline(story: Explanation) -> RenderableType:
     if story.similar:
         parts += [Text("Ids that may be meant:"), *(Text(f"  {each}") for each in story.similar)]
     return Group(*parts)
-
-
-def text(story: Explanation) -> str:
-    """Return the timeline as plain text."""
-    console = Console(file=io.StringIO(), width=WIDTH, highlight=False, color_system=None)
-    with console.capture() as captured:
-        console.print(timeline(story))
-    return captured.get()
-
-
-def html(story: Explanation) -> str:
-    """Return the timeline as HTML for a notebook."""
-    console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True)
-    console.print(timeline(story))
-    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
 
 def story_json(story: Explanation) -> dict[str, Any]:

@@ -104,6 +104,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def place(self) -> str:
+        """Where its database is, as people say it."""
+        ...
+
+    @property
     def namespaces(self) -> tuple[Names, Names]:
         """Where its models are, and where its sources are."""
         ...

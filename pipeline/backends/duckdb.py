@@ -55,6 +55,11 @@ class DuckDB:
     namespaces: tuple[Names, Names] = ((None, None), (None, None))
 
     @property
+    def place(self) -> str:
+        """The database file, as it was named."""
+        return str(self.database)
+
+    @property
     def file(self) -> Path:
         """The file itself, where `database` is a link to it."""
         return Path(os.path.realpath(self.database))

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from pipeline import timeline
+from pipeline.display import Displayed
 from pipeline.errors import UsageError
 from pipeline.explain.commands import Neighbour, asked, command_row, neighbours, outcome_reason
 from pipeline.explain.events import Event, events_of
@@ -27,7 +27,7 @@ _LETTERS_A_TYPO = 4  # one wrong letter in so many still counts as the same id m
 
 
 @dataclass(frozen=True, repr=False)
-class Explanation:
+class Explanation(Displayed):
     """What is known of a command, or of an id that no command has; shown as a timeline.
 
     `command` is its row of fct_command_readings without the array, with `username`, and None where
@@ -51,10 +51,7 @@ class Explanation:
         return self.command is not None
 
     def __repr__(self) -> str:
-        return timeline.text(self)
-
-    def _repr_html_(self) -> str:
-        return timeline.html(self)
+        return str(self)
 
 
 def explain(

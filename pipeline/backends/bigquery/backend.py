@@ -58,6 +58,11 @@ class BigQuery:
     engine: Engine = "bigquery"
 
     @property
+    def place(self) -> str:
+        """The models' project and dataset."""
+        return f"{self.project}.{self.dataset}"
+
+    @property
     def namespaces(self) -> tuple[Names, Names]:
         """The models' project and dataset, and the raw tables'."""
         return (self.project, self.dataset), (self.project, self.source_dataset)

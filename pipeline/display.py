@@ -1,0 +1,60 @@
+"""How objects show themselves when printed and in a notebook."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console, RenderableType
+from rich.terminal_theme import TerminalTheme
+
+WIDTH = 120
+# colours that can be read on a white page and on a dark one
+_BLACK, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN, _WHITE = (
+    (107, 114, 128),
+    (220, 60, 50),
+    (35, 134, 75),
+    (176, 110, 10),
+    (55, 120, 210),
+    (170, 80, 190),
+    (20, 135, 145),
+    (140, 145, 155),
+)
+_THEME = TerminalTheme(
+    (255, 255, 255),
+    (0, 0, 0),
+    [_BLACK, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN, _WHITE],
+)
+_HTML = (
+    '<pre style="white-space: pre; overflow-x: auto; line-height: normal; '
+    "font-family: Menlo, 'DejaVu Sans Mono', Consolas, monospace\">{code}</pre>"
+)
+
+
+class Displayed:
+    """Shows itself as text where it is printed and as HTML in a notebook, as `views` tells."""
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def __rich__(self) -> RenderableType:
+        # what draws the results knows them all, so it is not known to them
+        from pipeline.views import view
+
+        return view(self)
+
+
+def text(shown: RenderableType) -> str:
+    """Return what rich can print as plain text."""
+    file = io.StringIO()
+    Console(file=file, width=WIDTH, highlight=False, color_system=None).print(shown)
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())
+
+
+def html(shown: RenderableType) -> str:
+    """Return what rich can print as HTML, for a white or a dark notebook."""
+    console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True)
+    console.print(shown)
+    return console.export_html(theme=_THEME, inline_styles=True, code_format=_HTML)
