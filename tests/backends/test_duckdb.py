@@ -58,9 +58,13 @@ def beside(database) -> list[str]:
     return sorted(path.name for path in database.parent.iterdir())
 
 
+# what a shell starts in the background ignores Ctrl-C, and so would the programs of a test there
+HEED_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def python(code, *arguments, **options):
     """Start a program of its own."""
-    words = [sys.executable, "-c", code, *map(str, arguments)]
+    words = [sys.executable, "-c", HEED_CTRL_C + code, *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(words, cwd=ROOT, text=True, **pipes, **options)
 
