@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ibis
+import ibis.expr.datashape as ds
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.rules as rlz
@@ -566,6 +567,41 @@ rules(Total, duckdb=_total_duckdb, bigquery=_total_bigquery)
 def total(numbers: ir.Value, where: ir.Value | None = None) -> ir.IntegerScalar:
     """Sum INT64 values; the sum is an INT64 on every engine."""
     return Total(numbers, where=where).to_expr()
+
+
+# --- Texts ----------------------------------------------------------------------------------------
+
+
+class GivenText(ops.Value):
+    """A text from outside, as it stands: with NUL too, which no literal of an engine may hold."""
+
+    text: str
+    shape = ds.scalar
+    dtype = dt.string
+
+
+def _given_text(nul: sge.Expression) -> Rule:
+    def rule(compiler: Any, op: GivenText, *, text: str) -> sge.Expression:
+        if "\0" not in text:
+            return sge.Literal.string(text)
+        first, *more = text.split("\0")
+        return _function("CONCAT", first, *(each for part in more for each in (nul.copy(), part)))
+
+    return rule
+
+
+rules(
+    GivenText,
+    duckdb=_given_text(_function("chr", 0)),
+    bigquery=_given_text(
+        _function("CODE_POINTS_TO_STRING", sge.Array(expressions=[sge.convert(0)]))
+    ),
+)
+
+
+def given_text(text: str) -> ir.StringScalar:
+    """Return a text from outside as a value of a query, whatever letters it has."""
+    return GivenText(text).to_expr()
 
 
 # --- Content --------------------------------------------------------------------------------------

@@ -368,6 +368,7 @@ def _bigquery(
             "BigQuery needs to know the project and the dataset.",
             "Name them with --project and --dataset, or in PIPELINE_PROJECT and PIPELINE_DATASET.",
         )
+    compiling.require_names(project, dataset, source_dataset)
     from pipeline.backends.bigquery import BigQuery
 
     return BigQuery(

@@ -261,6 +261,16 @@ def test_an_md5_is_of_the_text_in_utf8(evaluate):
     assert found == [*expected, None]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a\0b", "\0", "it's", 'a"b', "back\\slash", "a\\'; --", "`a`", "a\nb", "😀", "", "{}%s?"],
+)
+def test_a_text_from_outside_is_a_value_whatever_letters_it_has(evaluate, text):
+    found = column(evaluate, lambda t: t.text == dialect.given_text(text), texts(text, "other"))
+
+    assert found == [True, False]
+
+
 def test_the_texts_of_an_array_are_joined_in_its_order(evaluate):
     rows = pa.table({"xs": pa.array([["b", "a", "b"], []], pa.list_(pa.string()))})
 

@@ -59,6 +59,14 @@ class DuckDB:
         """The database file, as it was named."""
         return str(self.database)
 
+    def __post_init__(self) -> None:
+        if "?" in str(self.file):
+            # DuckDB looks for what it writes beside the file somewhere else then
+            raise UsageError(
+                f"{self.database} can't be a DuckDB database: there is a ? in its path.",
+                "Name another file with --database.",
+            )
+
     @property
     def file(self) -> Path:
         """The file itself, where `database` is a link to it."""
@@ -182,6 +190,9 @@ class DuckDB:
                 # the order of rows in a table means nothing, and keeping it costs memory
                 preserve_insertion_order=False,
                 storage_compatibility_version=STORAGE_VERSION,
+                # what is missing is an error, nothing to look for in the network
+                autoinstall_known_extensions=False,
+                autoload_known_extensions=False,
                 # it stores a wide table that a query reads twice, which takes longer than reading
                 disabled_optimizers="common_subplan",
                 **config,

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
+from pipeline.dialect import given_text
 from pipeline.display import Displayed
 from pipeline.errors import UsageError
 from pipeline.explain.commands import Neighbour, asked, command_row, neighbours, outcome_reason
@@ -110,10 +111,14 @@ def _unknown_reason(events: tuple[Event, ...]) -> str:
 
 def _similar(commands: ir.Table, uuid: str, rows: Rows) -> tuple[str, ...]:
     ids = commands.select("command_uuid")
-    begin = ids.filter(_.command_uuid.startswith(uuid)).order_by("command_uuid").limit(_SIMILAR)
+    begin = (
+        ids.filter(_.command_uuid.startswith(given_text(uuid)))
+        .order_by("command_uuid")
+        .limit(_SIMILAR)
+    )
     if found := rows(begin):
         return tuple(row["command_uuid"] for row in found)
-    typed = uuid.lower()
+    typed = given_text(uuid.lower())
     distance = ids.mutate(distance=ids.command_uuid.lower().levenshtein(typed))
     near = distance.filter(_.distance <= len(uuid) // _LETTERS_A_TYPO)
     nearest = near.order_by("distance", "command_uuid").limit(_SIMILAR)

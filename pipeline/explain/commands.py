@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.dialect import microseconds
+from pipeline.dialect import given_text, microseconds
 from pipeline.explain.rows import Rows
 from pipeline.rules.matching import with_expectation
 from pipeline.rules.window import WINDOW, WINDOW_SECONDS, device_order, seconds
@@ -47,7 +47,7 @@ class Neighbour:
 
 def command_row(commands: ir.Table, users: ir.Table, uuid: str) -> ir.Table:
     """Return the command's row without its readings, with its user's name and what it expects."""
-    command = with_expectation(commands.filter(_.command_uuid == uuid).drop("readings"))
+    command = with_expectation(commands.filter(_.command_uuid == given_text(uuid)).drop("readings"))
     names = users.select("user_id", "username")
     return command.left_join(names, "user_id").drop("user_id_right")
 
@@ -59,7 +59,7 @@ def within_reach(commands: ir.Table, command: Mapping[str, Any]) -> ir.Table:
     """
     time: datetime = command["command_update_timestamp"]
     days = commands.command_date.between(_shifted(time, -1), _shifted(time, 1))
-    same_device = commands.filter(commands.device_id == command["device_id"], days)
+    same_device = commands.filter(commands.device_id == given_text(command["device_id"]), days)
     timed = same_device.mutate(at=microseconds(same_device.command_update_timestamp))
     return timed.filter((timed["at"] - _microseconds(time)).abs() <= WINDOW)
 

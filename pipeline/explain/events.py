@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from pipeline.dialect import given_text
 from pipeline.explain.rows import Rows
 from pipeline.rules.dedup import criteria, earliest
 from pipeline.rules.items import ACTIVE_ITEM, COMMAND_ITEM, RESULT_ITEM, STAGED
@@ -66,9 +67,9 @@ class Event:
 def events_of(stg_sync_events: ir.Table, uuid: str, rows: Rows) -> tuple[Event, ...]:
     """Return all raw events that carry the id, by time; also those whose JSON is broken."""
     # in broken JSON nothing is parsed, but an id between quotes is still to be seen
-    broken = (_.disposition == "malformed_json") & _.item_data.contains(f'"{uuid}"')
+    broken = (_.disposition == "malformed_json") & _.item_data.contains(given_text(f'"{uuid}"'))
     events = stg_sync_events.select(*_COLUMNS)
-    carrying = with_key_device(events.filter((_.item_uuid == uuid) | broken))
+    carrying = with_key_device(events.filter((_.item_uuid == given_text(uuid)) | broken))
     copies = [*DEDUP_KEY, "disposition"]
     ranks = {
         f"rank_{name}": ibis.dense_rank().over(group_by=copies, order_by=keys)

@@ -150,8 +150,12 @@ def test_compile_prints_the_selected_models_in_order(type_):
     ("options", "models", "sources"),
     [
         ([], "`project`.`dataset`", "`project`.`dataset`"),
-        (["--project", "p", "--dataset", "d"], "`p`.`d`", "`p`.`d`"),
-        (["--project", "p", "--dataset", "d", "--source-dataset", "raw"], "`p`.`d`", "`p`.`raw`"),
+        (["--project", "my-project", "--dataset", "d"], "`my-project`.`d`", "`my-project`.`d`"),
+        (
+            ["--project", "my-project", "--dataset", "d", "--source-dataset", "raw"],
+            "`my-project`.`d`",
+            "`my-project`.`raw`",
+        ),
     ],
     ids=["as they are called by default", "as given", "sources apart"],
 )

@@ -172,6 +172,28 @@ def test_a_condition_may_look_into_arrays(show):
         "slot = $1",
         "CAST(command AS INTEGER) = 1",
         "error('stop')",
+        "sleep_ms(1) IS NULL",
+        "current_setting('threads') = '1'",
+        "getvariable('x') IS NULL",
+        "nextval('s') = 1",
+        "setseed(0.5) IS NULL",
+        "write_log('x') IS NULL",
+        "TRY(write_log('x')) IS NULL",
+        "len(list_transform([1], x -> sleep_ms(1))) = 1",
+        "main.lower(slot) = 'a'",
+        "system.main.sleep_ms(1) IS NULL",
+        "'HOME'.getenv() = '/root'",
+        "query('SELECT 1') IS NULL",
+        "json_execute_serialized_sql('x') IS NULL",
+        "current_user = 'me'",
+        "slot IN dim_users",
+        "slot IN (VALUES ('3'))",
+        "EXISTS (FROM dim_users)",
+        "true UNION SELECT true",
+        "COPY dim_users TO 'x.csv'",
+        "ATTACH 'x.duckdb'",
+        "SET threads = 1",
+        "'1.2.3.4'::INET IS NOT NULL",
     ],
 )
 def test_what_is_no_boolean_expression_over_the_columns_is_refused(show, condition):
@@ -180,6 +202,32 @@ def test_what_is_no_boolean_expression_over_the_columns_is_refused(show, conditi
     assert shown.exit_code == 2, shown.output
     assert shown.stdout == ""
     assert len(shown.stderr.splitlines()) >= 2
+
+
+def test_a_function_that_is_not_allowed_is_told_with_near_ones(show):
+    shown = show("stg_commands", "--where", "lowr(slot) = 'a'")
+
+    assert "lowr is no function that a condition may call. Did you mean lower" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "lower(slot) = '3' AND upper(slot) = '3' OR NOT length(slot) = 1",
+        "regexp_matches(slot, '[0-9]') AND slot ~ '3' AND slot ILIKE '3'",
+        "date_trunc('day', update_timestamp) < now() AND year(update_timestamp) > 2000",
+        "update_timestamp + INTERVAL 1 DAY > TIMESTAMPTZ '2022-01-01 00:00:00+00'",
+        "epoch_us(update_timestamp) > 0 AND extract(hour FROM update_timestamp) < 24",
+        "CASE WHEN slot = '3' THEN true ELSE coalesce(slot, '') <> '3' END",
+        "TRY_CAST(slot AS INTEGER) BETWEEN 3 AND 4 AND if(slot = '3', true, true)",
+        "list_contains(['3'], slot) AND len(list_filter(['3'], x -> x = '3')) = 1",
+        "split_part(slot, '.', 1) = '3' AND substr(slot, 1, 1) = '3' AND slot[1] = '3'",
+    ],
+)
+def test_common_functions_of_a_row_may_be_called(show, condition):
+    shown = show("stg_commands", "--where", condition, "--format", "json")
+
+    assert "p1" in ids(shown)
 
 
 @pytest.mark.parametrize(

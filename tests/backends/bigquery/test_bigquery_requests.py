@@ -148,7 +148,7 @@ def test_no_credentials_is_told_with_what_gives_some(monkeypatch, tmp_path):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
 
     found = CliRunner().invoke(
-        cli, ["build", "--backend", "bigquery", "--project", "p", "--dataset", "d"]
+        cli, ["build", "--backend", "bigquery", "--project", "project", "--dataset", "d"]
     )
 
     assert found.exit_code == 2
