@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from pipeline.errors import PipelineError, UsageError, did_you_mean
+from pipeline.writing import printing
 
 # what needs Ibis is imported where it is used, so that --help answers at once
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; --debug shows the traceback of an expected failure."""
         try:
-            return super().invoke(ctx)
+            with printing():
+                return super().invoke(ctx)
         except PipelineError as error:
             if ctx.meta.get("debug"):
                 click.echo(traceback.format_exc(), err=True)

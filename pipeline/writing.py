@@ -32,3 +32,21 @@ def writing(path: Path) -> Iterator[None]:
             f"{path} can't be written: {error.strerror or error}.",
             "Name a place that you may write to.",
         ) from error
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """Say that what is printed goes to a full disk.
+
+    Raises:
+        ResourceError: it does.
+    """
+    try:
+        yield
+    except OSError as error:
+        # every file is written under `writing`: this can only be standard output
+        if error.errno not in _FULL:
+            raise
+        raise ResourceError(
+            f"The disk of the standard output is full: {error.strerror}.", "Make room on it."
+        ) from error

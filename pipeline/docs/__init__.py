@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.docs.pages import GENERATOR, render
 from pipeline.docs.site import Site
 from pipeline.docs.site import describe as describe
-from pipeline.errors import UsageError
+from pipeline.writing import writing
 
 
 def write(site: Site, output: Path) -> Path:
@@ -16,19 +16,16 @@ def write(site: Site, output: Path) -> Path:
     Pages of models that are no longer told of are removed; files of other origin stay.
 
     Raises:
+        ResourceError: the disk is full.
         UsageError: the folder can't be written.
     """
     pages = render(site)
-    try:
+    with writing(output):
         for name, text in pages.items():
             path = output / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
         _remove_others(output, {output / name for name in pages})
-    except OSError as error:
-        raise UsageError(
-            f"{output} can't be written: {error.strerror}.", "Name another folder with --output."
-        ) from error
     return output / "index.html"
 
 

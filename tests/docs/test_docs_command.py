@@ -11,7 +11,7 @@ from html_pages import Page, dead_links
 
 import pipeline
 from cli import cli
-from pipeline.errors import UsageError
+from pipeline.errors import ResourceError, UsageError
 from pipeline.project import Project
 
 PIN = "918273"
@@ -134,8 +134,15 @@ def test_the_command_writes_the_site_and_says_where(tmp_path):
 def test_a_folder_that_can_not_be_written_is_an_error_that_names_it(project, tmp_path):
     (tmp_path / "taken").write_text("a file")
 
-    with pytest.raises(UsageError, match=r"taken can't be written(.|\n)*--output"):
+    with pytest.raises(UsageError, match="taken can't be written"):
         project.docs(tmp_path / "taken")
+
+
+def test_a_full_disk_is_told_as_such(project, tmp_path):
+    (tmp_path / "index.html").symlink_to("/dev/full")
+
+    with pytest.raises(ResourceError, match=f"The disk of {tmp_path} is full"):
+        project.docs(tmp_path)
 
 
 @pytest.mark.parametrize(
