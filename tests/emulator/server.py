@@ -1,8 +1,7 @@
 """A BigQuery of our own: the API on free ports of this machine, its SQL translated for DuckDB.
 
 It shows that requests, jobs, uploads, schemas and names are right. That the SQL is BigQuery's it
-does not: `googlesql` does. What it gets wrong that BigQuery does right is mended here, each with
-what would fail otherwise.
+does not: `googlesql` does.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import duckdb_extensions
 import structlog
@@ -22,8 +20,6 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 
 from bqemulator.config import PersistenceMode, Settings  # noqa: E402
 from bqemulator.server import EmulatorServer  # noqa: E402
-from bqemulator.sql.translator import SQLTranslator  # noqa: E402
-from sqlglot.dialects.bigquery import BigQuery  # noqa: E402
 
 PROJECT = "test-project"
 
@@ -33,7 +29,6 @@ def emulator() -> Iterator[str]:
     """Run it in a thread, with nothing in it; yields its URL."""
     # the packaged extension, put where the engine looks for it: nothing is downloaded
     duckdb_extensions.import_extension("spatial")
-    mend()
     server = EmulatorServer(
         Settings(
             persistence_mode=PersistenceMode.EPHEMERAL,
@@ -54,16 +49,3 @@ def emulator() -> Iterator[str]:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
-
-
-def mend() -> None:
-    """Work around what keeps the emulator from running valid SQL of ours."""
-    # it writes BigQuery's SQL anew several times, and loses its own TRY(…) for SAFE. on the way
-    BigQuery.Generator.TRY_SUPPORTED = True
-    translate = SQLTranslator.translate
-
-    def with_known_formats(self: SQLTranslator, bq_sql: str, **rest: Any) -> Any:
-        # it writes `%E4Y`, a year in four digits, into the text as it stands
-        return translate(self, bq_sql.replace("%E4Y", "%Y"), **rest)
-
-    SQLTranslator.translate = with_known_formats
