@@ -94,7 +94,7 @@ def read(path: Path) -> dict[str, Digest]:
         return {name: Digest(each["rows"], each["digest"]) for name, each in found.items()}
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} holds no digests: {error}.",
+            f"{path} holds no digests.",
             "Write them with `python cli.py digest --format json > FILE`.",
         ) from error
 

@@ -66,7 +66,7 @@ def condition(text: str, model: Model, engine: Engine, *, reveal: bool) -> sge.E
     try:
         statements = sqlglot.parse(f"SELECT {text}", dialect=engine)
     except sqlglot.errors.SqlglotError as error:
-        raise _unreadable(text, str(error).splitlines()[0]) from error
+        raise _unreadable(text, "it is no complete expression") from error
     if len(statements) != 1 or not isinstance(statements[0], sge.Select):
         raise _unreadable(text, "it is more than one statement")
     select = statements[0]

@@ -33,6 +33,8 @@ def timeline(story: Explanation) -> RenderableType:
     parts = [*_head(story), *_table(story)]
     if story.similar:
         parts += [Text("Ids that may be meant:"), *(Text(f"  {each}") for each in story.similar)]
+    elif story.command is None:
+        parts.append(Text("`python cli.py show stg_commands` lists some ids."))
     return Group(*parts)
 
 

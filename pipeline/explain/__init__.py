@@ -67,7 +67,9 @@ def explain(
         UsageError: the id is empty, or a model that the story is told from is not built.
     """
     if not uuid:
-        raise UsageError("A command's id is not empty.", "`show stg_commands` lists some.")
+        raise UsageError(
+            "A command's id is not empty.", "`python cli.py show stg_commands` lists some."
+        )
     events, commands, users = (table(name) for name in MODELS)
 
     def rows(expr: ir.Table) -> list[dict[str, Any]]:

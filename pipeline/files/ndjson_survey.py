@@ -51,7 +51,7 @@ def survey(path: Path, keys: Collection[str]) -> Survey:
     if rows and not known:
         raise InputError(
             f"{path} has none of the keys {', '.join(keys)}: it is the file of something else.",
-            f"Name the right file. {UNCHANGED}",
+            f"Name the right file; --events and --users may be mixed up. {UNCHANGED}",
         )
     return Survey(rows, longest)
 

@@ -51,12 +51,17 @@ def require(
     Raises:
         InputError: a column is lacking that is not optional.
     """
-    for name in names:
-        if name not in header and name not in optional:
-            raise InputError(
-                f"{path} has no column {name}, which the models read.",
-                f"Export it with that column or leave the file out. {UNCHANGED}",
-            )
+    lacking = [name for name in names if name not in header and name not in optional]
+    if lacking and not set(names) & set(header):
+        raise InputError(
+            f"{path} has none of the columns {', '.join(names)}: it is the file of something else.",
+            f"Name the right file; --events and --users may be mixed up. {UNCHANGED}",
+        )
+    if lacking:
+        raise InputError(
+            f"{path} has no column {lacking[0]}, which the models read.",
+            f"Export it with that column or leave the file out. {UNCHANGED}",
+        )
 
 
 def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sge.Anonymous:

@@ -43,7 +43,7 @@ def told() -> Iterator[None]:
         yield
     except DefaultCredentialsError as error:
         raise UsageError(
-            "There are no Google credentials here.",
+            f"There are no Google credentials here: {_first_line(error)}",
             f"{_LOG_IN}, point GOOGLE_APPLICATION_CREDENTIALS to a key file, or name an emulator "
             "with --api-endpoint.",
         ) from error
