@@ -1,0 +1,356 @@
+"""The pipeline broken on purpose: each mutant changes a result, and the suite has to see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of the code: the file under pipeline/, a text that stands there once, and more."""
+
+    file: str
+    old: str
+    new: str
+    breaks: str
+
+
+TESTS = {
+    "rules/window.py": ("marts/test_fct_command_readings.py",),
+    "rules/matching.py": ("rules/test_matching.py",),
+    "rules/dedup.py": ("rules/test_dedup.py", "staging/test_stg_repeated_events.py"),
+    "rules/revision.py": ("rules/test_revision.py", "rules/test_dedup.py"),
+    "rules/staged.py": ("staging",),
+    "rules/item_kind.py": ("rules/test_item_kind.py", "staging/test_stg_readings.py"),
+    "rules/items.py": ("rules", "staging"),
+    "rules/reconciliation.py": ("marts/test_fct_command_statuses.py", "test_checks.py"),
+    "staging/stg_sync_events.py": ("staging",),
+    "dialect.py": ("test_dialect.py",),
+    "checks.py": ("test_checks.py",),
+    "contract.py": ("test_checks.py",),
+    "masking.py": ("cli/test_show_command.py",),
+    "show.py": ("cli/test_show_command.py",),
+    "digest.py": ("test_digest.py",),
+    "files/ndjson.py": ("files/test_ndjson_files.py",),
+    "files/csv_survey.py": ("files/test_csv_files.py",),
+    "files/types.py": ("files/test_files_together.py", "files/test_parquet_files.py"),
+    "files/streams.py": ("files",),
+    "backends/duckdb.py": ("backends/test_duckdb.py",),
+}
+"""By file, the part of the suite that holds it; a model or rule not named here has its own test."""
+
+_READINGS = "marts/fct_command_readings.py"
+_STATUSES = "marts/fct_command_statuses.py"
+_DAILY = "marts/met_daily_command_count_by_username.py"
+_OUTCOMES = "marts/met_command_outcomes.py"
+_EVENTS = "staging/stg_sync_events.py"
+
+MUTANTS = (
+    # the window of 15 seconds
+    Mutant("rules/window.py", "WINDOW_SECONDS = 15", "WINDOW_SECONDS = 16", "the window's length"),
+    Mutant("rules/window.py", '<= asked["at"] + WINDOW', '< asked["at"] + WINDOW', "its end"),
+    Mutant(
+        "rules/window.py", 'read_at >= asked["at"]', 'read_at > asked["at"]', "a reading at once"
+    ),
+    Mutant("rules/window.py", "[first, first + 1]", "[first]", "readings past a bucket's end"),
+    Mutant(
+        "rules/window.py",
+        "            asked.device_id == reported.read_device_id,\n",
+        "",
+        "readings of other devices are left out",
+    ),
+    Mutant("rules/window.py", "(gap <= WINDOW)", "(gap < WINDOW)", "commands 15 s apart share"),
+    Mutant(
+        "rules/window.py",
+        '*revision_order(commands.command_map_revision, nulls="lowest"),',
+        "commands.command_map_revision,",
+        "of commands at one time the higher hex revision is later",
+    ),
+    Mutant(
+        "rules/window.py", "        commands.command_uuid,\n", "", "the order of commands is total"
+    ),
+    Mutant("rules/window.py", "microseconds / 1e6", "microseconds / 1e3", "the unit is seconds"),
+    Mutant("rules/window.py", 'nulls="lowest"', 'nulls="last"', "a NULL revision is the lowest"),
+    # what a reading shows
+    Mutant("rules/matching.py", "SET_POINT_TOLERANCE = 0.5", "SET_POINT_TOLERANCE = 0.4", "0.5"),
+    Mutant("rules/matching.py", "LEVEL_TOLERANCE = 1 ", "LEVEL_TOLERANCE = 0 ", "99 matches 100"),
+    Mutant("rules/matching.py", "(read - 32) * 5 / 9", "read * 5 / 9", "Fahrenheit's offset"),
+    Mutant("rules/matching.py", "read * 9 / 5 + 32", "read * 9 / 5", "Celsius's offset"),
+    Mutant("rules/matching.py", "near(read) | near(converted)", "near(read)", "the other unit"),
+    Mutant("rules/matching.py", "<= SET_POINT_TOLERANCE", "< SET_POINT_TOLERANCE", "just 0.5 off"),
+    Mutant("rules/matching.py", "> LEVEL_TOLERANCE", ">= LEVEL_TOLERANCE", "just 1 off"),
+    Mutant("rules/matching.py", '("settocool", "cool")', '("settocool", "heat")', "settocool"),
+    Mutant("rules/matching.py", "pairs.state_value.lower()", "pairs.state_value", "On matches on"),
+    Mutant("rules/matching.py", '(dimmer_word == "on")', '(dimmer_word == "off")', "level of on"),
+    Mutant("rules/matching.py", "words[words.length() - 1]", "words[0]", "Multilevel On is on"),
+    Mutant(
+        "rules/matching.py",
+        "same_word & ~off_level.fill_null(False)",
+        "same_word & ~off_level",
+        "no level matches any",
+    ),
+    Mutant("rules/matching.py", '("locked", "true")', '("locked", "false")', "locked is true"),
+    # attribution and outcome
+    Mutant(
+        _READINGS, "_.next_same_at > _.read_at", "_.next_same_at >= _.read_at", "at the same time"
+    ),
+    Mutant(_READINGS, ".fill_null(True)", ".fill_null(False)", "the last command's attribution"),
+    Mutant(
+        _READINGS, 'group_by=["device_id", "command"]', 'group_by="device_id"', "another command"
+    ),
+    Mutant(
+        _READINGS,
+        "matches_desired_state=_.is_expected_type & is_match(expected)",
+        "matches_desired_state=is_match(expected)",
+        "only the expected type matches",
+    ),
+    Mutant(
+        _READINGS,
+        "confirms = pairs.is_attributed & pairs.matches_desired_state",
+        "confirms = pairs.matches_desired_state",
+        "only what is attributed confirms",
+    ),
+    Mutant(_READINGS, ".left_join(followed,", ".join(followed,", "commands without readings"),
+    Mutant(_READINGS, '(_.is_hub_success, "unconfirmed")', '(match, "unconfirmed")', "outcome"),
+    Mutant(_READINGS, '"contradicted")', '"failed")', "contradicted is not failed"),
+    Mutant(
+        _READINGS,
+        'is_near(_["at"] - _.previous_at) | is_near',
+        "is_near",
+        "a window is shared with the command before",
+    ),
+    Mutant(_READINGS, "previous_at=at.lag()", "previous_at=at.lead()", "the command before"),
+    Mutant(_READINGS, ".min(where=confirms)", ".max(where=confirms)", "the first reading"),
+    # statuses
+    Mutant(
+        _STATUSES,
+        'commands.left_join(actives, "command_uuid")',
+        'commands.join(actives, "command_uuid")',
+        "without active",
+    ),
+    Mutant(_STATUSES, ".is_hub_success.fill_null(False)", ".is_hub_success", "no result"),
+    Mutant(
+        _STATUSES,
+        "_._command_result_uid.notnull()",
+        "_.is_hub_success.fill_null(False)",
+        "a failure is a response",
+    ),
+    Mutant(
+        _STATUSES,
+        "active_timestamp=_.event_timestamp",
+        "active_timestamp=_.update_timestamp",
+        "which of two times",
+    ),
+    Mutant(
+        "staging/stg_command_results.py",
+        r'r"\b(true|success)\b"',
+        'r"(true|success)"',
+        "unsuccessful",
+    ),
+    Mutant("staging/stg_command_results.py", "_.result.lower()", "_.result", "TRUE is a success"),
+    Mutant("staging/stg_command_results.py", ".fill_null(False)", "", "no result is no success"),
+    Mutant(
+        "staging/stg_commands.py",
+        'thermostat_mode=where("ThermostatMode", first.lower())',
+        'thermostat_mode=where("ThermostatMode", first)',
+        "lower case",
+    ),
+    Mutant(
+        "staging/stg_commands.py",
+        'pin=where("PinAssignment", second)',
+        'pin=where("PinAssignment", first)',
+        "the pin",
+    ),
+    Mutant(
+        "staging/stg_commands.py",
+        "command_client=_.client",
+        "command_client=_.origin",
+        "the client",
+    ),
+    # the parse and the dispositions
+    Mutant(
+        _EVENTS,
+        "ibis.coalesce(_.command_id, _.uuid)",
+        "ibis.coalesce(_.uuid, _.command_id)",
+        "command_id goes first",
+    ),
+    Mutant(_EVENTS, 'command_id=_.command_id.nullif("")', "command_id=_.command_id", "an empty id"),
+    Mutant(_EVENTS, "ibis.coalesce(_.uuid, _._uid)", "_.uuid", "a reading without uuid"),
+    Mutant(_EVENTS, 'user_id=_.user.nullif("")', "user_id=_.user", "an empty user is none"),
+    Mutant(
+        _EVENTS,
+        "ItemKey)\n    return raw",
+        "ItemKey).lower()\n    return raw",
+        "keys compare exactly",
+    ),
+    Mutant(
+        _EVENTS,
+        '(_.device_id.fill_null("") == "", "missing_device_id"),',
+        '(_.device_id.isnull(), "missing_device_id"),',
+        "an empty device",
+    ),
+    Mutant(
+        _EVENTS,
+        '(_.event_type == "map_item_removed", "removed"),',
+        '(_.event_type.isnull() & (_.event_type == "map_item_removed"), "removed"),',
+        "what was removed",
+    ),
+    Mutant(
+        _EVENTS,
+        "_.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS",
+        "_.command.isnull()",
+        "the reserved word",
+    ),
+    Mutant(
+        _EVENTS,
+        "_.has_members.ifelse(_.state_value, json_scalar(states.state))",
+        "_.state_value",
+        "a scalar state",
+    ),
+    # copies
+    Mutant("rules/dedup.py", "_nulls_last(events._source_file)", "[]", "the file breaks ties"),
+    Mutant("rules/dedup.py", "_nulls_last(events.item_data)", "[]", "the text breaks ties"),
+    Mutant("rules/dedup.py", "(_._position == 0)", "(_._position == 1)", "the first is kept"),
+    Mutant(
+        "rules/dedup.py",
+        '[column.isnull(), column.fill_null("")]',
+        '[column.notnull(), column.fill_null("")]',
+        "NULL last",
+    ),
+    Mutant("rules/revision.py", "revision.length().fill_null(0), ", "", "9 before a before 10"),
+    Mutant(
+        "rules/staged.py",
+        '(_.staged_kind == READING).ifelse(_.device_id, "")',
+        "_.device_id",
+        "a command's id is of no device",
+    ),
+    Mutant(
+        "staging/stg_users.py",
+        'ibis.desc("last_modified")',
+        'ibis.asc("last_modified")',
+        "the latest version",
+    ),
+    Mutant("staging/stg_users.py", ', ibis.desc("date_registered")', "", "ties of versions"),
+    Mutant(
+        "staging/stg_user_versions.py",
+        '(_.username.fill_null("") == "", "missing_username"),',
+        '(_.username.isnull(), "missing_username"),',
+        "an empty name",
+    ),
+    # texts as times and numbers
+    Mutant(
+        "rules/time.py", "_MILLISECONDS_FROM = 10**11", "_MILLISECONDS_FROM = 10**12", "epoch in ms"
+    ),
+    Mutant(
+        "rules/time.py", "number >= _MILLISECONDS_FROM", "number > _MILLISECONDS_FROM", "just 10^11"
+    ),
+    Mutant("rules/time.py", r"[0-5][0-9]|14:00)", r"[0-5][0-9])", "the offset of 14 hours"),
+    Mutant("rules/time.py", r"(\.[0-9]{1,9})?", r"(\.[0-9]{1,6})?", "nanoseconds are cut"),
+    Mutant(
+        "rules/time.py",
+        "toward_zero = (number < 0).ifelse(number.ceil(), number.floor())",
+        "toward_zero = number.floor()",
+        "a fraction before 1970 is cut",
+    ),
+    Mutant(
+        "rules/numbers.py",
+        'value.isinf().ifelse(ibis.null("float64"), value)',
+        "value",
+        "1e400 is no number",
+    ),
+    Mutant(
+        "rules/numbers.py",
+        r"^-?[0-9]+(\.[0-9]+)?([eE]",
+        r"^[+-]?[0-9]+(\.[0-9]+)?([eE]",
+        "+7 is no number",
+    ),
+    Mutant(
+        "rules/source_values.py", "_EXACT = 2.0**53", "_EXACT = 2.0**31", "7e12 keeps its digits"
+    ),
+    # counts
+    Mutant(_DAILY, "spine.left_join(", "spine.join(", "days without commands"),
+    Mutant(_DAILY, "named.name.fill_null(UNKNOWN_USER)", "named.name", "unknown users"),
+    Mutant(_DAILY, "named.user_id.isnull().ifelse(NO_USER, ", "(", "commands without a user"),
+    Mutant(
+        _OUTCOMES,
+        "_.rank * 100 >= _.total * percent",
+        "_.rank * 100 > _.total * percent",
+        "nearest rank",
+    ),
+    Mutant(
+        _OUTCOMES,
+        "_.number_hub_success.nullif(0)",
+        "_.number_of_commands.nullif(0)",
+        "the rate is of successes",
+    ),
+    Mutant(
+        _OUTCOMES,
+        "where=success & (_.matching_reading_count > 0)",
+        "where=_.matching_reading_count > 0",
+        "hub successes alone",
+    ),
+    Mutant(
+        "marts/audit_dispositions.py",
+        "number_of_rows=-_.number_of_rows",
+        "number_of_rows=0 * _.number_of_rows",
+        "rows are counted once",
+    ),
+    Mutant(
+        "marts/audit_dispositions.py",
+        "_.number_of_rows > 0",
+        "_.number_of_rows >= 0",
+        "no row with 0",
+    ),
+    # engines
+    Mutant(
+        "dialect.py", "compiler.if_(nested, sge.null(), member)", "member", "an object is no scalar"
+    ),
+    Mutant(
+        "dialect.py",
+        'wide = sge.Kwarg(this=sge.var("wide_number_mode"), expression=sge.convert("round"))',
+        'wide = sge.Kwarg(this=sge.var("wide_number_mode"), expression=sge.convert("exact"))',
+        "long numbers on BigQuery",
+    ),
+    # masking and files
+    Mutant(
+        "masking.py", "ibis.cases((table[name].notnull(), MASK))", "table[name]", "PINs are masked"
+    ),
+    Mutant(
+        "show.py", "if name not in FUNCTIONS:", "if False:", "a condition only looks at its row"
+    ),
+    Mutant(
+        "show.py", "column.name in model.sensitive and not reveal", "False", "conditions on PINs"
+    ),
+    Mutant(
+        "files/csv_survey.py",
+        'if {line.count(b",") for line in records} - {tally.fields - 1}:',
+        "if False:",
+        "records are as wide as the header",
+    ),
+    Mutant(
+        "files/streams.py",
+        "(EOFError, zlib.error, gzip.BadGzipFile)",
+        "(zlib.error, gzip.BadGzipFile)",
+        "a .gz that is cut",
+    ),
+    Mutant(
+        "files/ndjson.py",
+        'ibis.null("string")),\n        else_',
+        "text),\n        else_",
+        "nested values of other columns",
+    ),
+    Mutant(
+        "files/types.py",
+        "if time.type().scale != 9:",
+        "if True:",
+        "nanoseconds before 1970 are cut",
+    ),
+    Mutant(
+        "digest.py",
+        'value.length().cast("string").concat(":", value)',
+        "value",
+        "texts do not run together",
+    ),
+    Mutant("contract.py", ".fill_null(null_passes)", ".fill_null(True)", "NULL is no value"),
+    Mutant("checks.py", "_[column.name].isnull()", "_[column.name].notnull()", "not-NULL checks"),
+)
