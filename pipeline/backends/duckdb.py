@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -350,7 +350,9 @@ def _run(con: IbisDuckDB, statement: str) -> None:
         try:
             running.result()
         except KeyboardInterrupt:
-            con.con.interrupt()
+            # again and again: a statement that has not begun yet does not heed it
+            while wait([running], timeout=0.05).not_done:
+                con.con.interrupt()
             raise
 
 
