@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,11 +44,16 @@ def printing() -> Iterator[None]:
         ResourceError: it does.
     """
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except OSError as error:
         # every file is written under `writing`: this can only be standard output
         if error.errno not in _FULL:
             raise
+        # what is still to be written must not fail once more when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ResourceError(
             f"The disk of the standard output is full: {error.strerror}.", "Make room on it."
         ) from error

@@ -29,7 +29,8 @@ def test_a_full_disk_behind_standard_output_is_told_in_words(sample, words):
         typed = subprocess.run(
             [sys.executable, "cli.py", *words],
             cwd=ROOT,
-            env={**os.environ, "PIPELINE_DATABASE": str(sample)},
+            # buffered, as where nobody says otherwise: the last flush is Python's own
+            env={**os.environ, "PIPELINE_DATABASE": str(sample), "PYTHONUNBUFFERED": ""},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
