@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import ibis
 
 from pipeline.contract import names_of
 from pipeline.errors import InputError
 from pipeline.files import csv_survey, ndjson_survey, parquet
 from pipeline.files.finding import UNCHANGED, kind_of
 from pipeline.files.parts import literal_path
+from pipeline.files.reading import read
 from pipeline.sources import Source
 
 _OF_READERS = (
@@ -39,10 +41,12 @@ def diagnose(error: duckdb.Error, source: Source, paths: Sequence[Path]) -> Inpu
         if fault:
             return fault
     named = [path for path in paths if _names(error, path)]
-    if not named:
-        return None
+    return _unreadable(named[0], error) if named else None
+
+
+def _unreadable(path: Path, error: duckdb.Error) -> InputError:
     return InputError(
-        f"{named[0]} can't be read ({type(error).__name__}), or changed while it was read.",
+        f"{path} can't be read ({type(error).__name__}), or changed while it was read.",
         f"Try again, or export the file again. {UNCHANGED}",
     )
 
@@ -52,15 +56,32 @@ def _names(error: duckdb.Error, path: Path) -> bool:
 
 
 def _fault(source: Source, path: Path) -> InputError | None:
+    names = names_of(source.columns)
     try:
         match kind_of(path):
             case "parquet":
-                parquet.check(path, names_of(source.columns))
+                parquet.check(path, names)
             case "csv":
                 csv_survey.survey(path)
             case "ndjson":
-                ndjson_survey.survey(path, names_of(source.columns))
-                return ndjson_survey.first_fault(path)
+                ndjson_survey.survey(path, names)
+                if fault := ndjson_survey.first_fault(path):
+                    return fault
+        _read_alone(source, path)
     except InputError as fault:
         return fault
+    except duckdb.Error as error:
+        return _unreadable(path, error)
     return None
+
+
+def _read_alone(source: Source, path: Path) -> None:
+    """Let the engine read a file to its end: its errors often name none."""
+    names = names_of(source.columns)
+    con = ibis.duckdb.connect()
+    try:
+        table = read(con, source, [path], names, optional=names).table
+        for _ in con.con.execute(con.compiler.to_sqlglot(table).sql("duckdb")).to_arrow_reader():
+            pass
+    finally:
+        con.disconnect()

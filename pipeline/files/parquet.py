@@ -65,14 +65,21 @@ def footer_of(path: Path) -> Footer:
         # opened here, for PyArrow takes `~` and `s3:` in a path for more than letters
         with path.open("rb") as content, pq.ParquetFile(content) as file:
             columns = tuple((field.name, field.type) for field in file.schema_arrow)
-            return Footer(columns, file.metadata.num_rows)
-    except pa.ArrowException as error:
-        raise InputError(
-            f"{path} can't be read as Parquet: {_first_line(error)}",
-            f"Copy or export it again, or leave it out. {UNCHANGED}",
-        ) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
+            return Footer(columns, _rows(file.metadata))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        # PyArrow tells some damage as the system would, but without a number
+        if isinstance(error, OSError) and error.errno:
+            raise unreadable(path, error) from error
+        raise _no_parquet(path, error) from error
+
+
+def _rows(metadata: pq.FileMetaData) -> int:
+    """Count the rows as the engine does, by row groups, and see that the file's count agrees."""
+    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
+    rows = sum(group.num_rows for group in groups)
+    if rows != metadata.num_rows:
+        raise pa.ArrowInvalid(f"it counts {metadata.num_rows} rows, its row groups {rows}.")
+    return rows
 
 
 def check(path: Path, names: Sequence[str]) -> None:
@@ -98,8 +105,17 @@ def _function(name: str, argument: sge.Expression) -> sge.Expression:
     return sge.Anonymous(this=name, expressions=[argument])
 
 
+def _no_parquet(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} can't be read as Parquet: {_first_line(error)}",
+        f"Copy or export it again, or leave it out. {UNCHANGED}",
+    )
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    line = str(error).partition("\n")[0]
+    # it may quote the file's bytes
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _part(
@@ -120,9 +136,13 @@ def _columns(
     """Return how the columns are read that have anything to read."""
     # The engine takes names that differ only in case for the same and renames the later ones, so
     # a column is found by its place.
-    theirs = con.read_parquet(
-        [literal_path(path)], hive_partitioning=False, binary_as_string=True
-    ).columns
+    try:
+        theirs = con.read_parquet(
+            [literal_path(path)], hive_partitioning=False, binary_as_string=True
+        ).columns
+    except duckdb.Error as error:
+        # it looks at more of a footer than PyArrow
+        raise _no_parquet(path, error) from error
     places = {name: place for place, (name, _) in reversed([*enumerate(columns)])}
     values = {
         name: _value(name, columns[places[name]][1], sge.column(theirs[places[name]], quoted=True))

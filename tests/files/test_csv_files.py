@@ -183,3 +183,8 @@ class TestGzip:
         (tmp_path / "a.csv.gz").write_bytes(self.content)
 
         assert fault("a.csv.gz").startswith("a.csv.gz is cut off or damaged")
+
+    def test_zeros_after_the_end_are_a_fault(self, fault, tmp_path):
+        (tmp_path / "a.csv.gz").write_bytes(gzip.compress(self.content) + bytes(512))
+
+        assert fault("a.csv.gz").startswith("a.csv.gz can't be read ")

@@ -232,3 +232,8 @@ class TestGzip:
         (tmp_path / "a.ndjson.gz").write_bytes(damaged)
 
         assert fault("a.ndjson.gz").startswith("a.ndjson.gz is cut off or damaged")
+
+    def test_zeros_after_the_end_are_a_fault(self, fault, tmp_path):
+        (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(self.content) + bytes(512))
+
+        assert fault("a.ndjson.gz").startswith("a.ndjson.gz can't be read ")

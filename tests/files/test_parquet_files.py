@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import raw_files
 
+from pipeline.errors import InputError
+
 con, read, fault, write = raw_files.con, raw_files.read, raw_files.fault, raw_files.write
 
 
@@ -217,6 +219,41 @@ def test_a_cut_file_is_named(fault, put, tmp_path, cut):
     (tmp_path / name).write_bytes(content[:-cut])
 
     assert fault(name).startswith("a.parquet can't be read as Parquet: ")
+
+
+@pytest.mark.parametrize("flipped", [0x01, 0x10, 0xFF])
+def test_damage_to_a_footer_is_named_or_harmless(read, put, tmp_path, flipped):
+    path = tmp_path / put("a.parquet", ("ItemKey", ["k"] * 9), ("ItemData", ["d"] * 9))
+    sound = path.read_bytes()
+    start = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
+    # what follows the mark is PyArrow's own
+    for place in range(start, sound.index(b"ARROW:schema")):
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ flipped]) + sound[place + 1 :])
+        try:
+            found = read("a.parquet")
+            came = found.rows, found.values
+        except InputError as error:
+            came = error.what.split()[0], error.what.isprintable()
+        assert came in [("a.parquet", True), (9, [("k", "d")] * 9)]
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_a_footer_that_counts_otherwise_than_its_row_groups_is_named(fault, put, tmp_path, which):
+    path = tmp_path / put("a.parquet", ("ItemKey", ["k"] * 3000), ("ItemData", ["d"] * 3000))
+    content = path.read_bytes()
+    start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    rows, fewer = b"\x16\xf0\x2e", b"\x16\xee\x2e"  # 3000 and 2999 as Thrift writes them
+    place = content.index(rows, start) if which == "first" else content.rindex(rows)
+    path.write_bytes(content[:place] + fewer + content[place + 3 :])
+
+    assert fault("a.parquet").startswith("a.parquet can't be read as Parquet: ")
+
+
+def test_a_column_name_that_is_no_utf8_is_named(fault, put, tmp_path):
+    path = tmp_path / put("a.parquet", ("ItemKey", ["k"]), ("ItemData", ["d"]), ("Other", ["o"]))
+    path.write_bytes(path.read_bytes().replace(b"Other", b"Oth\xe9r"))
+
+    assert fault("a.parquet").startswith("a.parquet can't be read as Parquet: ")
 
 
 def test_a_damaged_page_is_named_with_its_column(fault, put, tmp_path):
