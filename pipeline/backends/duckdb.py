@@ -16,6 +16,9 @@ from typing import Any
 import duckdb
 import ibis
 import ibis.expr.types as ir
+
+# DuckDB loads it when it is first given parameters, and a Ctrl-C in that half a second is lost
+import pandas  # noqa: F401
 import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB

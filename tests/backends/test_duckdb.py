@@ -253,6 +253,25 @@ def test_ctrl_c_in_the_middle_of_a_long_statement_ends_it(database):
     assert beside(database) == []
 
 
+CTRL_C_IN_AN_IMPORT = """
+import sys
+class CtrlC:
+    def find_spec(self, name, path, target=None):
+        if name == "pandas":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+import pipeline
+pipeline.connect("duckdb", database=sys.argv[1]).build(select="+dim_users")
+"""
+
+
+def test_ctrl_c_while_a_library_loads_ends_a_build(database):
+    _, told = python(CTRL_C_IN_AN_IMPORT, database).communicate(timeout=60)
+
+    assert told.endswith("KeyboardInterrupt\n")
+    assert not database.exists()
+
+
 def test_a_failed_build_leaves_nothing_beside_the_database(project, database, tmp_path):
     before = database.read_bytes()
 
