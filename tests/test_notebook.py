@@ -4,9 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import graph
+from pipeline.backends.duckdb import SAMPLE
 
 COMMITTED = Path(__file__).parents[1] / "notebooks" / "explore.ipynb"
 PICTURE = "image/svg+xml"
@@ -102,3 +104,15 @@ def test_it_shows_no_column_that_holds_pins():
     assert not [
         column for column in graph.load().models.sensitive if re.search(rf"\b{column}\b", outputs)
     ]
+
+
+def test_it_shows_no_pin_of_the_sample(executed):
+    sample = pq.read_table(SAMPLE / "raw_sync_events.parquet").column("ItemData").to_pylist()
+    # shorter ones may well be the numbers of something else
+    pins = set(re.findall(r'"PinAssignment","[0-9]+","([0-9]{6,})"', "".join(filter(None, sample))))
+    outputs = json.dumps(
+        [[cell.get("outputs") for cell in book["cells"]] for book in (executed, read(COMMITTED))]
+    )
+
+    assert len(pins) > 20
+    assert pins.isdisjoint(re.findall(r"(?<![\d.])\d{6,}", outputs))

@@ -7,82 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import duckdb
+import pins
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from conftest import command, raw_event, raw_user, reading, result
+from pins import desired, pin, told
 
 import pipeline
 from cli import cli
 from pipeline.errors import PipelineError
-
-_NUMBERS = itertools.count(7_301_904_000, 7)
-PINS: list[str] = []
-
-
-def pin() -> str:
-    """A PIN that nothing else looks like."""
-    PINS.append(str(next(_NUMBERS)))
-    return PINS[-1]
-
-
-def _desired(uuid: str, desired: Any, **columns: Any) -> dict[str, Any]:
-    return raw_event("Command", {"uuid": uuid, "desired_state": desired}, **columns)
-
-
-def _whole() -> list[dict[str, Any]]:
-    """Events that hold a PIN and are staged, copies among them."""
-    return [
-        command("text", "PinAssignment", 1, pin()),
-        command("number", "PinAssignment", 2, int(pin())),
-        command("letters", "PinAssignment", 3, f"no pin {pin()}"),
-        command("third", "PinAssignment", 4, "None", pin()),
-        command("nested", "PinAssignment", 5, {"pin": [pin()]}),
-        command("copies", "PinAssignment", 6, pin()),
-        command("copies", "PinAssignment", 6, pin(), at=1, _source_file="file-2"),
-        command("slot", "PinAssignment", None, pin()),
-        command("another", "LockedState", "locked", pin()),
-        command("user", "PinAssignment", 7, pin(), MapUniqueName="d2"),
-        result("text"),
-        reading("r", "true"),
-    ]
-
-
-def _faulty() -> list[dict[str, Any]]:
-    """Events that hold a PIN and are not staged, one for each way not to be."""
-    assignment = ["PinAssignment", 1, pin()]
-    return [
-        _desired("removed", assignment, EventType="map_item_removed"),
-        _desired("scope", ["PinAssignment", 1, pin()], ItemKey="Other"),
-        raw_event("Command", '{"uuid":"cut","desired_state":["PinAssignment",1,"' + pin()),
-        raw_event("Command", '["PinAssignment",1,"' + pin() + '"]'),
-        raw_event("Command", pin()),
-        _desired("device", ["PinAssignment", 1, pin()], MapUniqueName=""),
-        _desired("time", ["PinAssignment", 1, pin()], DateCreated=None),
-        _desired("", ["PinAssignment", 1, pin()]),
-        _desired("object", {"PinAssignment": [1, pin()]}),
-        _desired("text", f"PinAssignment {pin()}"),
-        _desired("first", [["PinAssignment", 1, pin()]]),
-        _desired("null", [None, 1, pin()]),
-        _desired("all", ["(all)", 1, pin()]),
-        raw_event("DoorLocked", {"uuid": "s", "state": None, "pin": pin()}),
-    ]
-
-
-def _as_ndjson(event: dict[str, Any]) -> str:
-    # ItemData is an object of its own where it can be
-    with contextlib.suppress(ValueError, TypeError):
-        event = event | {"ItemData": json.loads(event["ItemData"])}
-    return json.dumps(event, default=str)
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +30,7 @@ def folder(tmp_path_factory) -> Path:
     """A folder with raw files and what was built of them, checks and failing rows included."""
     folder = tmp_path_factory.mktemp("pins")
     with contextlib.chdir(folder):
-        lines = map(_as_ndjson, [*_whole(), *_faulty()])
-        Path("events.ndjson").write_text("\n".join(lines) + "\n")
-        users = [json.dumps(raw_user(), default=str)]
-        Path("users.ndjson").write_text("\n".join(users) + "\n")
+        pins.write(Path())
         built = type_(*BUILD, "--store-failures", "failures", "--results", "results.json")
         assert built.exit_code == 0, built.output
     return folder
@@ -107,11 +44,6 @@ def _in_folder(folder, tmp_path, monkeypatch) -> None:
 
 def type_(*words: str) -> Result:
     return CliRunner().invoke(cli, list(words), env={"PIPELINE_REVEAL": "1", "REVEAL": "true"})
-
-
-def told(text: str) -> list[str]:
-    """The PINs that a text holds."""
-    return [each for each in PINS if each in text]
 
 
 def written(*suffixes: str) -> Iterator[str]:
@@ -216,7 +148,7 @@ def test_what_is_hidden_is_there_to_be_revealed(words):
 
 def _broken() -> dict[str, bytes]:
     """Files at fault in a line with a PIN, by name."""
-    line = json.dumps(_desired("c", ["PinAssignment", 1, pin()])["ItemData"])
+    line = json.dumps(desired("c", ["PinAssignment", 1, pin()])["ItemData"])
     header = b"EventType,DateCreated,MapRevision,ItemKey,ItemRevision,EndpointId,ItemData"
     header += b",MapUniqueName,_source_file\n"
     texts = {
