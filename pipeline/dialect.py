@@ -38,6 +38,10 @@ def _function(name: str, *arguments: Any) -> sge.Expression:
     return sge.Anonymous(this=name, expressions=[sge.convert(argument) for argument in arguments])
 
 
+_NUL_DUCKDB = _function("chr", 0)
+_NUL_BIGQUERY = _function("CODE_POINTS_TO_STRING", sge.Array(expressions=[sge.convert(0)]))
+
+
 # --- JSON -----------------------------------------------------------------------------------------
 
 
@@ -86,12 +90,8 @@ def _member_bigquery(kind: str, name: str) -> sge.Expression:
     path = f"$.{name}"
     j, t = sge.column("j", "parsed"), sge.column("t", "parsed")
     if kind == "nested":
-        # Of text, JSON_QUERY keeps the order of keys and the digits of numbers, but breaks an
-        # escaped character beyond U+FFFF and escapes line separators; of parsed JSON it is the
-        # other way round.
-        odd = _function("REGEXP_CONTAINS", t, r"\\u([dD][89abAB]|202[89])|[\x{2028}\x{2029}]")
-        of_parsed = _function("TO_JSON_STRING", _function("JSON_QUERY", j, path))
-        return sge.If(this=odd, true=of_parsed, false=_function("SAFE.JSON_QUERY", t, path))
+        # of text it keeps the order of keys and the digits of numbers, of parsed JSON it does not
+        return _function("SAFE.JSON_QUERY", t, path)
     kind_of = _function("JSON_TYPE", _function("JSON_QUERY", j, path))
     # A number's digits stand in the text only; a string's escapes are right in the parsed value.
     return sge.If(
@@ -142,6 +142,51 @@ def _json_object_bigquery(
 rules(JsonObject, duckdb=_json_object_duckdb, bigquery=_json_object_bigquery)
 
 
+class ReadableJson(ops.Impure):
+    """A JSON text that all of an engine's functions can read; the same document.
+
+    Impure for the same reason as `JsonObject`.
+    """
+
+    document: ops.Value[dt.String]
+    shape = rlz.shape_like("document")
+    dtype = dt.string
+
+
+_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+"""A character beyond U+FFFF, escaped."""
+
+
+def _readable_json_bigquery(
+    compiler: Any, op: ReadableJson, *, document: sge.Expression
+) -> sge.Expression:
+    # of a text, JSON_QUERY breaks what is escaped as a pair; piece by piece, so that the u of an
+    # escaped backslash and a u begins none
+    pieces = _function("REGEXP_EXTRACT_ALL", document, rf"(?s){_PAIR}|\\.|[^\\]+")
+    piece, position = sge.column("piece"), sge.to_identifier("position")
+    character = _function("JSON_VALUE", _parse_json_bigquery(_function("CONCAT", '"', piece, '"')))
+    is_pair = _function("REGEXP_CONTAINS", piece.copy(), f"^{_PAIR}$")
+    unnest = sge.Unnest(
+        expressions=[pieces],
+        alias=sge.TableAlias(columns=[sge.to_identifier("piece")]),
+        offset=position,
+    )
+    read = sge.select(sge.If(this=is_pair, true=character, false=piece.copy()))
+    array = read.from_(unnest).order_by(sge.Column(this=position.copy()))
+    return sge.If(
+        this=_function("REGEXP_CONTAINS", document.copy(), _PAIR),
+        true=_function("ARRAY_TO_STRING", _function("ARRAY", array), ""),
+        false=document.copy(),
+    )
+
+
+rules(
+    ReadableJson,
+    duckdb=lambda compiler, op, *, document: document,
+    bigquery=_readable_json_bigquery,
+)
+
+
 class JsonMember(ops.Value):
     """A member of a parsed JSON object, NULL where it is an object or array of its own."""
 
@@ -189,11 +234,36 @@ class JsonText(ops.Value):
     dtype = dt.string
 
 
-rules(
-    JsonText,
-    duckdb=lambda compiler, op, *, member: sge.cast(member, "text"),
-    bigquery=lambda compiler, op, *, member: _function("NULLIF", member, "null"),
-)
+_UPPER_CASE_DUCKDB = ("000B", "000E", "000F", *(f"001{digit}" for digit in "ABCDEF"))
+_ESCAPED_BIGQUERY = ("2028", "2029")
+
+
+def _with_escapes(
+    text: sge.Expression, nul: sge.Expression, meant: dict[str, str]
+) -> sge.Expression:
+    # an escaped backslash and a u begin no escape, so they are told apart by a letter that JSON
+    # text never holds
+    text = _function("REPLACE", text, r"\\", nul)
+    for escape, as_meant in meant.items():
+        text = _function("REPLACE", text, escape, as_meant)
+    return _function("REPLACE", text, nul.copy(), r"\\")
+
+
+def _json_text_duckdb(compiler: Any, op: JsonText, *, member: sge.Expression) -> sge.Expression:
+    # control characters are escaped in lower case, as on the other engine
+    text = sge.cast(member, "text")
+    meant = {rf"\u{digits}": rf"\u{digits.lower()}" for digits in _UPPER_CASE_DUCKDB}
+    lowered = _with_escapes(text.copy(), _NUL_DUCKDB.copy(), meant)
+    return compiler.if_(_function("contains", text.copy(), r"\u00"), lowered, text)
+
+
+def _json_text_bigquery(compiler: Any, op: JsonText, *, member: sge.Expression) -> sge.Expression:
+    # of a text, JSON_QUERY escapes line separators
+    meant = {rf"\u{digits}": chr(int(digits, 16)) for digits in _ESCAPED_BIGQUERY}
+    return _function("NULLIF", _with_escapes(member, _NUL_BIGQUERY.copy(), meant), "null")
+
+
+rules(JsonText, duckdb=_json_text_duckdb, bigquery=_json_text_bigquery)
 
 
 class JsonScalar(ops.Value):
@@ -289,22 +359,26 @@ def json_members(
     nested: tuple[str, ...] = (),
     prefix: str = "",
     found: str,
+    of_member: bool = False,
 ) -> ir.Table:
     """Parse the JSON objects in a column once: one text column `prefix` + name for each member.
 
     A scalar is its text (`"x"` is `x`, `7.0` is `7.0`, `true` is `true`) and NULL where it is null,
     an object or an array; a nested member is JSON text without white space, NULL where it is null.
     `found` names a BOOL column that says where the document is a JSON object at all; elsewhere all
-    members are NULL. Contract, section 2.
+    members are NULL. `of_member` says that the document is a nested member that this function gave,
+    which all of an engine's functions can read. Contract, section 2.
     """
-    parsed = table.mutate(_parsed=JsonObject(table[document], scalars, nested).to_expr())
+    text = table[document] if of_member else ReadableJson(table[document]).to_expr()
+    readable = table.mutate(_readable=text)
+    parsed = readable.mutate(_parsed=JsonObject(readable["_readable"], scalars, nested).to_expr())
     struct = parsed["_parsed"]
     members: dict[str, ir.Value] = {
         prefix + name: JsonMember(struct[name], parsed[document], name).to_expr()
         for name in scalars
     }
     members |= {prefix + name: JsonText(struct[name]).to_expr() for name in nested}
-    return parsed.mutate(**members, **{found: struct.notnull()}).drop("_parsed")
+    return parsed.mutate(**members, **{found: struct.notnull()}).drop("_parsed", "_readable")
 
 
 def json_elements(table: ir.Table, document: str, *names: str, found: str) -> ir.Table:
@@ -599,10 +673,8 @@ def _given_text(nul: sge.Expression) -> Rule:
 
 rules(
     GivenText,
-    duckdb=_given_text(_function("chr", 0)),
-    bigquery=_given_text(
-        _function("CODE_POINTS_TO_STRING", sge.Array(expressions=[sge.convert(0)]))
-    ),
+    duckdb=_given_text(_NUL_DUCKDB),
+    bigquery=_given_text(_NUL_BIGQUERY),
 )
 
 

@@ -82,6 +82,7 @@ def _parsed(events: ir.Table) -> ir.Table:
         scalars=("value", "unit", "percent"),
         prefix="state_",
         found="has_members",
+        of_member=True,
     )
     valued = states.mutate(
         item_uuid=(_.item_kind == READING).ifelse(
