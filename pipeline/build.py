@@ -11,7 +11,7 @@ from typing import Any, Literal
 import ibis.expr.types as ir
 
 from pipeline.backends.base import Backend, RunRecord, SourceRead, Tables, Workspace
-from pipeline.checks import CheckResult, check, declared_checks
+from pipeline.checks import CheckResult, Measured, check, declared_checks, measure
 from pipeline.contract import Model
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError
@@ -167,6 +167,7 @@ def _checked(
     absent: Mapping[str, str],
     raw_row_counts: Mapping[str, int],
     warn_error: bool,
+    measured: Measured | None = None,
 ) -> list[CheckResult]:
     try:
         return list(
@@ -178,6 +179,7 @@ def _checked(
                 absent=absent,
                 raw_row_counts=raw_row_counts,
                 warn_error=warn_error,
+                measured=measured,
             )
         )
     except EngineError as error:
@@ -203,6 +205,8 @@ class _Run:
     read: dict[str, SourceRead] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     """The models that can't be used, and why."""
+    measured: dict[str, Measured] = field(default_factory=dict)
+    """What was counted of a model before its checks."""
 
     def require_upstream(self) -> None:
         there = self.workspace.names() | set(self.names) | set(SOURCES)
@@ -231,7 +235,7 @@ class _Run:
                 self._skip(model, "; ".join(causes), checks)
                 continue
             self.report(Started(name, "model", number, len(self.names)))
-            self._build(model)
+            self._build(model, checks)
             if checks and name in self.broken:
                 self._skip_checks(model, f"{name} failed")
             elif checks:
@@ -253,10 +257,12 @@ class _Run:
             checks += [row for row in previous.checks if row["model"] in kept]
         return RunRecord(started, self.result.seconds, self.read, tuple(models), tuple(checks))
 
-    def _build(self, model: Model) -> None:
+    def _build(self, model: Model, checks: bool) -> None:
         clock = time.perf_counter()
         try:
             created = self.workspace.create(model, expression(model, self.table))
+            seconds = time.perf_counter() - clock
+            rows = self._rows(model, checks) if created.rows is None else created.rows
         except EngineError as error:
             self.broken[model.name] = f"{model.name} failed"
             made = ModelResult(
@@ -271,19 +277,33 @@ class _Run:
                 model.name,
                 model.materialized,
                 "OK",
-                created.rows,
-                time.perf_counter() - clock,
+                rows,
+                seconds,
                 bytes_processed=created.bytes_processed,
                 bytes_billed=created.bytes_billed,
             )
         self._add(made)
+
+    def _rows(self, model: Model, checks: bool) -> int:
+        # to count a view is to compute it: once, together with all that its checks count
+        built = self.workspace.table(model.name)
+        if not checks:
+            return int(self.workspace.fetch(built.aggregate(n=built.count()))["n"][0].as_py())
+        self.measured[model.name] = measure(model, built, self.workspace.fetch)
+        return self.measured[model.name].rows
 
     def _check(self, model: Model) -> None:
         counts = {name: read.rows for name, read in self.read.items()}
         absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
         absent |= self.broken
         for found in _checked(
-            self.graph, self.workspace, model.name, absent, counts, self.warn_error
+            self.graph,
+            self.workspace,
+            model.name,
+            absent,
+            counts,
+            self.warn_error,
+            self.measured.get(model.name),
         ):
             self._add(found)
             if found.failures:

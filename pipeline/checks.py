@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, Literal
+from typing import Literal
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -23,6 +22,8 @@ Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 Fetch = Callable[[ir.Table], pa.Table]
 Tables = Callable[[str], ir.Table]
 SAMPLE_ROWS = 5
+FETCHED_ROWS = 10_000
+"""Failing rows of a check over whole tables that are fetched before they are counted apart."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +48,40 @@ class CheckResult(Displayed):
     def failed(self) -> bool:
         """Whether this keeps a build from being published."""
         return self.status in ("FAIL", "ERROR")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one pass over a built table counts; `breaking` goes by the model's `row_checks`."""
+
+    rows: int
+    key_hashes: int
+    """Different hashes of the key: as many as rows where the key is unique."""
+    breaking: tuple[int, ...]
+    """For each rule about rows, how many break it."""
+    seconds: float
+
+
+def measure(model: Model, built: ir.Table, fetch: Fetch) -> Measured:
+    """Count a table's rows, its keys, and what breaks each rule about rows, in one aggregate.
+
+    The table has the declared columns.
+    """
+    started = time.perf_counter()
+    counts: dict[str, ir.Value] = {"rows": built.count()}
+    if model.key:
+        counts["key_hashes"] = key_hash(*(built[column] for column in model.key)).nunique()
+    rules = row_checks(model)
+    counts |= {
+        f"check_{i}": built.count(where=built.bind(rule.breaks)[0]) for i, rule in enumerate(rules)
+    }
+    found = fetch(built.aggregate(**counts)).to_pylist()[0]
+    return Measured(
+        found["rows"],
+        found.get("key_hashes", found["rows"]),
+        tuple(found[f"check_{i}"] for i in range(len(rules))),
+        time.perf_counter() - started,
+    )
 
 
 def row_checks(model: Model) -> list[RowCheck]:
@@ -81,10 +116,12 @@ def check(
     absent: Mapping[str, str],
     raw_row_counts: Mapping[str, int],
     warn_error: bool = False,
+    measured: Measured | None = None,
 ) -> Iterator[CheckResult]:
     """Check one built model; each result with the time of the statement that answered it.
 
     `absent` are the models that checks over several models can't read, and why: "not built".
+    `measured` is what `measure` found of the table already.
     """
     model = graph.models[name]
     judge = _Judge(name, fetch, warn_error)
@@ -97,7 +134,7 @@ def check(
                 name, check_name, severity, text, "SKIP", message="the columns are not the declared"
             )
         return
-    yield from _check_rows(model, built, judge)
+    yield from _check_rows(model, built, judge, measured or measure(model, built, fetch))
     # what no build has recorded can't be compared with
     tables = {RAW_ROW_COUNTS: _as_table(raw_row_counts)} if raw_row_counts else {}
     absent = dict(absent) if tables else {**absent, RAW_ROW_COUNTS: "not recorded"}
@@ -126,8 +163,12 @@ class _Judge:
     warn_error: bool
 
     def rows(self, rule: Check, failing: ir.Table) -> CheckResult:
+        # fetched, not counted: so few that break a rule are found and shown by one statement
         started = time.perf_counter()
-        count = _number(self.fetch(failing.aggregate(failures=_.count())))
+        found = self.fetch(failing.limit(FETCHED_ROWS))
+        count = found.num_rows
+        if count == FETCHED_ROWS:
+            count = _number(self.fetch(failing.aggregate(failures=_.count())))
         return self.result(
             rule.name,
             rule.severity,
@@ -135,6 +176,7 @@ class _Judge:
             count,
             failing,
             time.perf_counter() - started,
+            sample=found.slice(0, SAMPLE_ROWS),
         )
 
     def result(
@@ -147,12 +189,12 @@ class _Judge:
         seconds: float,
         message: str = "",
         shown: Sequence[str] = (),
+        sample: pa.Table | None = None,
     ) -> CheckResult:
         if not failures:
             return CheckResult(self.model, name, severity, description, "PASS", seconds=seconds)
         status: Status = "WARN" if severity == "warn" and not self.warn_error else "FAIL"
-        sample = None
-        if failing is not None:
+        if failing is not None and sample is None:
             telling = failing.select(*shown) if shown else failing
             sample = self.fetch(telling.limit(SAMPLE_ROWS))
         return CheckResult(
@@ -189,47 +231,30 @@ def _check_columns(model: Model, built: ir.Table, judge: _Judge) -> CheckResult:
     return judge.result(*_columns_check(model), len(wrong), None, 0.0, "; ".join(wrong))
 
 
-def _check_rows(model: Model, built: ir.Table, judge: _Judge) -> Iterator[CheckResult]:
-    # one statement for all rules about rows and the key: one scan, one grouping of key hashes
-    rules = row_checks(model)
-    counts: dict[str, Any] = {
-        f"check_{i}": built.count(where=built.bind(rule.breaks)[0]) for i, rule in enumerate(rules)
-    }
-    if not counts and not model.key:
-        return
-    parts = [built.aggregate(**counts)] if counts else []
+def _check_rows(
+    model: Model, built: ir.Table, judge: _Judge, measured: Measured
+) -> Iterator[CheckResult]:
     if model.key:
-        parts.append(_repeated(built.select(key_hash=key_hash(*(built[k] for k in model.key)))))
-    started = time.perf_counter()
-    found = judge.fetch(reduce(ir.Table.cross_join, parts)).to_pylist()[0]
-    seconds = time.perf_counter() - started
-    if model.key:
-        yield _check_key(model, built, judge, found["repeated"], seconds)
-    for i, rule in enumerate(rules):
+        yield _check_key(model, built, judge, measured)
+    for rule, breaking in zip(row_checks(model), measured.breaking, strict=True):
         yield judge.result(
             rule.name,
             rule.severity,
             rule.description,
-            found[f"check_{i}"],
+            breaking,
             rule.failing_rows(built),
-            seconds,
+            measured.seconds,
             shown=list(dict.fromkeys([*model.key, *rule.columns])),
         )
 
 
-def _repeated(keys: ir.Table) -> ir.Table:
-    groups = keys.group_by(list(keys.columns)).agg(copies=_.count())
-    return groups.aggregate(repeated=_.count(where=_.copies > 1))
-
-
-def _check_key(
-    model: Model, built: ir.Table, judge: _Judge, repeated_hashes: int, seconds: float
-) -> CheckResult:
+def _check_key(model: Model, built: ir.Table, judge: _Judge, measured: Measured) -> CheckResult:
     groups = built.group_by(list(model.key)).agg(copies=_.count())
     failing = groups.filter(_.copies > 1)
     # two keys may share a hash, so that the keys themselves have the last word
-    failures = _number(judge.fetch(failing.aggregate(n=_.count()))) if repeated_hashes else 0
-    return judge.result(*_key_checks(model)[0], failures, failing, seconds)
+    repeated = measured.key_hashes < measured.rows
+    failures = _number(judge.fetch(failing.aggregate(n=_.count()))) if repeated else 0
+    return judge.result(*_key_checks(model)[0], failures, failing, measured.seconds)
 
 
 def _number(one_value: pa.Table) -> int:
@@ -247,4 +272,13 @@ def _as_table(counts: Mapping[str, int]) -> ir.Table:
     return ibis.union(*rows) if len(rows) > 1 else rows[0]
 
 
-__all__ = ["CheckResult", "Status", "TableCheck", "check", "declared_checks", "row_checks"]
+__all__ = [
+    "CheckResult",
+    "Measured",
+    "Status",
+    "TableCheck",
+    "check",
+    "declared_checks",
+    "measure",
+    "row_checks",
+]

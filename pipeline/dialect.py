@@ -55,6 +55,8 @@ class JsonObject(ops.Impure):
     document: ops.Value[dt.String]
     scalars: tuple[str, ...]
     nested: tuple[str, ...]
+    of_member: bool
+    """Whether the document is a nested member: JSON without white space around it, or NULL."""
     shape = rlz.shape_like("document")
 
     @property
@@ -74,12 +76,15 @@ def _json_object_duckdb(
     document: sge.Expression,
     scalars: tuple[str, ...],
     nested: tuple[str, ...],
+    of_member: bool,
 ) -> sge.Expression:
     # Nested CASEs, not AND: json_transform raises on malformed text, and the sides of an AND may
     # run in any order. It makes a struct of NULLs of an array, hence the look at the first letter;
     # the few texts that begin with white space are looked at again.
     members = [f'"{name}":"VARCHAR"' for name in scalars] + [f'"{name}":"JSON"' for name in nested]
     parsed = _function("json_transform", document, "{" + ",".join(members) + "}")
+    if of_member:
+        return compiler.if_(_begins_with(document, "{"), parsed, sge.null())
     trimmed = _function("ltrim", document, " \t\r\n")
     is_object = sge.or_(_begins_with(document, "{"), _begins_with(trimmed, "{"))
     valid = compiler.if_(_function("json_valid", document), parsed, sge.null())
@@ -114,6 +119,7 @@ def _json_object_bigquery(
     document: sge.Expression,
     scalars: tuple[str, ...],
     nested: tuple[str, ...],
+    of_member: bool,
 ) -> sge.Expression:
     t, j = sge.column("t", "parsed"), sge.column("j", "parsed")
     members = [("scalar", name) for name in scalars] + [("nested", name) for name in nested]
@@ -188,11 +194,11 @@ rules(
 
 
 class JsonMember(ops.Value):
-    """A member of a parsed JSON object, NULL where it is an object or array of its own."""
+    """A member of a parsed JSON object or array, NULL where it is an object or array of its own."""
 
     member: ops.Value[dt.String]
     document: ops.Value[dt.String]
-    name: str
+    path: str
     shape = rlz.shape_like("member")
     dtype = dt.string
 
@@ -203,11 +209,11 @@ def _json_member_duckdb(
     *,
     member: sge.Expression,
     document: sge.Expression,
-    name: str,
+    path: str,
 ) -> sge.Expression:
     # json_transform gives an object as its text, which a string may look like: the few values
     # that begin like one are looked up again in the document.
-    nested = _function("json_type", document, f"$.{name}").isin("OBJECT", "ARRAY")
+    nested = _function("json_type", document, path).isin("OBJECT", "ARRAY")
     checked = compiler.if_(nested, sge.null(), member)
     return compiler.if_(_begins_with(member, "{", "["), checked, member)
 
@@ -218,7 +224,7 @@ def _json_member_bigquery(
     *,
     member: sge.Expression,
     document: sge.Expression,
-    name: str,
+    path: str,
 ) -> sge.Expression:
     return member  # JSON_VALUE has refused objects and arrays already
 
@@ -288,25 +294,27 @@ def _json_scalar_duckdb(
     )
 
 
-def _json_scalar_bigquery(
-    compiler: Any, op: JsonScalar, *, document: sge.Expression
-) -> sge.Expression:
+def _scalar_bigquery(document: sge.Expression, path: str) -> sge.Expression:
     # A string is unescaped from the parsed value, a number keeps its digits from the text.
-    is_text = _function("STARTS_WITH", document, '"')
+    found = _function("SAFE.JSON_QUERY", document, path)
     return sge.If(
-        this=is_text,
-        true=_function("JSON_VALUE", _parse_json_bigquery(document)),
-        false=_function("SAFE.JSON_VALUE", document.copy(), "$"),
+        this=_function("STARTS_WITH", found, '"'),
+        true=_function("JSON_VALUE", _parse_json_bigquery(document.copy()), path),
+        false=_function("SAFE.JSON_VALUE", document.copy(), path),
     )
 
 
-rules(JsonScalar, duckdb=_json_scalar_duckdb, bigquery=_json_scalar_bigquery)
+rules(
+    JsonScalar,
+    duckdb=_json_scalar_duckdb,
+    bigquery=lambda compiler, op, *, document: _scalar_bigquery(document, "$"),
+)
 
 
 class JsonElements(ops.Impure):
-    """The first elements of a JSON array as JSON texts `e0`, `e1`, …; NULL where it is no array.
+    """The first elements of a JSON array as texts `e0`, `e1`, …; NULL where it is no array.
 
-    Impure for the same reason as `JsonObject`.
+    Impure for the same reason as `JsonObject`. The document is JSON without white space around it.
     """
 
     document: ops.Value[dt.String]
@@ -321,13 +329,13 @@ class JsonElements(ops.Impure):
 def _json_elements_duckdb(
     compiler: Any, op: JsonElements, *, document: sge.Expression, count: int
 ) -> sge.Expression:
-    elements = _function("json_extract", document, sge.convert([f"$[{i}]" for i in range(count)]))
+    elements = _function("json_transform", document, '["VARCHAR"]')
     struct = _function(
         "struct_pack",
         *(
             sge.PropertyEQ(
                 this=sge.to_identifier(f"e{i}"),
-                expression=sge.cast(_function("list_extract", elements.copy(), i + 1), "text"),
+                expression=_function("list_extract", elements.copy(), i + 1),
             )
             for i in range(count)
         ),
@@ -339,11 +347,9 @@ def _json_elements_bigquery(
     compiler: Any, op: JsonElements, *, document: sge.Expression, count: int
 ) -> sge.Expression:
     # A path `$[0]` also finds the key "0" of an object, so the first letter decides.
+    elements = [_scalar_bigquery(document.copy(), f"$[{i}]") for i in range(count)]
     struct = sge.Struct(
-        expressions=[
-            sge.alias_(_function("SAFE.JSON_QUERY", document.copy(), f"$[{i}]"), f"e{i}")
-            for i in range(count)
-        ]
+        expressions=[sge.alias_(element, f"e{i}") for i, element in enumerate(elements)]
     )
     return sge.If(this=_function("STARTS_WITH", document, "["), true=struct, false=sge.null())
 
@@ -371,10 +377,11 @@ def json_members(
     """
     text = table[document] if of_member else ReadableJson(table[document]).to_expr()
     readable = table.mutate(_readable=text)
-    parsed = readable.mutate(_parsed=JsonObject(readable["_readable"], scalars, nested).to_expr())
+    object_ = JsonObject(readable["_readable"], scalars, nested, of_member)
+    parsed = readable.mutate(_parsed=object_.to_expr())
     struct = parsed["_parsed"]
     members: dict[str, ir.Value] = {
-        prefix + name: JsonMember(struct[name], parsed[document], name).to_expr()
+        prefix + name: JsonMember(struct[name], parsed[document], f"$.{name}").to_expr()
         for name in scalars
     }
     members |= {prefix + name: JsonText(struct[name]).to_expr() for name in nested}
@@ -384,12 +391,16 @@ def json_members(
 def json_elements(table: ir.Table, document: str, *names: str, found: str) -> ir.Table:
     """Take the first elements of the JSON arrays in a column: one text column for each name.
 
-    A scalar is its text, NULL where it is null, an object, an array or not there. `found` names a
-    BOOL column that says where the document is an array. Contract, section 2.
+    The documents are nested members of others, as `json_members` gives them. A scalar is its text,
+    NULL where it is null, an object, an array or not there. `found` names a BOOL column that says
+    where the document is an array. Contract, section 2.
     """
     parsed = table.mutate(_elements=JsonElements(table[document], len(names)).to_expr())
     struct = parsed["_elements"]
-    elements = {name: json_scalar(struct[f"e{i}"]) for i, name in enumerate(names)}
+    elements = {
+        name: JsonMember(struct[f"e{i}"], parsed[document], f"$[{i}]").to_expr()
+        for i, name in enumerate(names)
+    }
     return parsed.mutate(**elements, **{found: struct.notnull()}).drop("_elements")
 
 

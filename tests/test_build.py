@@ -9,7 +9,7 @@ from ibis import _
 from pyarrow import parquet
 
 from pipeline import build as builds
-from pipeline.backends.duckdb import DuckDB
+from pipeline.backends.duckdb import DuckDB, DuckDBWorkspace
 from pipeline.contract import Column, RowCheck, TableCheck, model
 from pipeline.errors import UsageError
 from pipeline.graph import Graph
@@ -60,7 +60,14 @@ def after_breaking(breaking: ir.Table) -> ir.Table:
     return breaking
 
 
+@model(key=["username"], tags=[], columns=[NAME], materialized="view", checks=[NO_BOB, NO_CARL])
+def viewed(raw_users: ir.Table) -> ir.Table:
+    """One row per user, computed whenever it is read."""
+    return raw_users.select("username")
+
+
 GRAPH = Graph(function.model for function in (first, second, third, apart))
+VIEW = Graph([viewed.model])
 BROKEN = Graph(function.model for function in (breaking, after_breaking, apart, first))
 
 
@@ -149,6 +156,23 @@ def test_without_checks_what_they_would_stop_is_published(build, published):
 
     assert (result.ok, result.checks) == (True, [])
     assert published("third") == ["bob"]
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_view_is_computed_once_for_its_rows_and_all_its_checks(build, monkeypatch, checks):
+    read = []
+    fetch = DuckDBWorkspace.fetch
+
+    def counted(self, expr):
+        read.append(expr)
+        return fetch(self, expr)
+
+    monkeypatch.setattr(DuckDBWorkspace, "fetch", counted)
+    result = build("ann", "eve", graph=VIEW, checks=checks)
+
+    assert [made.rows for made in result.models] == [2]
+    assert len(result.checks) == (4 if checks else 0)
+    assert len(read) == 1
 
 
 def test_fail_fast_skips_all_that_would_come_later(build):

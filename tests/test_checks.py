@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from conftest import NOON, after, arrow, raw_event, raw_user, reading, result
 
-from pipeline import graph
+from pipeline import checks, graph
 from pipeline.checks import check, declared_checks
 
 GRAPH = graph.load()
@@ -521,3 +521,14 @@ def test_five_failing_rows_are_shown_and_all_can_be_had(checked):
     assert found.sample.num_rows == 5
     assert found.sample.column_names == ["user_id", "username"]
     assert found.failing_rows.count().to_pyarrow().as_py() == 7
+
+
+def test_of_rows_beyond_those_fetched_all_are_counted_and_five_shown(checked, monkeypatch):
+    monkeypatch.setattr(checks, "FETCHED_ROWS", 6)
+    actives = [plain("stg_command_actives", command_uuid=f"c{i}") for i in range(8)]
+    tables = {"stg_command_actives": actives, "fct_command_statuses": []}
+
+    found = checked("fct_command_statuses", tables)["every_active_has_its_command"]
+
+    assert found.failures == 8
+    assert found.sample.num_rows == 5

@@ -52,9 +52,12 @@ class Raw:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of materializing a model: its rows, and the bytes that an engine charges for."""
+    """What came of materializing a model: a table's rows, and the bytes that an engine charges for.
 
-    rows: int
+    A view's rows are not counted: that would be to compute it.
+    """
+
+    rows: int | None
     bytes_processed: int | None = None
     bytes_billed: int | None = None
 

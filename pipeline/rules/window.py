@@ -38,8 +38,8 @@ def within_window(commands: ir.Table, readings: ir.Table) -> ir.Table:
     reported = readings.mutate(read_bucket=readings.read_at // WINDOW).rename(
         read_device_id="device_id"
     )
-    return asked.join(
-        reported,
+    return reported.join(
+        asked,
         [
             asked.device_id == reported.read_device_id,
             asked.bucket == reported.read_bucket,

@@ -425,3 +425,13 @@ def test_a_partial_build_replaces_a_table_by_a_view_of_the_same_name(project, da
     project.build("quarantined_users", checks=False)
 
     assert "disposition" in project.quarantined_users.columns
+
+
+def test_the_rows_of_a_day_lie_together_in_a_table_that_has_a_date(database):
+    made = pipeline.connect("duckdb", database=database)
+    made.build("+fct_command_readings", checks=False)
+
+    for name in ("fct_command_statuses", "fct_command_readings"):
+        days = made.table(name).command_date.to_pyarrow().to_pylist()
+        assert len(set(days)) > 1
+        assert days == sorted(days)

@@ -88,14 +88,9 @@ class BigQueryWorkspace(PublishedTables):
         self.built[model.name] = Built(model, name, query)
         statement = self._statement(model, name, query, datetime.now(UTC) + LIFETIME)
         job = self.dataset.jobs.query(statement, model=model.name, run=self.run)
-        if model.materialized == "view":
-            # a view's own statement reads nothing
-            count = f"SELECT COUNT(*) AS n FROM {statements.quoted(self.dataset.full_name(name))}"
-            job = self.dataset.jobs.query(count, model=model.name, run=self.run)
-            rows = next(iter(job.result())).n
-        else:
-            rows = self.dataset.get(name).num_rows
-        return Made(int(rows), job.total_bytes_processed or 0, job.total_bytes_billed or 0)
+        is_view = model.materialized == "view"
+        rows = None if is_view else int(self.dataset.get(name).num_rows)
+        return Made(rows, job.total_bytes_processed or 0, job.total_bytes_billed or 0)
 
     def publish(self, record: RunRecord) -> None:
         """Put each table in the place of the published one, then the views, then the record."""
