@@ -37,6 +37,7 @@ def store(events: str, database: Path, memory_limit: str) -> None:
             "memory_limit": memory_limit,
             "preserve_insertion_order": False,
             "storage_compatibility_version": STORAGE_VERSION,
+            "write_buffer_row_group_count": 1,
         },
     ) as con:
         con.execute(

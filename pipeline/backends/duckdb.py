@@ -193,6 +193,8 @@ class DuckDB:
                 # the order of rows in a table means nothing, and keeping it costs memory
                 preserve_insertion_order=False,
                 storage_compatibility_version=STORAGE_VERSION,
+                # a block of rows is compressed once it is full; five at a time take more memory
+                write_buffer_row_group_count=1,
                 # what is missing is an error, nothing to look for in the network
                 autoinstall_known_extensions=False,
                 autoload_known_extensions=False,

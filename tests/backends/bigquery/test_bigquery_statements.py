@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+import sqlglot.expressions as sge
 
 from pipeline import graph
 from pipeline.backends.bigquery.statements import create, renamed
-from pipeline.expressions import declared_table, to_query
+from pipeline.expressions import columns_read, declared_table, expression, to_query
 
-MODELS = graph.load().models
+GRAPH = graph.load()
+MODELS = GRAPH.models
 EXPIRES = dt.datetime(2030, 1, 2, tzinfo=dt.UTC)
 
 
@@ -59,3 +61,24 @@ def test_a_view_reads_the_tables_that_are_published():
     query = renamed(to_query(now, "bigquery"), {"_building_1_stg_users": "stg_users"})
 
     assert query.sql("bigquery").endswith("FROM `project`.`dataset`.`stg_users`")
+
+
+def scans(name: str) -> list[tuple[str, set[str]]]:
+    """Return each read of a table in a model's statement: its name and the columns it takes."""
+    made = expression(MODELS[name], lambda upstream: declared_table(GRAPH, upstream))
+    query = to_query(made, "bigquery")
+    return [
+        (
+            table.name,
+            {c.name for c in table.parent_select.find_all(sge.Column) if c.table == table.alias},
+        )
+        for table in query.find_all(sge.Table)
+        if table.name in {*MODELS, *GRAPH.sources_of(MODELS)}
+    ]
+
+
+def test_a_build_reads_each_raw_column_in_use_once_and_no_other():
+    read = [scan for name in MODELS for scan in scans(name) if scan[0] not in MODELS]
+
+    assert sorted(name for name, _ in read) == ["raw_sync_events", "raw_users"]
+    assert {name: frozenset(columns) for name, columns in read} == columns_read(GRAPH, MODELS)
