@@ -61,7 +61,7 @@ def fuzz(folder: Path, events: int, seed: int) -> dict[str, Any]:
     """Write the rows, build the good ones alone and all together, and compare."""
     folder.mkdir(parents=True, exist_ok=True)
     files = values.Files(folder)
-    rows = _rows(Random(seed), events)
+    rows = raw_events(Random(seed), events)
     while batch := list(islice(rows, BATCH)):
         files.write(batch)
     files.write_users(Random(seed), max(100, events // 20))
@@ -83,7 +83,7 @@ def fuzz(folder: Path, events: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _rows(random: Random, events: int) -> Iterator[tuple[bool, Row]]:
+def raw_events(random: Random, events: int) -> Iterator[tuple[bool, Row]]:
     """Yield events, each with whether it is good; no good one comes twice."""
     start = dt.datetime(2022, 1, 1, tzinfo=dt.UTC)
     for number in range(events):

@@ -12,12 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.sources import SOURCES
+
 Row = dict[str, Any]
-EVENT_COLUMNS = (
-    *("EventType", "DateCreated", "MapRevision", "ItemKey", "ItemRevision", "EndpointId"),
-    *("ItemData", "MapUniqueName", "_source_file"),
-)
-USER_COLUMNS = ("uid", "username", "dateRegistered", "last_modified")
+EVENT_COLUMNS = tuple(SOURCES["raw_sync_events"].schema)
+USER_COLUMNS = tuple(SOURCES["raw_users"].schema)
+STRANGE_COLUMNS = ("a.b", 'a"b', "'; DROP TABLE raw_users; --", "select", "../etc/passwd")
+"""Columns of nobody's, in the files of the bad rows."""
+
 _GOOD_USERS = 50
 _HUGE = 2_000_000
 _SHOWN = "Ab9 _é😀"
@@ -31,6 +33,7 @@ HARD = (
     *("\ufeff", "\u2028", "\u200b", "\x01\x02\x1f\x7f", "\t\r\n", "\u202eabc", "e\u0301", "İ", "ß"),
     *("2022-02-30T00:00:00Z", "0000-00-00T00:00:00Z", "9999-12-31T23:59:59-14:00", "infinity"),
     *("99999-01-01T00:00:00Z", "-0001-01-01 00:00:00", "2022-01-01T24:00:00Z", "epoch", "now"),
+    *("\0", "a\0b", "\0" * 9, "\\u0000", "\\ud800", '"\\udc00\\ud800"', '{"a": "\\u0000"}'),
     *("(all)", "map_item_removed", "Command", "command", "COMMAND", "Reading", "DoorLocked"),
 )
 """Texts that mean something to somebody: a parser, an engine, a shell, a person."""
@@ -50,7 +53,7 @@ def event(kind: int, story: str, at: dt.datetime, who: str) -> Row:
         ("DoorLocked", {"uuid": f"r-{uuid}", "state": "true"}),
     )
     key, item = items[kind]
-    return {
+    return dict.fromkeys(EVENT_COLUMNS, "7") | {
         "EventType": "map_item_updated",
         "DateCreated": (at + dt.timedelta(milliseconds=700 * kind)).isoformat(),
         "MapRevision": f"{4 * int(story) + kind:x}",
@@ -64,16 +67,21 @@ def event(kind: int, story: str, at: dt.datetime, who: str) -> Row:
 
 
 def mutated(random: Random, row: Row, number: int) -> Row:
-    """Break a row in one to three places; its ids and its device stay no good row's."""
-    row = dict(row)
+    """Break a row in one to three places; its ids and its device stay no good row's.
+
+    Where a file's kind has values of JSON, one may stand in a column's place; elsewhere its text.
+    """
+    row = dict.fromkeys(STRANGE_COLUMNS) | row
     if number % 5_000 == 7:
         row["ItemData"] = _huge(random, row["ItemData"])
     for _ in range(random.choice((1, 1, 2, 3))):
         if random.random() < 0.6:
             row["ItemData"] = _document(random, row["ItemData"] or "", number)
         else:
-            name = random.choice(EVENT_COLUMNS)
+            name = random.choice(list(row))
             row[name] = _text(random, row[name])
+    if random.random() < 0.05:
+        row[random.choice(list(row))] = _value(random)
     return row
 
 
@@ -85,7 +93,7 @@ def _document(random: Random, text: str, number: int) -> str | None:
         lambda: text[:at],
         lambda: text[at:],
         lambda: text[:at] + random.choice(HARD) + text[at:],
-        lambda: text[:at] + chr(random.choice((1, 8, 31, 127, 0x2028, 0xFEFF))) + text[at:],
+        lambda: text[:at] + chr(random.choice((0, 1, 8, 31, 127, 0x2028, 0xFEFF))) + text[at:],
         lambda: text[:at] + random.choice(("\\ud800", "\\u0000", "\\x", "\\u12", "\\")) + text[at:],
         lambda: text + random.choice((",", "}", "x", " {}", "\x00", "//")),
         lambda: "\ufeff" + text,
@@ -158,7 +166,7 @@ def _text(random: Random, value: str | None) -> str | None:
         return random.choice(_SHOWN) * random.choice((5_000, 70_000))
     if kind < 0.88:
         return (value or "")[: random.randrange(12)]
-    return "".join(chr(random.choice((*range(1, 600), 0x1F600))) for _ in range(9))
+    return "".join(chr(random.choice((*range(600), 0x1F600))) for _ in range(9))
 
 
 def user(random: Random, number: int, good: bool) -> Row:
@@ -172,9 +180,19 @@ def user(random: Random, number: int, good: bool) -> Row:
     if not good:
         for name in random.choices(USER_COLUMNS, k=2):
             row[name] = _text(random, row[name])
-        if (row["uid"] or "").startswith("900000"):
+        if str(row["uid"]).startswith("900000"):
             row["uid"] = "x"
+        if random.random() < 0.05:
+            row[random.choice(USER_COLUMNS)] = _value(random)
     return row
+
+
+def plain(row: Row) -> dict[str, str | None]:
+    """Write a row's values as text, where they are none: as their JSON."""
+    return {
+        name: value if isinstance(value, str | None) else json.dumps(value)
+        for name, value in row.items()
+    }
 
 
 class Files:
@@ -197,7 +215,9 @@ class Files:
         bad = [row for is_good, row in rows if not is_good]
         number = len(self.good["events"])
         self.good["events"].append(self._write(f"good-{number}", "parquet", good, EVENT_COLUMNS))
-        self.bad["events"] += self._write_each(f"bad-{number}", bad, EVENT_COLUMNS)
+        self.bad["events"] += self._write_each(
+            f"bad-{number}", bad, EVENT_COLUMNS + STRANGE_COLUMNS
+        )
         self.events += len(rows)
         self.good_events += len(good)
 
@@ -218,6 +238,8 @@ class Files:
 
     def _write(self, stem: str, kind: str, rows: list[Row], columns: tuple[str, ...]) -> Path:
         path = self._folder / f"{stem}.{kind}"
+        if kind != "ndjson":
+            rows = [plain(row) for row in rows]
         if kind == "parquet":
             arrays = {name: pa.array([row[name] for row in rows], pa.string()) for name in columns}
             pq.write_table(pa.table(arrays), path)
