@@ -1,6 +1,6 @@
 """Measure builds beside the floor, and write a table and a plot.
 
-python -m benchmarks --folder /tmp/benchmarks --events 1000000 --events 10000000
+python -m benchmarks --folder /tmp/benchmarks --events 1000000 --events 10000000 --once 100000000
 """
 
 from __future__ import annotations
@@ -29,15 +29,23 @@ _RESULTS = Path(__file__).parent / "results"
     "--folder", type=click.Path(path_type=Path), required=True, help="Data and databases."
 )
 @click.option("--events", "sizes", type=int, multiple=True, default=(1_000_000, 10_000_000))
+@click.option("--once", type=int, multiple=True, help="More events, for a single run.")
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--memory-limit", default="8GB", show_default=True)
 @click.option("--tight", default="2GB", show_default=True, help="Memory limit to compare with.")
 @click.option("--output", type=click.Path(path_type=Path), default=_RESULTS, show_default=True)
 def main(
-    folder: Path, sizes: tuple[int, ...], runs: int, memory_limit: str, tight: str, output: Path
+    folder: Path,
+    sizes: tuple[int, ...],
+    once: tuple[int, ...],
+    runs: int,
+    memory_limit: str,
+    tight: str,
+    output: Path,
 ) -> None:
     """Measure, and write results.json, table.md and plot.svg."""
-    cases = list(_cases(folder, sorted(sizes), runs, memory_limit, tight))
+    cases = [case for size in once for case in _pair(folder, size, 1, memory_limit)]
+    cases += _cases(folder, sorted(sizes), runs, memory_limit, tight)
     result = {"machine": _machine(), "cases": cases, "commands": _commands(runs)}
     result["query"] = _one_day(folder / "build.duckdb")
     output.mkdir(parents=True, exist_ok=True)
@@ -51,21 +59,26 @@ def _cases(
     folder: Path, sizes: list[int], runs: int, memory_limit: str, tight: str
 ) -> Iterator[dict[str, Any]]:
     for size in sizes:
-        data = generated(folder, size)
-        # the floor and the build in turn, so that a slow moment of the machine meets both
-        pairs = [
-            (_floor(folder, data, memory_limit), _build(folder, data, memory_limit))
-            for _ in range(runs)
-        ]
-        yield _case("floor", data, folder / "floor.duckdb", [floor for floor, _ in pairs])
-        build = _case("build", data, folder / "build.duckdb", [build for _, build in pairs])
-        ratios = [build.wall / floor.wall for floor, build in pairs]
-        yield build | {"to_floor": spread(ratios), **_models(folder)}
+        yield from _pair(folder, size, runs, memory_limit)
+    data = generated(folder, sizes[-1])
     hot = with_a_hot_device(folder, data)
     builds = [_build(folder, hot, memory_limit) for _ in range(runs)]
     yield _case("build, one device with a fifth", hot, folder / "build.duckdb", builds)
     builds = [_build(folder, data, tight) for _ in range(runs)]
     yield _case(f"build, --memory-limit {tight}", data, folder / "build.duckdb", builds)
+
+
+def _pair(folder: Path, size: int, runs: int, memory_limit: str) -> Iterator[dict[str, Any]]:
+    data = generated(folder, size)
+    # the floor and the build in turn, so that a slow moment of the machine meets both
+    pairs = [
+        (_floor(folder, data, memory_limit), _build(folder, data, memory_limit))
+        for _ in range(runs)
+    ]
+    yield _case("floor", data, folder / "floor.duckdb", [floor for floor, _ in pairs])
+    build = _case("build", data, folder / "build.duckdb", [build for _, build in pairs])
+    ratios = [build.wall / floor.wall for floor, build in pairs]
+    yield build | {"to_floor": spread(ratios), **_models(folder)}
 
 
 def _floor(folder: Path, data: Data, memory_limit: str) -> Run:

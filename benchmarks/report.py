@@ -16,8 +16,8 @@ def table(result: Result) -> str:
 
 
 def plot(result: Result) -> alt.Chart:
-    """Return where the time of the largest build goes, beside its floor."""
-    floor, build = _largest(result)
+    """Return where the time of a build goes, beside its floor: the last size measured."""
+    floor, build = _last(result)
     rows = [{"what": "floor", "part": "read, parse, store", "seconds": floor["wall"]["median"]}]
     rows += [
         {"what": "build", "part": name, "seconds": seconds}
@@ -39,19 +39,23 @@ def plot(result: Result) -> alt.Chart:
 
 
 def _cases(result: Result) -> Iterator[str]:
-    yield "| case | events | wall s (min, median, max) | CPU s | peak GB | written GB | to floor |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
-    for case in result["cases"]:
-        to_floor = f"{case['to_floor']['median']:.2f} ×" if "to_floor" in case else ""
+    yield (
+        "| case | events | wall s (min, median, max) | s per million | CPU s | peak GB"
+        " | written GB | to floor (min, median, max) |"
+    )
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    for case in sorted(result["cases"], key=lambda case: case["events"]):
+        to_floor = _spread(case["to_floor"], 2) if "to_floor" in case else ""
         yield (
             f"| {case['name']} | {case['events']:,} | {_spread(case['wall'])}"
+            f" | {case['wall']['median'] / case['events'] * 1e6:.2f}"
             f" | {case['cpu']['median']:.1f} | {case['peak']['max'] / 1e9:.2f}"
             f" | {case['bytes_written'] / 1e9:.2f} | {to_floor} |"
         )
 
 
 def _build(result: Result) -> Iterator[str]:
-    _, build = _largest(result)
+    _, build = _last(result)
     yield f"| part of the build of {build['events']:,} events | seconds |"
     yield "|---|--:|"
     for name, seconds in _parts(build):
@@ -73,7 +77,7 @@ def _others(result: Result) -> Iterator[str]:
     yield f"Measured on: {machine}."
 
 
-def _largest(result: Result) -> tuple[Result, Result]:
+def _last(result: Result) -> tuple[Result, Result]:
     def last(name: str) -> Result:
         cases: list[Result] = [case for case in result["cases"] if case["name"] == name]
         return cases[-1]
@@ -87,5 +91,5 @@ def _parts(build: Result) -> list[tuple[str, float]]:
     return [*models, ("all checks", build["checks"]), ("start, sources, publishing", max(rest, 0))]
 
 
-def _spread(figures: Mapping[str, float]) -> str:
-    return f"{figures['min']:.1f}, {figures['median']:.1f}, {figures['max']:.1f}"
+def _spread(figures: Mapping[str, float], digits: int = 1) -> str:
+    return ", ".join(f"{figures[name]:.{digits}f}" for name in ("min", "median", "max"))

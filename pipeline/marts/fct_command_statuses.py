@@ -19,7 +19,7 @@ def every_active_has_its_command(
     stg_command_actives: ir.Table, fct_command_statuses: ir.Table
 ) -> ir.Table:
     """Every CommandActive has its Command."""
-    actives = stg_command_actives.select("command_uuid", "device_id", "update_timestamp", "_uid")
+    actives = stg_command_actives.select("command_uuid", "device_id", "update_timestamp")
     return without_partner(actives, fct_command_statuses, "command_uuid")
 
 
@@ -27,7 +27,7 @@ def every_result_has_its_command(
     stg_command_results: ir.Table, fct_command_statuses: ir.Table
 ) -> ir.Table:
     """Every CommandResult has its Command."""
-    results = stg_command_results.select("command_uuid", "device_id", "update_timestamp", "_uid")
+    results = stg_command_results.select("command_uuid", "device_id", "update_timestamp")
     return without_partner(results, fct_command_statuses, "command_uuid")
 
 
