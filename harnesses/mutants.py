@@ -35,6 +35,8 @@ TESTS = {
     "files/csv_survey.py": ("files/test_csv_files.py",),
     "files/types.py": ("files/test_files_together.py", "files/test_parquet_files.py"),
     "files/streams.py": ("files",),
+    "files/faults.py": ("files",),
+    "files/parquet.py": ("files/test_parquet_files.py",),
     "backends/duckdb.py": ("backends/test_duckdb.py",),
 }
 """By file, the part of the suite that holds it; a model or rule not named here has its own test."""
@@ -332,6 +334,18 @@ MUTANTS = (
         "(EOFError, zlib.error, gzip.BadGzipFile)",
         "(zlib.error, gzip.BadGzipFile)",
         "a .gz that is cut",
+    ),
+    Mutant(
+        "files/parquet.py",
+        "if rows != metadata.num_rows:",
+        "if False:",
+        "a footer's counts agree",
+    ),
+    Mutant(
+        "files/faults.py",
+        "        _read_alone(source, path)\n",
+        "",
+        "what only the engine refuses is named",
     ),
     Mutant(
         "files/ndjson.py",

@@ -1,0 +1,113 @@
+"""Faults of files as bytes: cut, damaged, or badly compressed."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from random import Random
+from typing import Literal, NamedTuple, TypeAlias
+
+import pyarrow.parquet as pq
+
+Must: TypeAlias = Literal["be refused", "be read", "agree"]
+"""What has to come of a file: `agree` is what an independent reader makes of it."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a file, what has to come of it, its content, and what has to be told."""
+
+    name: str
+    must: Must
+    content: bytes
+    told: str = ""
+
+
+def cut(random: Random, ending: str, content: bytes, times: int) -> Iterator[Fault]:
+    """Cut a file at its own boundaries, beside them, and so many times anywhere."""
+    # of what has a checksum or a footer, no part is whole
+    must: Must = "agree" if ending in ("ndjson", "csv") else "be refused"
+    edges = [place + step for place in _boundaries(ending, content) for step in (-1, 0, 1)]
+    if len(edges) > 2 * times:
+        edges = random.sample(edges, 2 * times)
+    size = len(content)
+    places = {0, 1, size - 1, *edges, *(random.randrange(size) for _ in range(times))}
+    for place in sorted(place for place in places if 0 <= place < size):
+        yield Fault("cut" if place else "0 bytes", must, content[:place])
+
+
+def damaged(random: Random, ending: str, content: bytes, times: int) -> Iterator[Fault]:
+    """Damage a file so many times; most of a Parquet file's damage is where it describes itself."""
+    everywhere = [(0, len(content))]
+    described = _descriptions(content) if ending == "parquet" else everywhere
+    for turn in range(times):
+        at = random.randrange(*random.choice(described if turn % 3 else everywhere))
+        fault, damage = random.choice(list(_DAMAGE.items()))
+        changed = content[:at] + damage(random, content[at:])
+        if changed != content:
+            yield Fault(fault, "agree", changed)
+
+
+_DAMAGE: Mapping[str, Callable[[Random, bytes], bytes]] = {
+    "a bit flipped": lambda random, rest: bytes([rest[0] ^ 1 << random.randrange(8)]) + rest[1:],
+    "a byte changed": lambda random, rest: random.randbytes(1) + rest[1:],
+    "some bytes changed": lambda random, rest: random.randbytes(min(16, len(rest))) + rest[16:],
+    "a hole of zeros": lambda random, rest: bytes(min(512, len(rest))) + rest[512:],
+    "a byte lost": lambda random, rest: rest[1:],
+    "a byte too many": lambda random, rest: random.randbytes(1) + rest,
+}
+"""Damage at the beginning of the rest of a file."""
+
+
+def _boundaries(ending: str, content: bytes) -> list[int]:
+    size = len(content)
+    if ending == "parquet":
+        return [4, _footer(content), size - 8, size - 4, *_chunks(content)]
+    if ending.endswith(".gz"):
+        return [2, 4, 10, size - 8, size - 4]
+    return [place for place, byte in enumerate(content) if byte == 0x0A]
+
+
+def _footer(content: bytes) -> int:
+    return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+
+
+def _chunks(content: bytes) -> list[int]:
+    """Return where the columns of each row group begin and end."""
+    metadata = pq.ParquetFile(io.BytesIO(content)).metadata
+    places = set()
+    for group, column in itertools.product(
+        range(metadata.num_row_groups), range(metadata.num_columns)
+    ):
+        chunk = metadata.row_group(group).column(column)
+        start = chunk.dictionary_page_offset or chunk.data_page_offset
+        places |= {start, chunk.data_page_offset, start + chunk.total_compressed_size}
+    return sorted(places)
+
+
+def _descriptions(content: bytes) -> list[tuple[int, int]]:
+    """Return where the headers of pages are, and as often where the footer is."""
+    heads = [(place, place + 40) for place in _chunks(content)[:-1]]
+    footer = _footer(content)
+    # what follows the mark is of one library alone
+    return [*heads, *[(footer, content.index(b"ARROW:schema", footer))] * len(heads)]
+
+
+def badly_compressed(random: Random, content: bytes) -> Iterator[Fault]:
+    """Yield a .gz of several members, cut between them, or with more after its end."""
+    text = gzip.decompress(content)
+    half, line = len(text) // 2, text.index(b"\n") + 1
+    for place in (half, line, len(text)):
+        parts = [gzip.compress(part, mtime=0) for part in (text[:place], text[place:])]
+        yield Fault("two members", "be read", b"".join(parts))
+        yield Fault("the first of two members", "agree", parts[0])
+        yield Fault("a cut second member", "be refused", b"".join(parts)[:-1])
+    yield Fault("compressed twice", "be refused", gzip.compress(content))
+    for garbage in (b"\n", b"x", b"\x1f", b"\x1f\x8b", text[:line], random.randbytes(999)):
+        yield Fault("bytes after the end", "be refused", content + garbage)
+    yield Fault("zeros after the end", "agree", content + bytes(512))
+    for place in range(len(content) - 8, len(content)):
+        wrong = bytes([content[place] ^ 0x10])
+        checked = content[:place] + wrong + content[place + 1 :]
+        yield Fault("a wrong checksum or length", "be refused", checked)
