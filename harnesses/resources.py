@@ -5,7 +5,8 @@ python -m harnesses.resources --builds 20
 The disk is a small one of its own in memory, mounted for the time being, which takes root. With
 less and less room on it, and with less and less memory, a build either succeeds or ends with status
 1 and a message that says what ran out; then the database holds what it held, and nothing lies
-beside it. Commands that write elsewhere are let run into a full disk too.
+beside it. So it is where memory is so short that a build spills, and the disk has no room for that,
+or is filled by others meanwhile. Commands that write elsewhere are let run into a full disk too.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from harnesses import builds
-from harnesses.builds import Digests, Inputs
+from harnesses.builds import Inputs
 from harnesses.verdict import KEEP, Verdict
 
 DISK = 40_000_000
@@ -29,9 +31,20 @@ DISK = 40_000_000
 MEMORY = 120_000_000
 """Bytes of memory that a build of the inputs has enough of."""
 
+SPILL_DISK = 150_000_000
+"""Bytes of the small disk for the builds that spill: room for all of it."""
+
+SPILL_MEMORY = "155MB"
+"""Too little memory to build many commands without spilling."""
+
+SPILL_ROOM = 55_000_000
+"""Bytes that a build of many commands has enough of where memory is plenty, and no longer here."""
+
 FIGURES = [
     "builds_with_too_small_a_disk",
     "builds_with_too_little_memory",
+    "builds_with_too_small_a_disk_to_spill_to",
+    "builds_whose_disk_was_filled_while_they_spilled",
     "builds_that_had_enough",
     "other_commands_on_a_full_disk",
 ]
@@ -45,57 +58,89 @@ def main(number: int, keep: bool) -> None:
     verdict = Verdict("resources", FIGURES)
     with tempfile.TemporaryDirectory(prefix="harness-resources-") as name:
         folder = Path(name)
-        with _small_disk(folder / "disk") as disk:
-            _run(folder, disk, number, verdict)
+        inputs = builds.two_inputs(folder / "few", commands=600)
+        with _small_disk(folder / "disk", DISK) as disk:
+            _run(folder, disk, inputs, number, verdict)
+        with _small_disk(folder / "spilling", SPILL_DISK) as disk:
+            _spill(folder, disk, inputs["A"], verdict)
     verdict.finish(keep=keep)
 
 
-def _run(folder: Path, disk: Path, number: int, verdict: Verdict) -> None:
-    inputs = builds.two_inputs(folder, commands=600)
-    database = disk / "database" / "pipeline.duckdb"
-    words = ["build", "--database", str(database)]
-    verdict.expect(_end([*words, *inputs["A"].options], folder)[0] == 0, "the disk is big enough")
-    before = builds.digests(database)
-    needed = database.stat().st_size * 2
+def _run(
+    folder: Path, disk: Path, inputs: Mapping[str, Inputs], number: int, verdict: Verdict
+) -> None:
+    trial = _Trial(verdict, folder, disk / "database" / "pipeline.duckdb", inputs["A"])
+    needed = trial.database.stat().st_size * 2
     for turn in range(number):
         share = turn / number
         with _ballast(disk, free=int(needed * share)):
-            _try(verdict, database, inputs["B"], folder, before, "disk", [])
+            trial.build(inputs["B"], "builds_with_too_small_a_disk", "disk")
         limit = f"{int(MEMORY * share) + 1_000_000}B"
-        _try(verdict, database, inputs["B"], folder, before, "memory", ["--memory-limit", limit])
+        trial.build(inputs["B"], "builds_with_too_little_memory", "memory", limit)
     with _ballast(disk, free=0):
-        for others in _writers(database, inputs["A"], disk):
+        for others in _writers(trial.database, inputs["A"], disk):
             status, text = _end(others, folder)
             said = status == 1 and "full" in text and "Traceback" not in text
             verdict.expect(said, f"{others[0]} says that the disk is full: {status} {text}")
             verdict.figures["other_commands_on_a_full_disk"] += 1
-    verdict.expect(builds.digests(database) == before, "the last build is there after all of it")
+    trial.expect_the_old_build("after all of it")
 
 
-def _try(
-    verdict: Verdict,
-    database: Path,
-    inputs: Inputs,
-    folder: Path,
-    before: Digests,
-    what: str,
-    options: Sequence[str],
-) -> None:
-    """Build once; where it succeeds, put the old build back."""
-    old = database.read_bytes()
-    status, text = _end(["build", "--database", str(database), *inputs.options, *options], folder)
-    if status == 0:
-        verdict.figures["builds_that_had_enough"] += 1
-        database.write_bytes(old)
-    else:
-        verdict.figures[
-            f"builds_with_too_{'small_a_disk' if what == 'disk' else 'little_memory'}"
-        ] += 1
+def _spill(folder: Path, disk: Path, old: Inputs, verdict: Verdict) -> None:
+    many = builds.two_inputs(folder / "many", commands=20_000)["A"]
+    trial = _Trial(verdict, folder, disk / "database" / "pipeline.duckdb", old)
+    with _ballast(disk, free=SPILL_ROOM):
+        verdict.expect(trial.build(many, "", "disk"), "without spilling the room is enough")
+    verdict.expect(trial.build(many, "", "disk", SPILL_MEMORY), "with room memory is enough")
+    for share in (1.0, 0.8, 0.6, 0.4, 0.2):
+        with _ballast(disk, free=int(SPILL_ROOM * share)):
+            ended = trial.build(
+                many, "builds_with_too_small_a_disk_to_spill_to", "disk", SPILL_MEMORY
+            )
+        verdict.expect(not ended, "there is too little room to spill")
+    for spilled in (1, 10_000_000, 20_000_000):
+        with _filled_once_spilled(disk, spilled):
+            ended = trial.build(
+                many, "builds_whose_disk_was_filled_while_they_spilled", "disk", SPILL_MEMORY
+            )
+        verdict.expect(not ended, "the disk was filled while the build spilled")
+
+
+class _Trial:
+    """A database with an old build, under which other builds are let run short of something."""
+
+    def __init__(self, verdict: Verdict, folder: Path, database: Path, old: Inputs) -> None:
+        self.verdict, self.folder, self.database = verdict, folder, database
+        status, text = _end(["build", "--database", str(database), *old.options], folder)
+        verdict.expect(status == 0, f"the old build has enough of all: {text}")
+        self.before = builds.digests(database)
+
+    def build(self, inputs: Inputs, figure: str, what: str, memory: str | None = None) -> bool:
+        """Build once, and return whether it succeeded; then the old build is put back.
+
+        Else it is counted under `figure`, and `what` is what ran out.
+        """
+        old = self.database.read_bytes()
+        limit = ["--memory-limit", memory] if memory else []
+        words = ["build", "--database", str(self.database), *inputs.options, *limit]
+        status, text = _end(words, self.folder)
+        left = builds.beside(self.database)
+        left |= {path.name for path in (self.folder / "temporary").iterdir()}
+        self.verdict.expect(not left, f"nothing is left when a build ends, but {left}")
+        if status == 0:
+            self.verdict.figures["builds_that_had_enough"] += 1
+            self.database.write_bytes(old)
+            return True
+        self.verdict.figures[figure] += 1
         said = status == 1 and what in text and "Traceback" not in text
-        verdict.expect(said, f"a build says that the {what} ran out: {status} {text}")
-        verdict.expect(builds.digests(database) == before, f"short of {what} the old build stays")
-    left = builds.beside(database) | {path.name for path in (folder / "temporary").iterdir()}
-    verdict.expect(not left, f"nothing is left when a build ends, but {left}")
+        self.verdict.expect(said, f"a build says that the {what} ran out: {status} {text}")
+        self.expect_the_old_build(f"short of {what}")
+        return False
+
+    def expect_the_old_build(self, when: str) -> None:
+        """Expect what was there before."""
+        held = builds.digests(self.database) == self.before
+        self.verdict.expect(held, f"the old build is there {when}")
 
 
 def _writers(database: Path, inputs: Inputs, disk: Path) -> Iterator[list[str]]:
@@ -117,14 +162,14 @@ def _end(words: Sequence[str], folder: Path) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def _small_disk(place: Path) -> Iterator[Path]:
+def _small_disk(place: Path, size: int) -> Iterator[Path]:
     """Mount it.
 
     Raises:
         click.ClickException: this user, or this machine, can't.
     """
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
     mounted = subprocess.run(mount, capture_output=True, text=True)
     if mounted.returncode:
         raise click.ClickException(
@@ -139,13 +184,45 @@ def _small_disk(place: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _ballast(disk: Path, *, free: int) -> Iterator[None]:
     """Fill the disk but for so many bytes."""
-    ballast = disk / "ballast"
-    room = shutil.disk_usage(disk).free - free
-    ballast.write_bytes(bytes(max(0, room)))
+    try:
+        _fill(disk, free)
+        yield
+    finally:
+        (disk / "ballast").unlink()
+
+
+@contextlib.contextmanager
+def _filled_once_spilled(disk: Path, size: int) -> Iterator[None]:
+    """Fill the disk as soon as a build has so many bytes in its folder of spilled rows."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while _spilled(disk) < size:
+            if ended.wait(0.01):
+                return
+        _fill(disk, 0)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
     try:
         yield
     finally:
-        ballast.unlink()
+        ended.set()
+        watching.join()
+        (disk / "ballast").unlink(missing_ok=True)
+
+
+def _spilled(disk: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # it comes and goes with the build
+        return sum(path.stat().st_blocks * 512 for path in disk.rglob("spill/*"))
+    return 0
+
+
+def _fill(disk: Path, free: int) -> None:
+    room = max(0, shutil.disk_usage(disk).free - free)
+    # a build may take some of it at the same time
+    with contextlib.suppress(OSError), (disk / "ballast").open("wb") as ballast:
+        ballast.write(bytes(room))
 
 
 if __name__ == "__main__":

@@ -32,11 +32,7 @@ def engine_errors(read: Sequence[tuple[Source, Sequence[Path]]] = ()) -> Iterato
         with _interruptible():
             yield
     except duckdb.OutOfMemoryException as error:
-        raise ResourceError(
-            f"DuckDB ran out of memory or of disk to spill to: {first_line(error)}",
-            "Give it more with --memory-limit, or free disk beside the database. "
-            "The last build is unchanged.",
-        ) from error
+        raise _ran_out(error) from error
     except duckdb.Error as error:
         if full := _disk_full(error):
             raise full from error
@@ -92,6 +88,20 @@ def _cannot_open(path: Path | None, error: duckdb.Error) -> PipelineError:
     return UsageError(
         f"{path} can't be opened as a DuckDB database: {first_line(error)}",
         "Name another file with --database, or move this one away.",
+    )
+
+
+def _ran_out(error: duckdb.OutOfMemoryException) -> ResourceError:
+    # DuckDB spills until the disk has a tenth left, and calls that too an end of memory
+    if "max_temp_directory_size" in str(error):
+        return ResourceError(
+            f"The disk is too full for what does not fit into memory: {first_line(error)}",
+            "Free space beside the database, or give more memory with --memory-limit. "
+            "The last build is unchanged.",
+        )
+    return ResourceError(
+        f"DuckDB ran out of memory: {first_line(error)}",
+        "Give it more with --memory-limit. The last build is unchanged.",
     )
 
 

@@ -13,6 +13,8 @@ from conftest import arrow, event_types, raw_user, user_types
 from pyarrow import parquet
 
 import pipeline
+from pipeline import graph
+from pipeline.backends.duckdb import DuckDB
 from pipeline.errors import ResourceError, UsageError
 
 ROOT = Path(pipeline.__file__).parents[1]
@@ -373,6 +375,17 @@ def test_too_little_memory_is_an_error_and_the_old_build_stays(project, database
     assert "--memory-limit" in caught.value.next_step
     assert database.read_bytes() == before
     assert beside(database) == ["pipeline.duckdb"]
+
+
+def test_too_little_disk_for_what_memory_does_not_hold_is_told_as_that(database):
+    database.parent.mkdir()
+    with DuckDB(database, memory_limit="40MB").workspace(keep=False) as workspace:
+        workspace.con.raw_sql("SET max_temp_directory_size = '1MB'")
+        rows = workspace.con.sql("SELECT hash(range) AS b FROM range(9000000) ORDER BY b")
+        with pytest.raises(ResourceError, match="disk is too full") as caught:
+            workspace.create(graph.load().models["dim_users"], rows)
+
+    assert "Free space" in caught.value.next_step
 
 
 @pytest.mark.parametrize("limit", ["much", "-1GB", " -4GB", "4 apples", ""])
