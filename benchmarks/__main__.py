@@ -63,42 +63,54 @@ def _cases(
     data = generated(folder, sizes[-1])
     hot = with_a_hot_device(folder, data)
     builds = [_build(folder, hot, memory_limit) for _ in range(runs)]
-    yield _case("build, one device with a fifth", hot, folder / "build.duckdb", builds)
+    yield _case("build, one device with a fifth", hot, builds)
     builds = [_build(folder, data, tight) for _ in range(runs)]
-    yield _case(f"build, --memory-limit {tight}", data, folder / "build.duckdb", builds)
+    yield _case(f"build, --memory-limit {tight}", data, builds)
 
 
 def _pair(folder: Path, size: int, runs: int, memory_limit: str) -> Iterator[dict[str, Any]]:
     data = generated(folder, size)
-    # the floor and the build in turn, so that a slow moment of the machine meets both
-    pairs = [
-        (_floor(folder, data, memory_limit), _build(folder, data, memory_limit))
+    # floors and build in turn, so that a slow moment of the machine meets all of them
+    turns = [
+        (
+            _floor(folder, data, memory_limit),
+            _floor(folder, data, memory_limit, "tuned"),
+            _build(folder, data, memory_limit),
+        )
         for _ in range(runs)
     ]
-    yield _case("floor", data, folder / "floor.duckdb", [floor for floor, _ in pairs])
-    build = _case("build", data, folder / "build.duckdb", [build for _, build in pairs])
-    ratios = [build.wall / floor.wall for floor, build in pairs]
-    yield build | {"to_floor": spread(ratios), **_models(folder)}
+    floors, tuned, builds = ([*of_one] for of_one in zip(*turns, strict=True))
+    yield _case("floor", data, floors)
+    yield _case("floor, with the settings of builds", data, tuned)
+    build = _case("build", data, builds)
+    ratios = {
+        "to_floor": spread([build.wall / floor.wall for floor, _, build in turns]),
+        "to_tuned_floor": spread([build.wall / floor.wall for _, floor, build in turns]),
+    }
+    yield build | ratios | _models(folder)
 
 
-def _floor(folder: Path, data: Data, memory_limit: str) -> Run:
-    database = str(folder / "floor.duckdb")
-    return run([sys.executable, "-m", "benchmarks.floor", data.events, database, memory_limit])
+def _floor(folder: Path, data: Data, memory_limit: str, *tuned: str) -> Run:
+    database = folder / "floor.duckdb"
+    arguments = (data.events, str(database), memory_limit, *tuned)
+    measured = run([sys.executable, "-m", "benchmarks.floor", *arguments], makes=database)
+    database.unlink()
+    return measured
 
 
 def _build(folder: Path, data: Data, memory_limit: str) -> Run:
     database = folder / "build.duckdb"
-    database.unlink(missing_ok=True)
     return run(
         [
             *(sys.executable, "cli.py", "build", "--database", str(database), "--threads", "2"),
             *("--memory-limit", memory_limit, "--events", data.events, "--users", str(data.users)),
             *("--results", str(folder / "results.json")),
-        ]
+        ],
+        makes=database,
     )
 
 
-def _case(name: str, data: Data, database: Path, runs: list[Run]) -> dict[str, Any]:
+def _case(name: str, data: Data, runs: list[Run]) -> dict[str, Any]:
     def of(figure: Callable[[Run], float]) -> dict[str, float]:
         return spread([figure(one) for one in runs])
 
@@ -106,7 +118,7 @@ def _case(name: str, data: Data, database: Path, runs: list[Run]) -> dict[str, A
         "name": name,
         "events": data.rows,
         "bytes_read": data.size,
-        "bytes_written": database.stat().st_size,
+        "bytes_written": runs[-1].written,
         "wall": of(lambda one: one.wall),
         "cpu": of(lambda one: one.cpu),
         "peak": of(lambda one: one.peak),

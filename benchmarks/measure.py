@@ -15,19 +15,22 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took: seconds, seconds of CPU, and peak memory in bytes."""
+    """What one process took: seconds, seconds of CPU, peak memory and the file it made in bytes."""
 
     wall: float
     cpu: float
     peak: int
+    written: int
 
 
-def run(command: Sequence[str]) -> Run:
-    """Run a command to its end and measure it.
+def run(command: Sequence[str], makes: Path | None = None) -> Run:
+    """Run a command to its end and measure it; what it makes is made anew.
 
     Raises:
         RuntimeError: it failed.
     """
+    if makes:
+        makes.unlink(missing_ok=True)
     started = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -39,7 +42,8 @@ def run(command: Sequence[str]) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    written = makes.stat().st_size if makes else 0
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, written)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

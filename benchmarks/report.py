@@ -41,16 +41,19 @@ def plot(result: Result) -> alt.Chart:
 def _cases(result: Result) -> Iterator[str]:
     yield (
         "| case | events | wall s (min, median, max) | s per million | CPU s | peak GB"
-        " | written GB | to floor (min, median, max) |"
+        " | written GB | to floor (min, median, max) | to the tuned floor |"
     )
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
     for case in sorted(result["cases"], key=lambda case: case["events"]):
-        to_floor = _spread(case["to_floor"], 2) if "to_floor" in case else ""
+        to_floor, to_tuned = (
+            _spread(case[ratio], 2) if ratio in case else ""
+            for ratio in ("to_floor", "to_tuned_floor")
+        )
         yield (
             f"| {case['name']} | {case['events']:,} | {_spread(case['wall'])}"
             f" | {case['wall']['median'] / case['events'] * 1e6:.2f}"
             f" | {case['cpu']['median']:.1f} | {case['peak']['max'] / 1e9:.2f}"
-            f" | {case['bytes_written'] / 1e9:.2f} | {to_floor} |"
+            f" | {case['bytes_written'] / 1e9:.2f} | {to_floor} | {to_tuned} |"
         )
 
 
