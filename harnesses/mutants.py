@@ -108,10 +108,11 @@ MUTANTS = (
     ),
     Mutant(
         _READINGS,
-        "confirms = pairs.is_attributed & pairs.matches_desired_state",
-        "confirms = pairs.matches_desired_state",
+        "confirms = ranked.is_attributed & ranked.matches_desired_state",
+        "confirms = ranked.matches_desired_state",
         "only what is attributed confirms",
     ),
+    Mutant(_READINGS, "where=_.position > 0", "where=_.position >= 0", "a reading stands once"),
     Mutant(_READINGS, ".left_join(followed,", ".join(followed,", "commands without readings"),
     Mutant(_READINGS, '(_.is_hub_success, "unconfirmed")', '(match, "unconfirmed")', "outcome"),
     Mutant(_READINGS, '"contradicted")', '"failed")', "contradicted is not failed"),
@@ -367,4 +368,11 @@ MUTANTS = (
     ),
     Mutant("contract.py", ".fill_null(null_passes)", ".fill_null(True)", "NULL is no value"),
     Mutant("checks.py", "_[column.name].isnull()", "_[column.name].notnull()", "not-NULL checks"),
+    Mutant("checks.py", "key_hashes < measured.rows", "key_hashes > measured.rows", "unique keys"),
+    Mutant(
+        "backends/duckdb.py",
+        "expr = expr.order_by(model.partition_by)",
+        "expr = expr.order_by(model.key[0])",
+        "rows of a day lie together",
+    ),
 )
