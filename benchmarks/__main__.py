@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -155,8 +156,6 @@ def _one_day(database: Path) -> dict[str, float]:
 
 
 def _seconds(con: duckdb.DuckDBPyConnection, query: str) -> float:
-    import time
-
     times = []
     for _ in range(5):
         started = time.perf_counter()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import ibis.expr.types as ir
 
 from pipeline.backends.base import Backend, RunRecord, SourceRead, Tables, Workspace
-from pipeline.checks import CheckResult, Measured, check, declared_checks, measure
+from pipeline.checks import CheckResult, Measured, check, declared_checks, measure, row_count
 from pipeline.contract import Model
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError
@@ -288,7 +288,7 @@ class _Run:
         # to count a view is to compute it: once, together with all that its checks count
         built = self.workspace.table(model.name)
         if not checks:
-            return int(self.workspace.fetch(built.aggregate(n=built.count()))["n"][0].as_py())
+            return row_count(built, self.workspace.fetch)
         self.measured[model.name] = measure(model, built, self.workspace.fetch)
         return self.measured[model.name].rows
 

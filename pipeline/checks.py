@@ -62,6 +62,11 @@ class Measured:
     seconds: float
 
 
+def row_count(table: ir.Table, fetch: Fetch) -> int:
+    """Count the rows of a table."""
+    return int(fetch(table.aggregate(rows=table.count()))["rows"][0].as_py())
+
+
 def measure(model: Model, built: ir.Table, fetch: Fetch) -> Measured:
     """Count a table's rows, its keys, and what breaks each rule about rows, in one aggregate.
 
@@ -168,7 +173,7 @@ class _Judge:
         found = self.fetch(failing.limit(FETCHED_ROWS))
         count = found.num_rows
         if count == FETCHED_ROWS:
-            count = _number(self.fetch(failing.aggregate(failures=_.count())))
+            count = row_count(failing, self.fetch)
         return self.result(
             rule.name,
             rule.severity,
@@ -253,12 +258,8 @@ def _check_key(model: Model, built: ir.Table, judge: _Judge, measured: Measured)
     failing = groups.filter(_.copies > 1)
     # two keys may share a hash, so that the keys themselves have the last word
     repeated = measured.key_hashes < measured.rows
-    failures = _number(judge.fetch(failing.aggregate(n=_.count()))) if repeated else 0
+    failures = row_count(failing, judge.fetch) if repeated else 0
     return judge.result(*_key_checks(model)[0], failures, failing, measured.seconds)
-
-
-def _number(one_value: pa.Table) -> int:
-    return int(one_value.column(0)[0].as_py())
 
 
 def _as_table(counts: Mapping[str, int]) -> ir.Table:
@@ -281,4 +282,5 @@ __all__ = [
     "declared_checks",
     "measure",
     "row_checks",
+    "row_count",
 ]
