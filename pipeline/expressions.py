@@ -97,6 +97,26 @@ def model_sql(
     return to_sql(expression(graph.models[name], table), engine)
 
 
+def row_order(expr: ir.Table, column: str) -> tuple[str, str] | None:
+    """Return the table and column that a column's values come from row by row, as they are.
+
+    None where they are computed, aggregated, or joined to the rows of another table: else an
+    engine that streams its rows gives them in the order that the table has them in.
+    """
+    value: ops.Value | None = ops.Field(expr, column)
+    while isinstance(value, ops.Field):
+        rows, name = value.rel, value.name
+        if isinstance(rows, ops.PhysicalTable):
+            return rows.name, name
+        if isinstance(rows, ops.Aggregate):
+            return None
+        value = rows.values.get(name)
+        is_joined = isinstance(rows, ops.JoinChain)
+        if is_joined and isinstance(value, ops.Field) and value.rel != rows.first:
+            return None
+    return None
+
+
 def to_sql(expr: ir.Table, engine: Engine) -> str:
     """Return an expression's SQL for an engine, the same text each time.
 

@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 
+import ibis
 import pytest
+
+from pipeline.expressions import declared_table, expression, row_order
+from pipeline.graph import load
 
 COMPILE = "from pipeline.compiling import *; print(compile_models({engine!r}, Namespace()))"
 
@@ -21,3 +25,30 @@ def test_a_models_sql_is_the_same_text_in_every_process(engine):
         ).stdout
 
     assert compiled(hash_seed=1) == compiled(hash_seed=2)
+
+
+T = ibis.table({"id": "string", "day": "date"}, name="t")
+U = ibis.table({"id": "string", "day": "date", "note": "string"}, name="u")
+
+
+@pytest.mark.parametrize(
+    ("rows", "column", "origin"),
+    [
+        (T, "day", ("t", "day")),
+        (T.filter(T.day.notnull()).select(date=T.day), "date", ("t", "day")),
+        (T.left_join(U, "id").select("id", "day", "note"), "day", ("t", "day")),
+        (T.left_join(U, "id").select("id", "day", "note"), "note", None),
+        (T.mutate(day=T.day + ibis.interval(days=1)), "day", None),
+        (T.group_by("day").agg(number=T.count()), "day", None),
+        (T.union(T), "day", None),
+    ],
+)
+def test_rows_come_in_the_order_of_a_table_only_where_they_are_its_rows(rows, column, origin):
+    assert row_order(rows, column) == origin
+
+
+def test_command_readings_come_in_the_order_of_command_statuses():
+    made = load().models["fct_command_readings"]
+    rows = expression(made, lambda upstream: declared_table(load(), upstream))
+
+    assert row_order(rows, made.partition_by) == ("fct_command_statuses", "command_date")

