@@ -388,12 +388,11 @@ def json_members(
     return parsed.mutate(**members, **{found: struct.notnull()}).drop("_parsed", "_readable")
 
 
-def json_elements(table: ir.Table, document: str, *names: str, found: str) -> ir.Table:
+def json_elements(table: ir.Table, document: str, *names: str) -> ir.Table:
     """Take the first elements of the JSON arrays in a column: one text column for each name.
 
     The documents are nested members of others, as `json_members` gives them. A scalar is its text,
-    NULL where it is null, an object, an array or not there. `found` names a BOOL column that says
-    where the document is an array. Contract, section 2.
+    NULL where it is null, an object, an array or not there. Contract, section 2.
     """
     parsed = table.mutate(_elements=JsonElements(table[document], len(names)).to_expr())
     struct = parsed["_elements"]
@@ -401,7 +400,7 @@ def json_elements(table: ir.Table, document: str, *names: str, found: str) -> ir
         name: JsonMember(struct[f"e{i}"], parsed[document], f"$[{i}]").to_expr()
         for i, name in enumerate(names)
     }
-    return parsed.mutate(**elements, **{found: struct.notnull()}).drop("_elements")
+    return parsed.mutate(**elements).drop("_elements")
 
 
 def json_scalar(document: ir.Value) -> ir.StringColumn:

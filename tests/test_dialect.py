@@ -78,16 +78,16 @@ def test_the_members_of_a_json_object_are_texts(evaluate):
 
 
 ARRAYS = {
-    '["LockedState","locked"]': (True, "LockedState", "locked"),
-    '["a",68,"dropped"]': (True, "a", "68"),
-    "[7.0,null]": (True, "7.0", None),
-    '[true,{"b":1}]': (True, "true", None),
-    '[["a"],"b"]': (True, None, "b"),
-    '["a b \\" c"]': (True, 'a b " c', None),
-    "[]": (True, None, None),
-    '{"0":"a"}': (False, None, None),
-    '"a"': (False, None, None),
-    None: (False, None, None),
+    '["LockedState","locked"]': ("LockedState", "locked"),
+    '["a",68,"dropped"]': ("a", "68"),
+    "[7.0,null]": ("7.0", None),
+    '[true,{"b":1}]': ("true", None),
+    '[["a"],"b"]': (None, "b"),
+    '["a b \\" c"]': ('a b " c', None),
+    "[]": (None, None),
+    '{"0":"a"}': (None, None),
+    '"a"': (None, None),
+    None: (None, None),
 }
 
 
@@ -95,13 +95,10 @@ def test_the_first_elements_of_a_json_array_are_texts(evaluate):
     rows = texts(*ARRAYS)
 
     def elements(table):
-        taken = dialect.json_elements(table, "text", "first", "second", found="is_array")
-        return taken.select("text", "is_array", "first", "second")
+        taken = dialect.json_elements(table, "text", "first", "second")
+        return taken.select("text", "first", "second")
 
-    found = {
-        row["text"]: (row["is_array"], row["first"], row["second"])
-        for row in evaluate(elements, rows)
-    }
+    found = {row["text"]: (row["first"], row["second"]) for row in evaluate(elements, rows)}
 
     assert found == ARRAYS
 

@@ -91,7 +91,7 @@ def _parsed(events: ir.Table) -> ir.Table:
         state_value=_.has_members.ifelse(_.state_value, json_scalar(states.state)),
     )
     desired = json_elements(
-        valued, "desired_state", "command", "desired_state_1", "desired_state_2", found="is_array"
+        valued, "desired_state", "command", "desired_state_1", "desired_state_2"
     )
     return desired.mutate(
         event_timestamp=item_time(desired.timestamp),
