@@ -294,8 +294,8 @@ MUTANTS = (
     ),
     Mutant(
         "marts/audit_dispositions.py",
-        "number_of_rows=-_.number_of_rows",
-        "number_of_rows=0 * _.number_of_rows",
+        "moved(STAGED, -later.number_of_rows)",
+        "moved(STAGED, 0 * later.number_of_rows)",
         "rows are counted once",
     ),
     Mutant(

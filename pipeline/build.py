@@ -11,7 +11,15 @@ from typing import Any, Literal
 import ibis.expr.types as ir
 
 from pipeline.backends.base import Backend, RunRecord, SourceRead, Tables, Workspace
-from pipeline.checks import CheckResult, Measured, check, declared_checks, measure, row_count
+from pipeline.checks import (
+    CheckResult,
+    Measured,
+    RowCounts,
+    check,
+    declared_checks,
+    measure,
+    row_count,
+)
 from pipeline.contract import Model
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError
@@ -144,11 +152,12 @@ def test(
         )
     absent = dict.fromkeys(set(graph.models) - built, "not built")
     previous = tables.last_run()
-    counts = {name: read.rows for name, read in previous.sources.items()} if previous else {}
+    recorded = {name: read.rows for name, read in previous.sources.items()} if previous else {}
+    rows = RowCounts(recorded, tables.table, tables.fetch)
     result, clock = Result(), time.perf_counter()
     for number, name in enumerate(names, 1):
         report(Started(name, "checks", number, len(names)))
-        for found in _checked(graph, tables, name, absent, counts, warn_error):
+        for found in _checked(graph, tables, name, absent, rows, warn_error):
             result.checks.append(found)
             report(found)
             if found.failures:
@@ -165,7 +174,7 @@ def _checked(
     tables: Tables,
     name: str,
     absent: Mapping[str, str],
-    raw_row_counts: Mapping[str, int],
+    rows: RowCounts,
     warn_error: bool,
     measured: Measured | None = None,
 ) -> list[CheckResult]:
@@ -177,7 +186,7 @@ def _checked(
                 table=tables.table,
                 fetch=tables.fetch,
                 absent=absent,
-                raw_row_counts=raw_row_counts,
+                rows=rows,
                 warn_error=warn_error,
                 measured=measured,
             )
@@ -293,7 +302,9 @@ class _Run:
         return self.measured[model.name].rows
 
     def _check(self, model: Model) -> None:
-        counts = {name: read.rows for name, read in self.read.items()}
+        made = {made.name: made.rows for made in self.result.models if made.rows is not None}
+        read = {name: read.rows for name, read in self.read.items()}
+        rows = RowCounts(read | made, self.workspace.table, self.workspace.fetch)
         absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
         absent |= self.broken
         for found in _checked(
@@ -301,7 +312,7 @@ class _Run:
             self.workspace,
             model.name,
             absent,
-            counts,
+            rows,
             self.warn_error,
             self.measured.get(model.name),
         ):

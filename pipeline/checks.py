@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -16,7 +15,8 @@ from ibis import _
 from pipeline.contract import Check, Model, RowCheck, Severity, TableCheck
 from pipeline.dialect import key_hash
 from pipeline.display import Displayed
-from pipeline.graph import RAW_ROW_COUNTS, Graph
+from pipeline.graph import Graph
+from pipeline.sources import SOURCES
 
 Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 Fetch = Callable[[ir.Table], pa.Table]
@@ -60,6 +60,18 @@ class Measured:
     breaking: tuple[int, ...]
     """For each rule about rows, how many break it."""
     seconds: float
+
+
+class RowCounts(dict[str, int]):
+    """Numbers of rows by source and model; those of a model are counted when first asked for."""
+
+    def __init__(self, known: Mapping[str, int], table: Tables, fetch: Fetch) -> None:
+        super().__init__(known)
+        self._table, self._fetch = table, fetch
+
+    def __missing__(self, name: str) -> int:
+        self[name] = row_count(self._table(name), self._fetch)
+        return self[name]
 
 
 def row_count(table: ir.Table, fetch: Fetch) -> int:
@@ -119,14 +131,15 @@ def check(
     table: Tables,
     fetch: Fetch,
     absent: Mapping[str, str],
-    raw_row_counts: Mapping[str, int],
+    rows: RowCounts,
     warn_error: bool = False,
     measured: Measured | None = None,
 ) -> Iterator[CheckResult]:
     """Check one built model; each result with the time of the statement that answered it.
 
     `absent` are the models that checks over several models can't read, and why: "not built".
-    `measured` is what `measure` found of the table already.
+    `rows` are the known numbers of rows, which this adds to. `measured` is what `measure` found of
+    the table already.
     """
     model = graph.models[name]
     judge = _Judge(name, fetch, warn_error)
@@ -139,10 +152,11 @@ def check(
                 name, check_name, severity, text, "SKIP", message="the columns are not the declared"
             )
         return
-    yield from _check_rows(model, built, judge, measured or measure(model, built, fetch))
+    measured = measured or measure(model, built, fetch)
+    rows[name] = measured.rows
+    yield from _check_rows(model, built, judge, measured)
     # what no build has recorded can't be compared with
-    tables = {RAW_ROW_COUNTS: _as_table(raw_row_counts)} if raw_row_counts else {}
-    absent = dict(absent) if tables else {**absent, RAW_ROW_COUNTS: "not recorded"}
+    absent = {**absent, **{source: "not recorded" for source in SOURCES if source not in rows}}
     for rule in graph.table_checks[name]:
         missing = [f"{read} ({absent[read]})" for read in rule.reads if read in absent]
         if missing:
@@ -155,7 +169,7 @@ def check(
                 message=f"needs {', '.join(missing)}",
             )
             continue
-        arguments = [tables[read] if read in tables else table(read) for read in rule.reads]
+        arguments = [rows[read] if read in rule.counted else table(read) for read in rule.reads]
         yield judge.rows(rule, rule.function(*arguments))
 
 
@@ -262,20 +276,10 @@ def _check_key(model: Model, built: ir.Table, judge: _Judge, measured: Measured)
     return judge.result(*_key_checks(model)[0], failures, failing, measured.seconds)
 
 
-def _as_table(counts: Mapping[str, int]) -> ir.Table:
-    rows = [
-        ibis.literal(source)
-        .name("source")
-        .as_table()
-        .mutate(number_of_rows=ibis.literal(rows, "int64"))
-        for source, rows in counts.items()
-    ]
-    return ibis.union(*rows) if len(rows) > 1 else rows[0]
-
-
 __all__ = [
     "CheckResult",
     "Measured",
+    "RowCounts",
     "Status",
     "TableCheck",
     "check",

@@ -58,7 +58,9 @@ class RowCheck:
 class TableCheck:
     """A rule about whole tables: a function of models (its parameters) to the rows that break it.
 
-    It belongs to the last of those models in dependency order and is declared there.
+    A parameter is given the model's table; one that is annotated `int` the number of rows of the
+    model or source, which a build knows without another scan. The rule belongs to the last of
+    those models in dependency order and is declared there.
     """
 
     function: TableFunction
@@ -76,8 +78,14 @@ class TableCheck:
 
     @cached_property
     def reads(self) -> tuple[str, ...]:
-        """The names of the models, and of `raw_row_counts`, that the rule looks at."""
+        """The names of the models and sources that the rule looks at."""
         return tuple(inspect.signature(self.function).parameters)
+
+    @cached_property
+    def counted(self) -> frozenset[str]:
+        """Those of them of which it looks at the number of rows alone."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return frozenset(each.name for each in parameters if each.annotation in (int, "int"))
 
 
 Check = RowCheck | TableCheck

@@ -17,9 +17,6 @@ from pipeline.display import Displayed
 from pipeline.errors import ContractError, UsageError, did_you_mean
 from pipeline.sources import SOURCES
 
-RAW_ROW_COUNTS = "raw_row_counts"
-"""What a check's parameter is called that is given the raw rows read per source."""
-
 LAYERS = {"staging": staging, "marts": marts}
 
 
@@ -115,7 +112,13 @@ class Graph:
         for model in self.models.values():
             for check in model.checks:
                 if isinstance(check, TableCheck):
-                    read = [name for name in check.reads if name != RAW_ROW_COUNTS]
+                    read = [name for name in check.reads if name not in SOURCES]
+                    if raw := set(check.reads) - set(read) - check.counted:
+                        raise ContractError(
+                            f"Check {check.name} of {model.name} reads {', '.join(raw)}, of which"
+                            " checks know the number of rows alone.",
+                            f"Annotate the parameter: `{min(raw)}: int`.",
+                        )
                     if unknown := set(read) - set(order):
                         raise ContractError(
                             f"Check {check.name} of {model.name} reads {', '.join(unknown)}.",

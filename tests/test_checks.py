@@ -9,7 +9,7 @@ import pytest
 from conftest import NOON, after, arrow, raw_event, raw_user, reading, result
 
 from pipeline import checks, graph
-from pipeline.checks import check, declared_checks
+from pipeline.checks import RowCounts, check, declared_checks
 
 GRAPH = graph.load()
 PLAIN = {
@@ -36,7 +36,7 @@ def plain(model, **columns):
 def checked(duckdb):
     """A function that checks a model, where the models' tables hold these rows."""
 
-    def run(model, tables, raw_row_counts=None, **options):
+    def run(model, tables, known=None, **options):
         for name, rows in tables.items():
             schema = GRAPH.models[name].schema.to_pyarrow()
             types = {field.name: field.type for field in schema}
@@ -47,7 +47,7 @@ def checked(duckdb):
             table=duckdb.table,
             fetch=duckdb.to_pyarrow,
             absent={name: "not built" for name in GRAPH.models if name not in tables},
-            raw_row_counts=raw_row_counts or {},
+            rows=RowCounts(known or {}, duckdb.table, duckdb.to_pyarrow),
             **options,
         )
         return {found.name: found for found in results}
@@ -93,7 +93,7 @@ def test_every_check_passes_on_sound_data(built, duckdb):
             table=duckdb.table,
             fetch=duckdb.to_pyarrow,
             absent={},
-            raw_row_counts={"raw_sync_events": 6, "raw_users": 2},
+            rows=RowCounts({"raw_sync_events": 6, "raw_users": 2}, duckdb.table, duckdb.to_pyarrow),
         )
     }
 
@@ -196,9 +196,11 @@ def test_what_is_never_null_is_checked(checked, model):
 def test_the_item_key_of_the_audit_may_be_null(checked):
     rows = [plain("audit_dispositions", item_key=None, source=source) for source in "ab"]
 
-    results = checked("audit_dispositions", {"audit_dispositions": rows}, {"a": 0, "b": 0})
+    found = statuses(checked("audit_dispositions", {"audit_dispositions": rows}))
 
-    assert set(statuses(results).values()) == {"PASS"}
+    assert found.pop("every_raw_row_is_accounted_for") == "SKIP"
+    assert found.pop("every_staged_row_is_in_its_model") == "SKIP"
+    assert set(found.values()) == {"PASS"}
 
 
 @pytest.mark.parametrize("field", ["is_expected_type", "matches_desired_state", "is_attributed"])
@@ -304,11 +306,65 @@ def test_the_dispositions_of_a_source_add_up_to_its_raw_rows(checked, raw_rows, 
 
 
 def test_a_source_that_the_audit_does_not_know_is_found(checked):
-    found = checked("audit_dispositions", {"audit_dispositions": []}, {"raw_users": 1})
+    raw_rows = {"raw_sync_events": 0, "raw_users": 1}
+    found = checked("audit_dispositions", {"audit_dispositions": []}, raw_rows)
 
     assert found["every_raw_row_is_accounted_for"].sample.to_pylist() == [
         {"source": "raw_users", "number_of_rows": 1, "found": 0}
     ]
+
+
+STAGED_ROWS = {
+    "stg_commands": 1,
+    "stg_command_actives": 2,
+    "stg_command_results": 3,
+    "stg_readings": 9,
+    "stg_users": 6,
+}
+
+
+@pytest.mark.parametrize("wrong", [None, *STAGED_ROWS])
+def test_what_is_staged_is_in_the_staging_models(checked, wrong):
+    audit = [
+        plain(
+            "audit_dispositions",
+            source=source,
+            item_key=item_key,
+            disposition=disposition,
+            number_of_rows=rows,
+        )
+        for source, item_key, disposition, rows in (
+            ("raw_sync_events", "Command", "staged", 1),
+            ("raw_sync_events", "Command", "duplicate", 7),
+            ("raw_sync_events", "CommandActive", "staged", 2),
+            ("raw_sync_events", "CommandResult", "staged", 3),
+            ("raw_sync_events", "Switch", "staged", 4),
+            ("raw_sync_events", "DoorLocked", "staged", 5),
+            ("raw_users", None, "staged", 6),
+        )
+    ]
+    tables = {"audit_dispositions": audit} | {name: [] for name in STAGED_ROWS}
+    known = {name: rows + (name == wrong) for name, rows in STAGED_ROWS.items()}
+
+    found = checked("audit_dispositions", tables, known)["every_staged_row_is_in_its_model"]
+
+    assert found.status == ("FAIL" if wrong else "PASS")
+    assert (found.sample.to_pylist() if found.sample else []) == [
+        {"model": name, "number_of_rows": known[name], "found": STAGED_ROWS[name]}
+        for name in STAGED_ROWS
+        if name == wrong
+    ]
+
+
+def test_rows_that_nobody_knows_are_counted(checked):
+    tables = {
+        "stg_commands": [plain("stg_commands", command_uuid="c")],
+        "fct_command_statuses": [],
+    }
+
+    found = checked("fct_command_statuses", tables)["every_command_has_a_status"]
+
+    assert found.sample.to_pylist() == [{"expected_rows": 1, "found_rows": 0}]
 
 
 @pytest.mark.parametrize(
@@ -502,7 +558,9 @@ def test_without_a_record_of_the_raw_rows_nothing_is_compared_with_them(checked)
     found = checked("audit_dispositions", {"audit_dispositions": []})
 
     assert found["every_raw_row_is_accounted_for"].status == "SKIP"
-    assert "raw_row_counts" in found["every_raw_row_is_accounted_for"].message
+    assert found["every_raw_row_is_accounted_for"].message == (
+        "needs raw_sync_events (not recorded), raw_users (not recorded)"
+    )
 
 
 def test_two_keys_of_one_hash_are_still_two(checked, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from conftest import command, raw_user, reading, result
 
 from pipeline import graph
-from pipeline.checks import check
+from pipeline.checks import RowCounts, check
 from pipeline.expressions import declared_table, to_sql
 
 GRAPH = graph.load()
@@ -43,7 +43,7 @@ def outcomes(name, table, fetch):
         table=table,
         fetch=fetch,
         absent={},
-        raw_row_counts=RAW_ROWS,
+        rows=RowCounts(RAW_ROWS, table, fetch),
     )
     return [(each.name, each.status, each.failures) for each in found]
 
@@ -64,13 +64,20 @@ def test_every_check_finds_the_same_on_both_engines(both):
 
 def test_a_miscounted_raw_row_is_found_on_bigquery(both):
     _, rows = both
+
+    def on_bigquery(expr):
+        return googlesql.query(to_sql(expr, "bigquery"), rows)
+
+    def declared(name):
+        return declared_table(GRAPH, name, "project", "dataset")
+
     found = check(
         GRAPH,
         "audit_dispositions",
-        table=lambda name: declared_table(GRAPH, name, "project", "dataset"),
-        fetch=lambda expr: googlesql.query(to_sql(expr, "bigquery"), rows),
+        table=declared,
+        fetch=on_bigquery,
         absent={},
-        raw_row_counts=RAW_ROWS | {"raw_users": 4},
+        rows=RowCounts(RAW_ROWS | {"raw_users": 4}, declared, on_bigquery),
     )
 
     failed = {each.name: each.failures for each in found if each.failed}

@@ -131,6 +131,25 @@ def test_a_check_over_several_models_belongs_to_the_last_of_them():
     assert [check.name for check in owned["dim_third"]] == ["same_rows"]
 
 
+def test_of_a_source_a_check_can_know_the_number_of_rows_alone():
+    def as_many(stg_first: ir.Table, raw_users: int) -> ir.Table:
+        """They agree."""
+        return stg_first
+
+    def same_rows(stg_first: ir.Table, raw_users: ir.Table) -> ir.Table:
+        """They agree."""
+        return stg_first
+
+    fine, wrong = (
+        replace(stg_first.model, checks=(TableCheck(function),))
+        for function in (as_many, same_rows)
+    )
+
+    assert [check.name for check in Graph([fine]).table_checks["stg_first"]] == ["as_many"]
+    with pytest.raises(ContractError, match="same_rows of stg_first reads raw_users"):
+        Graph([wrong])
+
+
 def test_checks_over_several_models_are_declared_where_they_belong():
     loaded = graph.load()
     for name, declared in loaded.models.items():

@@ -9,6 +9,7 @@ from ibis import _
 from pipeline.contract import Column, TableCheck, model
 from pipeline.dialect import total
 from pipeline.rules.items import ACTIVE_ITEM, COMMAND_ITEM, RESULT_ITEM, STAGED
+from pipeline.rules.reconciliation import differing_sums
 
 _EVENTS = "raw_sync_events"
 _USERS = "raw_users"
@@ -16,14 +17,39 @@ _DUPLICATE = "duplicate"
 
 
 def every_raw_row_is_accounted_for(
-    audit_dispositions: ir.Table, raw_row_counts: ir.Table
+    audit_dispositions: ir.Table, raw_sync_events: int, raw_users: int
 ) -> ir.Table:
     """Per source, the dispositions add up to the raw rows that were read."""
     found = audit_dispositions.group_by("source").agg(found=_.number_of_rows.sum())
-    both = raw_row_counts.left_join(found, "source").select(
-        "source", "number_of_rows", found=_.found.fill_null(0)
+    return differing_sums(found, "source", {_EVENTS: raw_sync_events, _USERS: raw_users})
+
+
+def every_staged_row_is_in_its_model(
+    audit_dispositions: ir.Table,
+    stg_commands: int,
+    stg_command_actives: int,
+    stg_command_results: int,
+    stg_readings: int,
+    stg_users: int,
+) -> ir.Table:
+    """Per staging model, the staged rows are as many as the rows of the model."""
+    staged = audit_dispositions.filter(_.disposition == STAGED).mutate(
+        model=ibis.cases(
+            (_.source == _USERS, "stg_users"),
+            (_.item_key == COMMAND_ITEM, "stg_commands"),
+            (_.item_key == ACTIVE_ITEM, "stg_command_actives"),
+            (_.item_key == RESULT_ITEM, "stg_command_results"),
+            else_="stg_readings",
+        )
     )
-    return both.filter(_.number_of_rows != _.found)
+    rows = {
+        "stg_commands": stg_commands,
+        "stg_command_actives": stg_command_actives,
+        "stg_command_results": stg_command_results,
+        "stg_readings": stg_readings,
+        "stg_users": stg_users,
+    }
+    return differing_sums(staged.group_by("model").agg(found=_.number_of_rows.sum()), "model", rows)
 
 
 @model(
@@ -35,54 +61,47 @@ def every_raw_row_is_accounted_for(
         Column("disposition", "string", "what became of the rows", nullable=False),
         Column("number_of_rows", "int64", "raw rows, at least 1", nullable=False),
     ],
-    checks=[TableCheck(every_raw_row_is_accounted_for)],
+    checks=[
+        TableCheck(every_raw_row_is_accounted_for),
+        TableCheck(every_staged_row_is_in_its_model),
+    ],
 )
 def audit_dispositions(
-    stg_sync_events: ir.Table,
-    stg_commands: ir.Table,
-    stg_command_actives: ir.Table,
-    stg_command_results: ir.Table,
-    stg_readings: ir.Table,
-    stg_user_versions: ir.Table,
-    stg_users: ir.Table,
+    stg_sync_events: ir.Table, stg_repeated_events: ir.Table, stg_user_versions: ir.Table
 ) -> ir.Table:
     """One row per source, item key and disposition that raw rows have.
 
-    What could be staged but is no row of a staging model is a duplicate. Contract: section 3.
+    Of what could be staged, all copies but one are duplicates. Contract: section 3.
     """
-    events = ibis.union(
-        _read(stg_sync_events, _EVENTS, item_key=_.item_key),
-        _kept(stg_commands, _EVENTS, item_key=ibis.literal(COMMAND_ITEM)),
-        _kept(stg_command_actives, _EVENTS, item_key=ibis.literal(ACTIVE_ITEM)),
-        _kept(stg_command_results, _EVENTS, item_key=ibis.literal(RESULT_ITEM)),
-        _kept(stg_readings, _EVENTS, item_key=_.reading_type),
+    users = stg_user_versions.mutate(item_key=ibis.null("string"))
+    versions = users.filter(_.disposition == STAGED).group_by("user_id", "item_key")
+    counts = ibis.union(
+        _before_dedup(stg_sync_events, _EVENTS),
+        _later_copies(stg_repeated_events, _EVENTS),
+        _before_dedup(users, _USERS),
+        _later_copies(versions.agg(copies=_.count()), _USERS),
     )
-    users = ibis.union(
-        _read(stg_user_versions, _USERS, item_key=ibis.null("string")),
-        _kept(stg_users, _USERS, item_key=ibis.null("string")),
-    )
-    counts = events.union(users)
     totals = counts.group_by("source", "item_key", "disposition").agg(
         number_of_rows=total(counts.number_of_rows)
     )
     return totals.filter(_.number_of_rows > 0)
 
 
-def _counted(rows: ir.Table, source: str, item_key: ir.Value, disposition: ir.Value) -> ir.Table:
-    named = rows.select(item_key=item_key, disposition=disposition)
-    counts = named.group_by("item_key", "disposition").agg(number_of_rows=_.count())
+def _before_dedup(rows: ir.Table, source: str) -> ir.Table:
+    counts = rows.group_by("item_key", "disposition").agg(number_of_rows=_.count())
     return counts.select("item_key", "disposition", "number_of_rows", source=ibis.literal(source))
 
 
-def _read(rows: ir.Table, source: str, item_key: ir.Value) -> ir.Table:
-    # what could be staged counts as a duplicate until a staging model is seen to have it
-    disposition = (_.disposition == STAGED).ifelse(_DUPLICATE, _.disposition)
-    return _counted(rows, source, item_key, disposition)
+def _later_copies(repeated: ir.Table, source: str) -> ir.Table:
+    """Move the later copies from what is staged to the duplicates."""
+    later = repeated.group_by("item_key").agg(number_of_rows=(_.copies - 1).sum())
 
+    def moved(disposition: str, number: ir.Value) -> ir.Table:
+        return later.select(
+            "item_key",
+            disposition=ibis.literal(disposition),
+            number_of_rows=number,
+            source=ibis.literal(source),
+        )
 
-def _kept(rows: ir.Table, source: str, item_key: ir.Value) -> ir.Table:
-    staged = _counted(rows, source, item_key, ibis.literal(STAGED))
-    off_duplicates = staged.mutate(
-        disposition=ibis.literal(_DUPLICATE), number_of_rows=-_.number_of_rows
-    )
-    return staged.union(off_duplicates)
+    return moved(_DUPLICATE, later.number_of_rows).union(moved(STAGED, -later.number_of_rows))

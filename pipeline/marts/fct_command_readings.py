@@ -45,9 +45,7 @@ _SECONDS_TO_MATCH = Column(
 OUTCOMES = ("confirmed", "unconfirmed", "failed", "contradicted", "observed", "no_response")
 
 
-def every_status_has_its_readings(
-    fct_command_statuses: ir.Table, fct_command_readings: ir.Table
-) -> ir.Table:
+def every_status_has_its_readings(fct_command_statuses: int, fct_command_readings: int) -> ir.Table:
     """fct_command_readings has as many rows as fct_command_statuses."""
     return differing_counts(fct_command_statuses, fct_command_readings)
 

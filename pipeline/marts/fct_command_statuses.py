@@ -10,7 +10,7 @@ from pipeline.rules.columns import COMMAND_STATUS
 from pipeline.rules.reconciliation import differing_counts, without_partner
 
 
-def every_command_has_a_status(stg_commands: ir.Table, fct_command_statuses: ir.Table) -> ir.Table:
+def every_command_has_a_status(stg_commands: int, fct_command_statuses: int) -> ir.Table:
     """fct_command_statuses has as many rows as stg_commands."""
     return differing_counts(stg_commands, fct_command_statuses)
 

@@ -8,6 +8,7 @@ from ibis import _
 from pipeline.contract import TIMESTAMP, Column, TableCheck, model
 from pipeline.dialect import days
 from pipeline.rules.columns import USERNAME
+from pipeline.rules.reconciliation import counts
 
 NO_USER = "(no user)"
 UNKNOWN_USER = "(unknown user)"
@@ -15,12 +16,12 @@ MAX_DAYS = 3_660
 
 
 def every_command_is_counted(
-    fct_command_statuses: ir.Table, met_daily_command_count_by_username: ir.Table
+    fct_command_statuses: int, met_daily_command_count_by_username: ir.Table
 ) -> ir.Table:
     """The daily counts add up to the rows of fct_command_statuses."""
     total = met_daily_command_count_by_username.number_of_commands.sum().fill_null(0)
     counted = met_daily_command_count_by_username.aggregate(counted=total)
-    both = fct_command_statuses.aggregate(commands=_.count()).cross_join(counted)
+    both = counts(commands=fct_command_statuses).cross_join(counted)
     return both.filter(_.commands != _.counted)
 
 

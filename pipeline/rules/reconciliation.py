@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import ibis
 import ibis.expr.types as ir
 from ibis import _
 
 
-def differing_counts(expected: ir.Table, found: ir.Table) -> ir.Table:
-    """Compare two tables' numbers of rows: one row with both where they differ, else none."""
-    both = expected.aggregate(expected_rows=_.count()).cross_join(
-        found.aggregate(found_rows=_.count())
+def counts(**numbers: int) -> ir.Table:
+    """Return numbers as one row, a column each."""
+    return (
+        ibis.literal(0, "int8")
+        .as_table()
+        .select(**{name: ibis.literal(number, "int64") for name, number in numbers.items()})
     )
+
+
+def differing_counts(expected: int, found: int) -> ir.Table:
+    """Compare two tables' numbers of rows: one row with both where they differ, else none."""
+    both = counts(expected_rows=expected, found_rows=found)
     return both.filter(_.expected_rows != _.found_rows)
+
+
+def differing_sums(sums: ir.Table, name: str, expected: Mapping[str, int]) -> ir.Table:
+    """Compare sums by name with the expected ones: a row for each name whose sums differ.
+
+    `sums` has the columns `name` and `found`; where it has no row for a name, its sum is 0.
+    """
+    rows = [
+        counts(number_of_rows=number).mutate(**{name: ibis.literal(each)})
+        for each, number in expected.items()
+    ]
+    both = ibis.union(*rows).left_join(sums, name)
+    return both.select(name, "number_of_rows", found=_.found.fill_null(0)).filter(
+        _.number_of_rows != _.found
+    )
 
 
 def without_partner(rows: ir.Table, partners: ir.Table, key: str) -> ir.Table:

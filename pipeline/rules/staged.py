@@ -24,12 +24,13 @@ def staged(stg_sync_events: ir.Table) -> ir.Table:
 def one_copy_each(stg_sync_events: ir.Table, stg_repeated_events: ir.Table, kind: str) -> ir.Table:
     """Return the staged events of a kind, one row a key (contract, section 4, dedup).
 
-    The columns of stg_repeated_events, which holds the kept copy of what came more than once.
+    The columns of stg_repeated_events, which holds the kept copy of what came more than once, less
+    the number of copies.
     """
     # all kept copies, though only those of the kind can match: a filtered table that is used twice
     # may be computed whole, with columns that nobody asks for
     once = staged(stg_sync_events.filter(_.staged_kind == kind)).anti_join(
         stg_repeated_events, DEDUP_KEY
     )
-    kept = stg_repeated_events.filter(_.staged_kind == kind)
+    kept = stg_repeated_events.filter(_.staged_kind == kind).drop("copies")
     return once.select(*kept.columns).union(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ibis.expr.types as ir
+from ibis import _
 
 from pipeline.contract import Column, model, names_of
 from pipeline.rules.columns import EVENT_TIME, MAP_REVISION, PARSED, SOURCE_FILE, UID
@@ -20,6 +21,7 @@ COLUMNS = (
     SOURCE_FILE,
     STAGED_KIND,
     *PARSED,
+    Column("copies", "int64", "how often it came, the kept copy counted", nullable=False),
 )
 
 
@@ -37,5 +39,6 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).join(
         repeated_hashes(keys, DEDUP_KEY), "key_hash"
     )
-    kept = keep_first(copies, DEDUP_KEY, earliest(copies))
+    counted = copies.mutate(copies=_.count().over(group_by=DEDUP_KEY))
+    kept = keep_first(counted, DEDUP_KEY, earliest(counted))
     return kept.select(*names_of(COLUMNS))

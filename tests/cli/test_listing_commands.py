@@ -30,7 +30,7 @@ def names(typed) -> list[str]:
         (["-s", "tag:part_two,staging"], "stg_users"),
         (["-s", "tag:part_two", "--exclude", "marts"], "stg_users"),
         (["-s", "*_users", "--exclude", "stg_users", "dim_users"], "quarantined_users"),
-        (["--exclude", "staging", "*_c*", "-s", "marts"], "dim_users audit_dispositions"),
+        (["--exclude", "staging", "*_c*", "-s", "marts"], "audit_dispositions dim_users"),
     ],
     ids=" ".join,
 )

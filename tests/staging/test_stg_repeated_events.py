@@ -14,6 +14,16 @@ def test_only_what_came_more_than_once_is_here_as_the_copy_that_is_kept(built):
     assert [(row["item_uuid"], row["map_revision"]) for row in rows] == [("twice", "f")]
 
 
+def test_the_copies_of_an_event_are_counted(built):
+    rows = built(
+        *[reading("r", at=at) for at in range(3)],
+        *[reading("r", at=at, MapUniqueName="other") for at in range(2)],
+        command("c"),
+    )["stg_repeated_events"]
+
+    assert {row["device_id"]: row["copies"] for row in rows} == {"device": 3, "other": 2}
+
+
 def test_copies_that_can_not_be_staged_do_not_count(built):
     rows = built(reading("r"), reading("r", None), reading("r", EventType="map_item_removed"))[
         "stg_repeated_events"
