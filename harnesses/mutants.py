@@ -300,6 +300,12 @@ MUTANTS = (
     ),
     Mutant(
         "marts/audit_dispositions.py",
+        "(_.copies - 1)",
+        "_.copies",
+        "the kept copy is no duplicate",
+    ),
+    Mutant(
+        "marts/audit_dispositions.py",
         "_.number_of_rows > 0",
         "_.number_of_rows >= 0",
         "no row with 0",
