@@ -94,6 +94,10 @@ def test_raw_users_are_counted_without_a_key(built):
     }
 
 
+def test_what_there_is_none_of_has_no_row(built):
+    assert audit(built, users=[raw_user()]) == {("raw_users", None, "staged"): 1}
+
+
 def test_the_counts_of_a_source_add_up_to_its_rows(built):
     events = [command("c"), command("c"), command(""), reading("r"), raw_event(None, None)]
     users = [raw_user(), raw_user(), raw_user(None)]
