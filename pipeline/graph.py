@@ -115,8 +115,8 @@ class Graph:
                     read = [name for name in check.reads if name not in SOURCES]
                     if raw := set(check.reads) - set(read) - check.counted:
                         raise ContractError(
-                            f"Check {check.name} of {model.name} reads {', '.join(raw)}, of which"
-                            " checks know the number of rows alone.",
+                            f"Check {check.name} of {model.name} reads {', '.join(sorted(raw))},"
+                            " of which checks know the number of rows alone.",
                             f"Annotate the parameter: `{min(raw)}: int`.",
                         )
                     if unknown := set(read) - set(order):

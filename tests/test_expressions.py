@@ -41,6 +41,8 @@ U = ibis.table({"id": "string", "day": "date", "note": "string"}, name="u")
         (T.mutate(day=T.day + ibis.interval(days=1)), "day", None),
         (T.group_by("day").agg(number=T.count()), "day", None),
         (T.union(T), "day", None),
+        (T.distinct(), "day", None),
+        (T.mutate(n=ibis.row_number().over(group_by="id")), "day", None),
     ],
 )
 def test_rows_come_in_the_order_of_a_table_only_where_they_are_its_rows(rows, column, origin):

@@ -20,8 +20,8 @@ def every_raw_row_is_accounted_for(
     audit_dispositions: ir.Table, raw_sync_events: int, raw_users: int
 ) -> ir.Table:
     """Per source, the dispositions add up to the raw rows that were read."""
-    found = audit_dispositions.group_by("source").agg(found=_.number_of_rows.sum())
-    return differing_sums(found, "source", {_EVENTS: raw_sync_events, _USERS: raw_users})
+    rows = {_EVENTS: raw_sync_events, _USERS: raw_users}
+    return differing_sums(audit_dispositions, "source", rows)
 
 
 def every_staged_row_is_in_its_model(
@@ -49,7 +49,7 @@ def every_staged_row_is_in_its_model(
         "stg_readings": stg_readings,
         "stg_users": stg_users,
     }
-    return differing_sums(staged.group_by("model").agg(found=_.number_of_rows.sum()), "model", rows)
+    return differing_sums(staged, "model", rows)
 
 
 @model(

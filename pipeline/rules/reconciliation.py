@@ -24,17 +24,18 @@ def differing_counts(expected: int, found: int) -> ir.Table:
     return both.filter(_.expected_rows != _.found_rows)
 
 
-def differing_sums(sums: ir.Table, name: str, expected: Mapping[str, int]) -> ir.Table:
-    """Compare sums by name with the expected ones: a row for each name whose sums differ.
+def differing_sums(rows: ir.Table, by: str, expected: Mapping[str, int]) -> ir.Table:
+    """Compare sums of `number_of_rows` with the expected ones: a row for each that differs.
 
-    `sums` has the columns `name` and `found`; where it has no row for a name, its sum is 0.
+    `by` is the column that tells which sum a row counts for; without any row, a sum is 0.
     """
-    rows = [
-        counts(number_of_rows=number).mutate(**{name: ibis.literal(each)})
+    sums = rows.group_by(by).agg(found=_.number_of_rows.sum())
+    wanted = [
+        counts(number_of_rows=number).mutate(**{by: ibis.literal(each)})
         for each, number in expected.items()
     ]
-    both = ibis.union(*rows).left_join(sums, name)
-    return both.select(name, "number_of_rows", found=_.found.fill_null(0)).filter(
+    both = ibis.union(*wanted).left_join(sums, by)
+    return both.select(by, "number_of_rows", found=_.found.fill_null(0)).filter(
         _.number_of_rows != _.found
     )
 
