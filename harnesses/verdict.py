@@ -14,7 +14,7 @@ import click
 
 RESULTS = Path(__file__).parent / "results"
 KEEP = click.option(
-    "--keep", is_flag=True, help="Write the figures to harnesses/results, for PROMISES.md."
+    "--keep", is_flag=True, help="Write the figures to harnesses/results, for docs/PROMISES.md."
 )
 
 

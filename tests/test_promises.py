@@ -1,4 +1,4 @@
-"""PROMISES.md names tests and harnesses that are there, and the figures of their last runs."""
+"""docs/PROMISES.md names tests and harnesses that are there, and the figures of their last runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "harnesses" / "results"
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in (ROOT / "PROMISES.md").read_text("utf-8").splitlines()
+    for line in (ROOT / "docs" / "PROMISES.md").read_text("utf-8").splitlines()
     if line.startswith("| ")
 ][1:]
 
