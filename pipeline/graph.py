@@ -5,6 +5,7 @@ A model's parameters name what it reads, so the functions in `staging` and `mart
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -18,6 +19,14 @@ from pipeline.errors import ContractError, UsageError, did_you_mean
 from pipeline.sources import SOURCES
 
 LAYERS = {"staging": staging, "marts": marts}
+SPEC = """
+SPEC is a model, a glob, tag:NAME, source:NAME, staging or marts.
++x adds all that x needs, x+ all that needs x; 2+x and x+1 go so many steps;
+@x adds what needs x and all that those need.
+White space unites, a comma intersects."""
+"""What can be selected, as it is said where a selection is wrong."""
+
+_TERM = re.compile(r"(?P<at>@)?((?P<before>\d{0,6})\+)?(?P<name>[^+@]+)(\+(?P<after>\d{0,6}))?")
 
 
 class Models(Displayed, dict[str, Model]):
@@ -38,16 +47,20 @@ class Graph:
     def __init__(self, models: Iterable[Model]) -> None:
         by_name = {model.name: model for model in models}
         self.models = Models({name: by_name[name] for name in _dependency_order(by_name)})
+        self._upstream = {name: set(model.upstream) for name, model in self.models.items()}
+        self._downstream = {
+            upstream: {name for name, above in self._upstream.items() if upstream in above}
+            for upstream in (*SOURCES, *self.models)
+        }
         self.table_checks = self._owned_checks()
 
-    def needs(self, name: str) -> set[str]:
-        """Return all models that a model is made from, directly or not."""
-        direct = {upstream for upstream in self.models[name].upstream if upstream in self.models}
-        return direct.union(*(self.needs(upstream) for upstream in direct))
+    def needs(self, name: str, steps: int | None = None) -> set[str]:
+        """Return the models that a model is made from, so many steps up, by default all."""
+        return _reached(name, self._upstream, steps)
 
-    def needed_by(self, name: str) -> set[str]:
-        """Return all models that are made from a model, directly or not."""
-        return {other for other in self.models if name in self.needs(other)}
+    def needed_by(self, name: str, steps: int | None = None) -> set[str]:
+        """Return the models that are made from a model, so many steps down, by default all."""
+        return _reached(name, self._downstream, steps)
 
     def sources_of(self, names: Iterable[str]) -> list[str]:
         """Return the sources that these models read themselves, in the order of SOURCES."""
@@ -57,14 +70,13 @@ class Graph:
     def select(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
         """Return the selected models' names in dependency order; no `select` is all.
 
-        Within each text white space unites and a comma intersects; a part is a model, a glob,
-        `tag:NAME`, `staging` or `marts`, with `+` before it, after it, or both.
+        Each text is a SPEC as in dbt: white space unites and a comma intersects.
 
         Raises:
-            UsageError: a part names nothing, or nothing is left to do.
+            UsageError: a text is empty or names nothing, or nothing is left to do.
         """
-        wanted = self._united(select) if select else set(self.models)
-        chosen = wanted - self._united(exclude)
+        wanted = self._united("--select", select) if select else set(self.models)
+        chosen = wanted - self._united("--exclude", exclude)
         if not chosen:
             raise UsageError(
                 f"--select {' '.join(select) or '(all)'} --exclude {' '.join(exclude) or '(none)'}"
@@ -73,34 +85,76 @@ class Graph:
             )
         return [name for name in self.models if name in chosen]
 
-    def _united(self, specs: Sequence[str]) -> set[str]:
+    def _united(self, option: str, specs: Sequence[str]) -> set[str]:
+        if any(not spec.strip() for spec in specs):
+            raise UsageError(f"{option} is empty.", f"Leave it out, or name models.{SPEC}")
         parts = [part for spec in specs for part in spec.split()]
         return set().union(*(self._intersected(part) for part in parts))
 
     def _intersected(self, part: str) -> set[str]:
-        return set.intersection(*(self._one(term) for term in part.split(",")))
+        terms = part.split(",")
+        if "" in terms:
+            raise UsageError(
+                f"{part!r} has nothing on one side of a comma.",
+                f"A comma intersects: write staging,tag:part_one without a space.{SPEC}",
+            )
+        return set.intersection(*(self._one(term) for term in terms))
 
     def _one(self, term: str) -> set[str]:
-        found = self._named(term.strip("+"))
-        before = set().union(*map(self.needs, found)) if term.startswith("+") else set()
-        after = set().union(*map(self.needed_by, found)) if term.endswith("+") else set()
-        return found | before | after
+        read = _TERM.fullmatch(term)
+        if not read:
+            raise UsageError(f"{term!r} names no model.", SPEC.strip())
+        if read["at"] and read["after"] is not None:
+            raise UsageError(
+                f"{term!r} has @ before and + after it.",
+                f"@{read['name']} goes all the way down already: leave out the +.",
+            )
+        named = self._named(read["name"])
+        before, after = _steps(read["before"]), _steps(read["after"])
+        if read["at"]:
+            after = None
+        found = named.union(*(self.needed_by(name, after) for name in named))
+        if named.issubset(SOURCES) and after == 0:
+            # a source is no model: by itself it stands for the models that read it
+            found = found.union(*(self.needed_by(name, 1) for name in named))
+        above = found if read["at"] else named
+        found = found.union(*(self.needs(name, None if read["at"] else before) for name in above))
+        return found.difference(SOURCES)
 
     def _named(self, name: str) -> set[str]:
         if name in LAYERS:
             return {model.name for model in self.models.values() if model.layer == name}
-        if name.startswith("tag:"):
-            return self._tagged(name.removeprefix("tag:"))
+        method, colon, value = name.partition(":")
+        if colon:
+            methods = {"tag": self._tagged, "source": self._sources}
+            if method not in methods:
+                raise UsageError(
+                    f"Nothing is selected by {method}:.",
+                    f"{did_you_mean(f'{method}:', [f'{known}:' for known in methods])}{SPEC}",
+                )
+            return methods[method](value)
         found = {model for model in self.models if fnmatchcase(model, name)}
         if not found:
-            known = [*self.models, *LAYERS, *(f"tag:{tag}" for tag in self._tags())]
-            raise UsageError(f"No model is called {name!r}.", did_you_mean(name, known))
+            known = [
+                *self.models,
+                *LAYERS,
+                *(f"tag:{tag}" for tag in self._tags()),
+                *(f"source:{source}" for source in SOURCES),
+            ]
+            raise UsageError(f"No model is called {name!r}.", f"{did_you_mean(name, known)}{SPEC}")
+        return found
+
+    def _sources(self, pattern: str) -> set[str]:
+        found = {source for source in SOURCES if fnmatchcase(source, pattern)}
+        if not found:
+            raise UsageError(f"There is no source {pattern!r}.", did_you_mean(pattern, SOURCES))
         return found
 
     def _tagged(self, tag: str) -> set[str]:
-        if tag not in self._tags():
+        tags = {known for known in self._tags() if fnmatchcase(known, tag)}
+        if not tags:
             raise UsageError(f"No model has the tag {tag!r}.", did_you_mean(tag, self._tags()))
-        return {model.name for model in self.models.values() if tag in model.tags}
+        return {model.name for model in self.models.values() if tags.intersection(model.tags)}
 
     def _tags(self) -> set[str]:
         return {tag for model in self.models.values() for tag in model.tags}
@@ -126,6 +180,24 @@ class Graph:
                         )
                     owned[max(read, key=order.index)].append(check)
         return owned
+
+
+def _reached(name: str, direct: Mapping[str, set[str]], steps: int | None) -> set[str]:
+    """Return the models within so many steps of a name, itself left out; None is all the way."""
+    found: set[str] = set()
+    edge = {name}
+    while edge and (steps is None or steps > 0):
+        edge = set().union(*(direct.get(reached, set()) for reached in edge)) - found
+        found |= edge
+        steps = None if steps is None else steps - 1
+    return found.difference(SOURCES)
+
+
+def _steps(written: str | None) -> int | None:
+    """Read the number beside a +: none without a +, all the way without a number."""
+    if written is None:
+        return 0
+    return int(written) if written else None
 
 
 @cache

@@ -34,6 +34,18 @@ def dim_third(stg_second: ir.Table) -> ir.Table:
     return stg_second
 
 
+@model(key=["a"], tags=["late"], columns=[Column("a", "string", "a")])
+def stg_events(raw_sync_events: ir.Table) -> ir.Table:
+    """One row per event."""
+    return raw_sync_events
+
+
+@model(key=["a"], tags=["late"], columns=[Column("a", "string", "a")])
+def fct_both(stg_events: ir.Table, stg_second: ir.Table) -> ir.Table:
+    """One row per both."""
+    return stg_events
+
+
 def models(*functions) -> list[Model]:
     return [function.model for function in functions]
 
@@ -70,6 +82,34 @@ def test_a_selection_names_unites_and_intersects(small, select, exclude, names):
 
 
 @pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("1+dim_third", "stg_second dim_third"),
+        ("2+dim_third", "stg_first stg_second dim_third"),
+        ("0+dim_third", "dim_third"),
+        ("stg_first+1", "stg_first stg_second"),
+        ("1+stg_second+1", "stg_first stg_second dim_third fct_both"),
+        ("stg_first+,fct_*", "fct_both"),
+        ("tag:ear*", "stg_first stg_second"),
+        ("@stg_events", "stg_first stg_second stg_events fct_both"),
+        ("@dim_third", "stg_first stg_second dim_third"),
+        ("source:raw_users", "stg_first"),
+        ("+source:raw_users", "stg_first"),
+        ("source:raw_users+", "stg_first stg_second dim_third fct_both"),
+        ("source:raw_users+1", "stg_first"),
+        ("source:raw_users+2", "stg_first stg_second"),
+        ("source:raw_*+,tag:early", "stg_first stg_second"),
+        ("@source:raw_sync_events", "stg_first stg_second stg_events fct_both"),
+    ],
+)
+def test_steps_both_ways_and_sources_are_selected_as_in_dbt(spec, names):
+    forked = Graph(models(stg_first, stg_second, dim_third, stg_events, fct_both))
+
+    assert set(forked.select([spec])) == set(names.split())
+    assert set(forked.select([], [spec])) == set(forked.models) - set(names.split())
+
+
+@pytest.mark.parametrize(
     ("layer", "member", "other"),
     [("staging", "quarantined_events", "dim_users"), ("marts", "audit_dispositions", "stg_users")],
 )
@@ -94,6 +134,33 @@ def test_an_unknown_name_is_an_error_that_suggests_near_ones(small, spec, sugges
         small.select([f"stg_first {spec}"])
 
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("", "--select is empty"),
+        ("  ", "--select is empty"),
+        ("stg_first, stg_second", "nothing on one side of a comma"),
+        ("+", "names no model"),
+        ("++stg_first", "names no model"),
+        ("@", "names no model"),
+        ("@stg_first+", "leave out the +"),
+        ("tags:early", "Did you mean tag:"),
+        ("source:raw_user", "Did you mean raw_users"),
+        ("raw_users", "Did you mean source:raw_users"),
+    ],
+)
+def test_a_text_that_is_no_selection_is_an_error_that_says_how_to_write_one(small, spec, told):
+    with pytest.raises(UsageError) as caught:
+        small.select([spec])
+
+    assert told in str(caught.value)
+
+
+def test_an_empty_exclude_is_an_error_too(small):
+    with pytest.raises(UsageError, match="--exclude is empty"):
+        small.select([], [""])
 
 
 def test_a_selection_that_leaves_nothing_is_an_error(small):
