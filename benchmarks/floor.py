@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.backends.duckdb import STORAGE_VERSION
+from pipeline.backends.duckdb.backend import STORAGE_VERSION
 
 _RAW = (
     "EventType, DateCreated, MapRevision, ItemKey, ItemRevision, EndpointId, ItemData,"

@@ -29,7 +29,7 @@ TESTS = {
     "checks.py": ("test_checks.py",),
     "contract.py": ("test_checks.py",),
     "masking.py": ("cli/test_show_command.py",),
-    "show.py": ("cli/test_show_command.py",),
+    "where.py": ("cli/test_show_command.py",),
     "digest.py": ("test_digest.py",),
     "files/ndjson.py": ("files/test_ndjson_files.py",),
     "files/csv_survey.py": ("files/test_csv_files.py",),
@@ -37,7 +37,7 @@ TESTS = {
     "files/streams.py": ("files",),
     "files/faults.py": ("files",),
     "files/parquet.py": ("files/test_parquet_files.py",),
-    "backends/duckdb.py": ("backends/test_duckdb.py",),
+    "backends/duckdb/workspace.py": ("backends/test_duckdb.py",),
 }
 """By file, the part of the suite that holds it; a model or rule not named here has its own test."""
 
@@ -325,10 +325,10 @@ MUTANTS = (
         "masking.py", "ibis.cases((table[name].notnull(), MASK))", "table[name]", "PINs are masked"
     ),
     Mutant(
-        "show.py", "if name not in FUNCTIONS:", "if False:", "a condition only looks at its row"
+        "where.py", "if name not in FUNCTIONS:", "if False:", "a condition only looks at its row"
     ),
     Mutant(
-        "show.py", "column.name in model.sensitive and not reveal", "False", "conditions on PINs"
+        "where.py", "column.name in model.sensitive and not reveal", "False", "conditions on PINs"
     ),
     Mutant(
         "files/csv_survey.py",
@@ -376,7 +376,7 @@ MUTANTS = (
     Mutant("checks.py", "_[column.name].isnull()", "_[column.name].notnull()", "not-NULL checks"),
     Mutant("checks.py", "key_hashes < measured.rows", "key_hashes > measured.rows", "unique keys"),
     Mutant(
-        "backends/duckdb.py",
+        "backends/duckdb/workspace.py",
         "expr = expr.order_by(model.partition_by)",
         "expr = expr.order_by(model.key[0])",
         "rows of a day lie together",

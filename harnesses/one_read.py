@@ -16,7 +16,7 @@ import pipeline
 from harnesses import independent
 from harnesses.faulty_files import Case
 from harnesses.faulty_schemas import USED
-from pipeline.backends.duckdb import DuckDB
+from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.errors import PipelineError
 from pipeline.sources import SOURCES
 

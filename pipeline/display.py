@@ -41,7 +41,7 @@ class Displayed:
 
     def __rich__(self) -> RenderableType:
         # what draws the results knows them all, so it is not known to them
-        from pipeline.views import view
+        from pipeline.output.notebook import view
 
         return view(self)
 

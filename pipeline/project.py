@@ -12,8 +12,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline import build as builds
-from pipeline import compiling, explain, expressions, graph, show
+from pipeline import compiling, explain, expressions, graph
 from pipeline import digest as digests
+from pipeline import where as conditions
 from pipeline.backends.base import Backend, RunRecord, Tables
 from pipeline.checks import CheckResult
 from pipeline.digest import Digest
@@ -240,12 +241,12 @@ class Project(Displayed):
         """
         self._require(name)
         model = self.models[name]
-        names = show.columns_of(model, columns)
+        names = conditions.columns_of(model, columns)
         table = self.preview(name) if preview else self.table(name)
         if not reveal:
             table = masked(table, model.sensitive)
         if where is not None:
-            condition = show.condition(where, model, self.backend.engine, reveal=reveal)
+            condition = conditions.condition(where, model, self.backend.engine, reveal=reveal)
             table = self.backend.filtered(table, condition)
         ordered = table.order_by(list(model.key)) if model.key else table
         try:
@@ -344,7 +345,7 @@ def _duckdb(
     events: Files = (),
     users: Files = (),
 ) -> Backend:
-    from pipeline.backends.duckdb import DuckDB
+    from pipeline.backends.duckdb.backend import DuckDB
 
     return DuckDB(Path(database), threads, memory_limit, _inputs(events, users))
 

@@ -9,7 +9,8 @@ from ibis import _
 from pyarrow import parquet
 
 from pipeline import build as builds
-from pipeline.backends.duckdb import DuckDB, DuckDBWorkspace
+from pipeline.backends.duckdb.backend import DuckDB
+from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.contract import Column, RowCheck, TableCheck, model
 from pipeline.errors import UsageError
 from pipeline.graph import Graph

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 import pipeline
-from cli import cli
 from pipeline import graph
+from pipeline.cli import cli
 from pipeline.contract import Column, model
 from pipeline.digest import Digest, content, digest
 from pipeline.errors import UsageError

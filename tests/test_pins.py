@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from pins import desired, pin, told
 
 import pipeline
-from cli import cli
+from pipeline.cli import cli
 from pipeline.errors import PipelineError
 
 

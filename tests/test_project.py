@@ -125,15 +125,15 @@ def test_a_model_is_a_plain_function_on_any_tables():
     [
         ("import pipeline", ["ibis", "duckdb", "pyarrow", "google.cloud.bigquery"]),
         ("import pipeline; pipeline.connect", ["ibis", "duckdb"]),
-        ("import cli", ["ibis", "duckdb", "pyarrow", "rich"]),
+        ("import pipeline.cli", ["ibis", "duckdb", "pyarrow", "rich"]),
         (
-            "from click.testing import CliRunner; import cli;"
-            " assert 'Commands' in CliRunner().invoke(cli.cli, ['--help']).output",
+            "from click.testing import CliRunner; from pipeline.cli import cli;"
+            " assert 'Commands' in CliRunner().invoke(cli, ['--help']).output",
             ["ibis", "duckdb", "pyarrow"],
         ),
         (
-            "from click.testing import CliRunner; import cli;"
-            " assert '--events' in CliRunner().invoke(cli.cli, ['build', '--help']).output",
+            "from click.testing import CliRunner; from pipeline.cli import cli;"
+            " assert '--events' in CliRunner().invoke(cli, ['build', '--help']).output",
             ["ibis", "duckdb", "pyarrow"],
         ),
     ],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.disk import writing
 from pipeline.docs.pages import GENERATOR, render
 from pipeline.docs.site import Site
 from pipeline.docs.site import describe as describe
-from pipeline.writing import writing
 
 
 def write(site: Site, output: Path) -> Path:

@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 import pipeline
 from pipeline import graph
-from pipeline.backends.duckdb import DuckDB
+from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.errors import ResourceError, UsageError
 
 ROOT = Path(pipeline.__file__).parents[1]
@@ -163,7 +163,7 @@ BUILD = """
 import sys
 from pathlib import Path
 import pipeline
-from pipeline.backends.duckdb import DuckDBWorkspace
+from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 
 def stop(self, record):
     print("ready", flush=True)
@@ -236,7 +236,7 @@ LONG_STATEMENT = """
 import sys
 from pathlib import Path
 from pipeline import graph
-from pipeline.backends.duckdb import DuckDB
+from pipeline.backends.duckdb.backend import DuckDB
 with DuckDB(Path(sys.argv[1])).workspace(keep=False) as workspace:
     rows = workspace.con.sql("SELECT sum(hash(range)) AS total FROM range(100000000000)")
     print("ready", flush=True)

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import Row, arrow, event_types, user_types
 
-from cli import cli
+from pipeline.cli import cli
 
 Type = Callable[..., Result]
 

@@ -10,7 +10,7 @@ import pytest
 from command_line import built, sample, type_, write_raw
 from conftest import command, raw_user
 
-from pipeline.backends.building import building_folder
+from pipeline.backends.duckdb.folder import building_folder
 
 __all__ = ["built", "sample", "type_"]
 

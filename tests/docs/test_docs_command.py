@@ -10,7 +10,7 @@ from conftest import arrow, command, event_types, raw_event, raw_user, reading, 
 from html_pages import Page, dead_links
 
 import pipeline
-from cli import cli
+from pipeline.cli import cli
 from pipeline.errors import ResourceError, UsageError
 from pipeline.project import Project
 

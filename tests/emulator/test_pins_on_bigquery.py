@@ -11,8 +11,8 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from cli import cli
 from emulator.server import PROJECT
+from pipeline.cli import cli
 
 MODELS = "+fct_command_readings +quarantined_events +dim_users"
 WORDS = [

@@ -26,8 +26,8 @@ from hypothesis import HealthCheck, given, settings
 from stories import SENSITIVE, story
 
 import pipeline
-from cli import cli
 from pipeline import graph
+from pipeline.cli import cli
 from pipeline.errors import UsageError
 from pipeline.explain import MODELS, Explanation, explain
 from pipeline.expressions import declared_table, to_sql

@@ -6,8 +6,8 @@ import ibis.expr.types as ir
 import pytest
 from click.testing import CliRunner
 
-import cli
 from pipeline import graph
+from pipeline.cli import cli
 from pipeline.contract import Column, model
 from pipeline.graph import Graph
 from pipeline.lint import lint
@@ -69,14 +69,14 @@ def faulty_models(monkeypatch):
 
 
 def test_a_check_without_a_finding_ends_with_0():
-    done = CliRunner().invoke(cli.cli, ["lint", "--select", "marts", "--exclude", "dim_users"])
+    done = CliRunner().invoke(cli, ["lint", "--select", "marts", "--exclude", "dim_users"])
 
     assert (done.exit_code, done.output) == (0, "Done. FINDINGS=0\n")
 
 
 @pytest.mark.usefixtures("faulty_models")
 def test_a_finding_is_told_and_ends_with_1():
-    done = CliRunner().invoke(cli.cli, ["lint", "--select", "costly"])
+    done = CliRunner().invoke(cli, ["lint", "--select", "costly"])
 
     assert done.exit_code == 1
     assert done.output.startswith("COST costly: order_of_result: ORDER BY")
@@ -85,7 +85,7 @@ def test_a_finding_is_told_and_ends_with_1():
 
 @pytest.mark.usefixtures("faulty_models")
 def test_findings_are_json_for_machines():
-    done = CliRunner().invoke(cli.cli, ["lint", "-s", "costly", "--format", "json"])
+    done = CliRunner().invoke(cli, ["lint", "-s", "costly", "--format", "json"])
 
     (finding,) = json.loads(done.output)
     assert list(finding) == ["model", "rule", "level", "where", "reason", "remedy", "link"]

@@ -9,9 +9,9 @@ import ibis
 import pytest
 from click.testing import CliRunner
 
-from cli import cli
 from pipeline.backends.bigquery import BigQuery
 from pipeline.backends.bigquery.jobs import label
+from pipeline.cli import cli
 from pipeline.errors import EngineError, InputError, UsageError
 
 

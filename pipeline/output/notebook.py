@@ -12,7 +12,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import render
 from pipeline.backends.base import RunRecord
 from pipeline.build import Result
 from pipeline.checks import CheckResult
@@ -21,8 +20,9 @@ from pipeline.errors import PipelineError
 from pipeline.explain import Explanation
 from pipeline.graph import Models, load
 from pipeline.masking import mask
+from pipeline.output import render
+from pipeline.output.timeline import timeline
 from pipeline.project import Project
-from pipeline.timeline import timeline
 
 
 @singledispatch

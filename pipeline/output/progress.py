@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from pipeline import render
 from pipeline.backends.base import Tables
 from pipeline.build import ModelResult, Started
 from pipeline.checks import CheckResult
+from pipeline.disk import writing
 from pipeline.errors import PipelineError
 from pipeline.masking import mask
-from pipeline.writing import writing
+from pipeline.output import render
 
 
 class People:

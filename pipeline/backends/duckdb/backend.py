@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import ibis
@@ -24,23 +20,23 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import files
-from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
-from pipeline.backends.building import building_folder, sync_folder
-from pipeline.backends.duckdb_errors import (
+from pipeline.backends.base import RunRecord
+from pipeline.backends.duckdb.errors import (
     DatabaseLockedError,
     engine_errors,
     first_line,
     opening,
 )
-from pipeline.contract import Model
+from pipeline.backends.duckdb.folder import building_folder
+from pipeline.backends.duckdb.tables import DuckDBTables
+from pipeline.backends.duckdb.workspace import DuckDBWorkspace
+from pipeline.disk import writing
 from pipeline.errors import UsageError
-from pipeline.expressions import Engine, Names, row_order
-from pipeline.sources import SOURCES, Source
-from pipeline.writing import writing
+from pipeline.expressions import Engine, Names
+from pipeline.sources import SOURCES
 
-SAMPLE = Path(__file__).parents[2] / "data"
-RECORDS = "_pipeline"
-"""The schema with the records of builds."""
+SAMPLE = (Path(__file__).parents[2] / "sample").resolve()
+"""The folder of the sample: `data` in a checkout, inside the package where it is installed."""
 
 STORAGE_VERSION = "v1.4.0"
 """How files are written: newer than DuckDB's default, texts compress in a fifth less time."""
@@ -89,7 +85,9 @@ class DuckDB:
             if keep and self.file.exists():
                 self._copy_to(work)
             with self._connection(work) as con:
-                yield DuckDBWorkspace(con, self, work, previous)
+                yield DuckDBWorkspace(
+                    con, work, self.file, lambda source: self.inputs_of(source, previous)
+                )
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[DuckDBTables]:
@@ -240,148 +238,3 @@ class DuckDB:
     def _copy_to(self, path: Path) -> None:
         with writing(path):
             shutil.copyfile(self.file, path)
-
-
-@dataclass(frozen=True)
-class DuckDBTables:
-    """The tables and views of an open DuckDB database."""
-
-    con: IbisDuckDB
-
-    def names(self) -> set[str]:
-        """Return the names of all tables and views."""
-        return set(self.con.list_tables())
-
-    def table(self, name: str) -> ir.Table:
-        """Return a table or view."""
-        return self.con.table(name)
-
-    def fetch(self, expr: ir.Table) -> pa.Table:
-        """Evaluate an expression."""
-        with engine_errors():
-            return self.con.to_pyarrow(expr)
-
-    def last_run(self) -> RunRecord | None:
-        """Return the record of the last build, if the database has one."""
-        if RECORDS not in self.con.list_databases():
-            return None
-        runs = self.con.table("runs", database=RECORDS)
-        rows = self.con.to_pyarrow(runs.order_by(ibis.desc("started_at")).limit(1)).to_pylist()
-        return _record_of(rows[0]) if rows else None
-
-
-@dataclass(frozen=True)
-class DuckDBWorkspace(DuckDBTables):
-    """A new database file that a build writes into."""
-
-    backend: DuckDB
-    path: Path
-    previous: RunRecord | None
-    _read: list[tuple[Source, Sequence[Path]]] = field(default_factory=list)
-    _orders: set[tuple[str, str]] = field(default_factory=set)
-    """The tables of this build that are stored in an order, each with its column."""
-
-    def read_source(self, source: Source, columns: Collection[str]) -> Raw:
-        """Return a source's files as one table, with the columns in use.
-
-        Raises:
-            UsageError: no files were given for the source and none are recorded.
-            InputError: a file can't be used.
-        """
-        inputs = self.backend.inputs_of(source.name, self.previous)
-        paths = files.find(inputs)
-        raw = files.read(self.con, source, paths, columns)
-        self._read.append((source, paths))
-        # the patterns, not what they match today: a glob finds tomorrow's files too
-        absolute = tuple(str(Path(pattern).absolute()) for pattern in inputs)
-        return Raw(raw.table, SourceRead(absolute, raw.rows))
-
-    def create(self, model: Model, expr: ir.Table) -> Made:
-        """Create the model's table or view.
-
-        Raises:
-            InputError: what is read turns out to be faulty, only now that it is.
-            EngineError: DuckDB can't run the model's statement.
-            ResourceError: memory or disk ran out.
-        """
-        self._drop(model.name)
-        name = sge.table_(model.name, quoted=True)
-        if model.partition_by:
-            # rows of a day lie together, so that a query of one reads few blocks
-            if row_order(expr, model.partition_by) not in self._orders:
-                expr = expr.order_by(model.partition_by)
-            self._orders.add((model.name, model.partition_by))
-        query = self.con.compiler.to_sqlglot(expr)
-        create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
-        with engine_errors(self._read):
-            _run(self.con, create.sql("duckdb"))
-            if model.materialized == "view":
-                return Made(None)
-            counted = self.con.to_pyarrow(self.table(model.name).count())
-        return Made(int(counted.as_py()))
-
-    def publish(self, record: RunRecord) -> None:
-        """Record the run, and put the new file in the place of the old one."""
-        with engine_errors():
-            self._write(record)
-            self.con.raw_sql("CHECKPOINT")
-        self.con.disconnect()
-        file = self.backend.file
-        with writing(file):
-            # what another program left in the old file's log must not be replayed on the new file
-            Path(f"{file}.wal").unlink(missing_ok=True)
-            self.path.replace(file)
-            sync_folder(file.parent)
-
-    def _drop(self, name: str) -> None:
-        query = (
-            "SELECT table_type FROM information_schema.tables"
-            " WHERE table_schema = 'main' AND table_name = ?"
-        )
-        for (kind,) in self.con.con.execute(query, [name]).fetchall():
-            what = "VIEW" if kind == "VIEW" else "TABLE"
-            drop = sge.Drop(this=sge.table_(name, quoted=True), kind=what)
-            self.con.raw_sql(drop.sql("duckdb"))
-
-    def _write(self, record: RunRecord) -> None:
-        self.con.raw_sql(f"CREATE SCHEMA IF NOT EXISTS {RECORDS}")
-        self.con.raw_sql(
-            f"CREATE TABLE IF NOT EXISTS {RECORDS}.runs (started_at TIMESTAMPTZ, seconds DOUBLE,"
-            " sources VARCHAR, models VARCHAR, checks VARCHAR)"
-        )
-        row = [
-            record.started_at,
-            record.seconds,
-            json.dumps({name: asdict(read) for name, read in record.sources.items()}),
-            json.dumps(record.models),
-            json.dumps(record.checks),
-        ]
-        self.con.con.execute(f"INSERT INTO {RECORDS}.runs VALUES (?, ?, ?, ?, ?)", row)
-
-
-def _run(con: IbisDuckDB, statement: str) -> None:
-    # in the middle of a long statement DuckDB does not look for Ctrl-C; beside it, we do
-    with ThreadPoolExecutor(1) as worker:
-        running = worker.submit(con.raw_sql, statement)
-        try:
-            running.result()
-        except KeyboardInterrupt:
-            # again and again: a statement that has not begun yet does not heed it
-            while wait([running], timeout=0.05).not_done:
-                con.con.interrupt()
-            raise
-
-
-def _record_of(row: dict[str, Any]) -> RunRecord:
-    sources = {
-        name: SourceRead(tuple(read["inputs"]), read["rows"])
-        for name, read in json.loads(row["sources"]).items()
-    }
-    started: datetime = row["started_at"]
-    return RunRecord(
-        started,
-        row["seconds"],
-        sources,
-        tuple(json.loads(row["models"])),
-        tuple(json.loads(row["checks"])),
-    )

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.disk import writing
 from pipeline.errors import UsageError
-from pipeline.writing import writing
 
 
 @contextlib.contextmanager

@@ -1,0 +1,6 @@
+"""The door of `python -m pipeline …`."""
+
+from pipeline.cli import cli
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,62 @@
+"""The tables of an open DuckDB database, and the record of its last build."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend as IbisDuckDB
+
+from pipeline.backends.base import RunRecord, SourceRead
+from pipeline.backends.duckdb.errors import engine_errors
+
+RECORDS = "_pipeline"
+"""The schema with the records of builds."""
+
+
+@dataclass(frozen=True)
+class DuckDBTables:
+    """The tables and views of an open DuckDB database."""
+
+    con: IbisDuckDB
+
+    def names(self) -> set[str]:
+        """Return the names of all tables and views."""
+        return set(self.con.list_tables())
+
+    def table(self, name: str) -> ir.Table:
+        """Return a table or view."""
+        return self.con.table(name)
+
+    def fetch(self, expr: ir.Table) -> pa.Table:
+        """Evaluate an expression."""
+        with engine_errors():
+            return self.con.to_pyarrow(expr)
+
+    def last_run(self) -> RunRecord | None:
+        """Return the record of the last build, if the database has one."""
+        if RECORDS not in self.con.list_databases():
+            return None
+        runs = self.con.table("runs", database=RECORDS)
+        rows = self.con.to_pyarrow(runs.order_by(ibis.desc("started_at")).limit(1)).to_pylist()
+        return _record_of(rows[0]) if rows else None
+
+
+def _record_of(row: dict[str, Any]) -> RunRecord:
+    sources = {
+        name: SourceRead(tuple(read["inputs"]), read["rows"])
+        for name, read in json.loads(row["sources"]).items()
+    }
+    started: datetime = row["started_at"]
+    return RunRecord(
+        started,
+        row["seconds"],
+        sources,
+        tuple(json.loads(row["models"])),
+        tuple(json.loads(row["checks"])),
+    )

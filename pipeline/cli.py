@@ -1,0 +1,594 @@
+"""The command line: reads options, calls `pipeline`, prints, and ends with the right status."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from pipeline.disk import printing
+from pipeline.errors import PipelineError, UsageError, did_you_mean
+
+# what needs Ibis is imported where it is used, so that --help answers at once
+if TYPE_CHECKING:
+    from pipeline.build import Result
+    from pipeline.expressions import Engine
+    from pipeline.project import Project
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+SELECTION = ("--select", "-s", "-m", "--models", "--exclude")
+
+
+def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta["debug"] = True  # which all contexts share
+
+
+DEBUG = click.Option(
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    callback=_note_debug,
+    help="Show the traceback of a failure.",
+)
+
+
+class ExpectedError(click.ClickException):
+    """A failure of the pipeline, told in its own words and with its own exit status."""
+
+    def __init__(self, error: PipelineError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_status  # type: ignore[misc]
+
+
+class Commands(click.Group):
+    """The group of all commands: suggests names, and tells expected failures as messages."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest the nearest one."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}. {did_you_mean(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, which then takes --debug too."""
+        cmd.params.append(DEBUG)
+        super().add_command(cmd, name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; --debug shows the traceback of an expected failure."""
+        try:
+            with printing():
+                return super().invoke(ctx)
+        except PipelineError as error:
+            if ctx.meta.get("debug"):
+                click.echo(traceback.format_exc(), err=True)
+            raise ExpectedError(error) from error
+
+
+class SelectingCommand(click.Command):
+    """A command whose --select and --exclude take several values, as in dbt."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read `--select a b` as `--select a --select b`."""
+        spread: list[str] = []
+        option = None
+        for arg in args:
+            if option and not arg.startswith("-") and spread[-1] != option:
+                spread.append(option)
+            elif arg.startswith("-"):
+                name = arg.split("=")[0]
+                option = name if name in SELECTION else None
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
+
+
+def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Put several options on a command, in their order."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def common(name: str, **settings: Any) -> Callable[[Command], Command]:
+    """Make an option that the environment may also give, as PIPELINE_<OPTION>."""
+    variable = f"PIPELINE_{name.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(name, envvar=variable, show_default=True, **settings)
+
+
+BACKEND = common(
+    "--backend",
+    type=click.Choice(["duckdb", "bigquery"]),
+    default="duckdb",
+    help="The engine to run on.",
+)
+BIGQUERY = (
+    common("--project", help="BigQuery project, which pays."),
+    common("--dataset", help="BigQuery dataset of the models, made if missing."),
+    common("--source-dataset", help="BigQuery dataset of the raw tables. [default: the same]"),
+    common("--location", help="Where BigQuery runs jobs and makes datasets, such as EU."),
+    common("--api-endpoint", metavar="URL", help="An emulator instead of BigQuery."),
+    common(
+        "--max-bytes-billed",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Let each BigQuery statement fail that would be billed more bytes.",
+    ),
+)
+OPTIONS = {
+    "duckdb": ("database", "threads", "memory_limit", "events", "users"),
+    "bigquery": (
+        "project",
+        "dataset",
+        "source_dataset",
+        "location",
+        "api_endpoint",
+        "max_bytes_billed",
+    ),
+}
+"""What each backend can be told."""
+CONNECTION = options(
+    BACKEND,
+    common(
+        "--database",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("build/pipeline.duckdb"),
+        help="DuckDB database file.",
+    ),
+    common("--threads", type=click.IntRange(1, 1024), help="DuckDB threads. [default: all cores]"),
+    common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
+    *BIGQUERY,
+)
+SELECT = options(
+    click.option(
+        "--select",
+        "-s",
+        "-m",
+        "--models",
+        "select",
+        multiple=True,
+        metavar="SPEC",
+        help="Models, globs, tag:NAME, staging or marts; + before or after adds what it needs "
+        "or what needs it; a comma intersects.",
+    ),
+    click.option("--exclude", multiple=True, metavar="SPEC", help="What to leave out."),
+)
+LOG_FORMAT = common(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Lines for people, or a JSON object a line.",
+)
+LOG = options(
+    LOG_FORMAT,
+    click.option(
+        "--results",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write all results to this file as JSON.",
+    ),
+)
+INPUTS = options(
+    click.option(
+        "--events",
+        multiple=True,
+        metavar="PATH",
+        help="File or glob of raw_sync_events: .parquet, .ndjson, .jsonl, .csv, also .gz. "
+        "Repeatable. [default: what the last build read, else the sample]",
+    ),
+    click.option(
+        "--users", multiple=True, metavar="PATH", help="File or glob of raw_users. Repeatable."
+    ),
+)
+WARN_ERROR = click.option("--warn-error", is_flag=True, help="Count every warning as an error.")
+FAIL_FAST = click.option("--fail-fast", "-x", is_flag=True, help="Stop at the first failure.")
+FAILURES = options(
+    click.option(
+        "--store-failures",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Write each failing check's rows to this folder as Parquet.",
+    ),
+    click.option(
+        "--reveal", is_flag=True, allow_from_autoenv=False, help="Do not mask sensitive columns."
+    ),
+)
+ROW_FORMAT = click.option(
+    "--format",
+    "row_format",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+)
+
+
+DIGESTS = click.Path(exists=True, dir_okay=False, path_type=Path)
+LIST_FORMAT = click.option(
+    "--format",
+    "row_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+)
+
+
+@click.group(cls=Commands, params=[DEBUG], context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hub-events-pipeline", prog_name="pipeline")
+def cli() -> None:
+    """Turn raw hub events into tables people can trust."""
+
+
+@cli.command(cls=SelectingCommand)
+@options(CONNECTION, INPUTS, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
+@click.option("--dry-run", is_flag=True, help="Build nothing: tell what BigQuery would scan.")
+@click.option(
+    "--price-per-tib",
+    type=click.FloatRange(0),
+    default=6.25,
+    show_default=True,
+    help="US dollars that BigQuery takes for it, for --dry-run.",
+)
+def build(dry_run: bool, price_per_tib: float, **given: Any) -> None:
+    """Build the models, check each, and publish all at once."""
+    if dry_run:
+        _estimate(given, price_per_tib)
+    else:
+        _build(given, checks=True)
+
+
+@cli.command(cls=SelectingCommand)
+@options(CONNECTION, INPUTS, SELECT, FAIL_FAST, LOG)
+def run(**given: Any) -> None:
+    """Build the models without checking them."""
+    _build(given, checks=False)
+
+
+@cli.command(cls=SelectingCommand)
+@options(CONNECTION, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
+def test(**given: Any) -> None:
+    """Check what is built."""
+    project = _project(given)
+    with _reporting(project, given) as hooks:
+        result = project.test(
+            given["select"],
+            given["exclude"],
+            fail_fast=given["fail_fast"],
+            warn_error=given["warn_error"],
+            **hooks,
+        )
+    _finish(result, given)
+
+
+@cli.command("compile", cls=SelectingCommand)
+@options(
+    BACKEND,
+    common("--project", default="project", help="BigQuery project of the models."),
+    common("--dataset", default="dataset", help="BigQuery dataset of the models."),
+    common("--source-dataset", help="BigQuery dataset of the sources. [default: the same]"),
+    SELECT,
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write DIR/<model>.sql instead of printing.",
+)
+def compile_(
+    backend: Engine,
+    project: str,
+    dataset: str,
+    source_dataset: str | None,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    output: Path | None,
+) -> None:
+    """Write each model's SQL, without any connection."""
+    from pipeline import compiling
+
+    namespace = compiling.namespace(backend, project, dataset, source_dataset)
+    for name, sql in compiling.compile_models(backend, namespace, select, exclude).items():
+        if output is None:
+            click.echo(f"-- {name}\n{sql};\n")
+        else:
+            _write(output / f"{name}.sql", sql)
+
+
+@cli.command(cls=SelectingCommand)
+@options(SELECT, LIST_FORMAT)
+def lint(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:
+    """Check that every model means the same on both engines, without any connection."""
+    from pipeline.lint import lint as find
+    from pipeline.output import render
+
+    findings = find(select, exclude)
+    if row_format == "json":
+        click.echo(json.dumps(render.findings_json(findings), indent=2))
+    else:
+        for finding in findings:
+            click.echo(render.finding_text(finding) + "\n")
+        click.echo(f"Done. FINDINGS={len(findings)}")
+    sys.exit(1 if findings else 0)
+
+
+@cli.command()
+@click.argument("model")
+@options(CONNECTION)
+@click.option("--limit", type=click.IntRange(0), default=10, show_default=True, help="Rows.")
+@click.option("--columns", metavar="A,B", help="Only these columns.")
+@click.option("--where", metavar="CONDITION", help="Only rows for which this holds.")
+@click.option("--preview", is_flag=True, help="Run the model as its code is now; write nothing.")
+@click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
+@ROW_FORMAT
+def show(
+    model: str,
+    limit: int,
+    columns: str | None,
+    where: str | None,
+    preview: bool,
+    reveal: bool,
+    row_format: str,
+    **given: Any,
+) -> None:
+    """Print the first rows of a built model."""
+    from pipeline.output import render
+
+    names = [name.strip() for name in columns.split(",")] if columns else []
+    rows = _project(given).rows(
+        model, limit=limit, columns=names, where=where, preview=preview, reveal=reveal
+    )
+    if row_format == "table":
+        _console().print(render.Rows(rows))
+    else:
+        text = render.rows_json(rows) + "\n" if row_format == "json" else render.rows_csv(rows)
+        click.echo(text, nl=False)
+
+
+@cli.command()
+@click.argument("command_uuid")
+@options(CONNECTION, LIST_FORMAT)
+@click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
+def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> None:
+    """Tell one command's whole story: its raw events, its readings, and why its outcome is so."""
+    from pipeline.output import render, timeline
+
+    story = _project(given).explain(command_uuid, reveal=reveal)
+    if row_format == "json":
+        click.echo(render.object_json(timeline.story_json(story)))
+    else:
+        _console().print(timeline.timeline(story))
+    sys.exit(0 if story.found else 1)
+
+
+@cli.command("ls", cls=SelectingCommand)
+@options(SELECT, LIST_FORMAT)
+def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:
+    """List the models in dependency order."""
+    from pipeline import graph
+    from pipeline.output import render
+
+    loaded = graph.load()
+    models = [loaded.models[name] for name in loaded.select(select, exclude)]
+    if row_format == "json":
+        click.echo(json.dumps(render.models_json(models), indent=2))
+    else:
+        _console().print(render.models_table(models))
+
+
+@cli.command(cls=SelectingCommand)
+@options(CONNECTION, SELECT, LIST_FORMAT)
+def digest(
+    select: tuple[str, ...], exclude: tuple[str, ...], row_format: str, **given: Any
+) -> None:
+    """Digest each model: rows, and a text that tells whether content is the same anywhere."""
+    from pipeline.output import render
+
+    digests = _project(given).digest(select, exclude)
+    if row_format == "json":
+        click.echo(json.dumps(render.digests_json(digests), indent=2))
+    else:
+        _console().print(render.digests_table(digests))
+
+
+@cli.command()
+@click.argument("left", metavar="A.json", type=DIGESTS)
+@click.argument("right", metavar="B.json", type=DIGESTS)
+def diff(left: Path, right: Path) -> None:
+    """Compare two files that `digest --format json` wrote."""
+    from pipeline import digest
+    from pipeline.output import render
+
+    one, other = digest.read(left), digest.read(right)
+    found = digest.differences(one, other)
+    for difference in found:
+        click.echo(render.difference_line(difference, str(left), str(right)))
+    models = len({**one, **other})
+    click.echo(f"{len(found)} of {models} models differ.")
+    sys.exit(1 if found else 0)
+
+
+@cli.command(cls=SelectingCommand)
+@options(CONNECTION, SELECT)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("build/docs"),
+    show_default=True,
+    help="Folder to fill.",
+)
+def docs(output: Path, select: tuple[str, ...], exclude: tuple[str, ...], **given: Any) -> None:
+    """Write a static site: lineage, models, columns, checks and last results, SQL."""
+    first = _project(given).docs(output, select, exclude)
+    click.echo(f"Wrote {first}: open it in a browser.")
+
+
+@cli.command()
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder to fill.")
+@click.option("--commands", type=int, default=1_000, show_default=True, help="Commands to issue.")
+@click.option("--devices", type=int, default=50, show_default=True, help="Devices to simulate.")
+@click.option("--days", type=int, default=60, show_default=True, help="Days to spread them over.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same bytes.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["parquet", "ndjson", "csv"]),
+    default="parquet",
+    show_default=True,
+)
+@click.option("--messy-values", is_flag=True, help="Add commands that value checks warn about.")
+def generate(output: Path, file_format: Any, **given: Any) -> None:
+    """Make a realistic, messy raw data set of any size."""
+    from pipeline.generate import generate as make
+
+    with _counting("events", given["commands"] * 10) as count:
+        made = make(output, format=file_format, progress=count, **given)
+    click.echo(
+        f"Wrote {made.events:,} events ({made.commands:,} commands) in "
+        f"{len(made.event_files)} file(s), and {made.users:,} user rows."
+    )
+    events = made.event_files[0] if len(made.event_files) == 1 else _glob_of(made.event_files)
+    click.echo(f"Build them: python cli.py build --events '{events}' --users '{made.users_file}'")
+
+
+def _glob_of(paths: tuple[Path, ...]) -> Path:
+    return paths[0].with_name("raw_sync_events*" + paths[0].suffix)
+
+
+@cli.command()
+@options(*BIGQUERY)
+@click.option("--events", multiple=True, metavar="PATH", help="File or glob. Repeatable.")
+@click.option("--users", multiple=True, metavar="PATH", help="File or glob. Repeatable.")
+@click.option("--append", is_flag=True, help="Add to the raw tables instead of replacing them.")
+@LOG_FORMAT
+def load(
+    events: tuple[str, ...], users: tuple[str, ...], append: bool, log_format: str, **given: Any
+) -> None:
+    """Load local files into BigQuery's raw tables, those named or none."""
+    from pipeline.output import render
+
+    given["dataset"] = given["dataset"] or given["source_dataset"]
+    loaded = _project({"backend": "bigquery", **given}).load(events, users, append=append)
+    for made in loaded:
+        line = {"event": "loaded", **vars(made)} if log_format == "json" else None
+        click.echo(json.dumps(line) if line else render.loaded_line(made))
+
+
+def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
+    from pipeline import estimate
+    from pipeline.output import render
+
+    as_json = given["log_format"] == "json"
+    found = []
+    for each in _project(given).estimate(given["select"], given["exclude"]):
+        found.append(each)
+        line = {"event": "estimate", **vars(each)} if as_json else None
+        click.echo(json.dumps(line) if line else render.estimate_line(each))
+    total = estimate.total(found, price_per_tib)
+    line = {"event": "done", **vars(total)} if as_json else None
+    click.echo(json.dumps(line) if line else render.total_line(total, price_per_tib))
+
+
+def _build(given: Mapping[str, Any], checks: bool) -> None:
+    project = _project(given)
+    with _reporting(project, given) as hooks:
+        result = project.build(
+            given["select"],
+            given["exclude"],
+            checks=checks,
+            fail_fast=given["fail_fast"],
+            warn_error=given.get("warn_error", False),
+            **hooks,
+        )
+    _finish(result, given)
+
+
+def _project(given: Mapping[str, Any]) -> Project:
+    from pipeline import connect
+
+    backend, context = given["backend"], click.get_current_context()
+    others = {name for other in OPTIONS if other != backend for name in OPTIONS[other]}
+    for name in sorted(others.intersection(given)):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is not for {backend}.", _instead(backend, name))
+    known = {name: given[name] for name in OPTIONS[backend] if name in given}
+    if backend == "bigquery":
+        known["labels"] = {"command": context.info_name}
+    return connect(backend, **known)
+
+
+def _instead(backend: str, name: str) -> str:
+    if backend == "duckdb":
+        return "Add --backend bigquery, or leave it out."
+    if name in ("events", "users"):
+        return "BigQuery reads raw tables: fill them with `python cli.py load`."
+    return "Leave it out."
+
+
+@contextlib.contextmanager
+def _reporting(project: Project, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Print results as they come, and keep failing rows where that is asked for."""
+    from pipeline.output.progress import FailureStore, JsonLines, People
+
+    sensitive = frozenset() if given.get("reveal") else project.sensitive
+    lines = JsonLines() if given["log_format"] == "json" else People(_console(), sensitive)
+    hooks: dict[str, Any] = {"report": lines}
+    if folder := given.get("store_failures"):
+        hooks["on_failure"] = FailureStore(folder, sensitive)
+    with lines:
+        yield hooks
+
+
+def _finish(result: Result, given: Mapping[str, Any]) -> None:
+    from pipeline.output import render
+
+    if path := given["results"]:
+        _write(path, json.dumps(render.result_json(result), indent=2))
+    if given["log_format"] == "json":
+        click.echo(json.dumps(render.done_json(result)))
+    else:
+        click.echo(render.done(result))
+        if result.published is False:
+            click.echo("Nothing was published: the last build is unchanged.")
+    sys.exit(0 if result.ok else 1)
+
+
+def _write(path: Path, text: str) -> None:
+    from pipeline.disk import writing
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        # nothing is cut to fit a screen that is not there
+        console = Console(highlight=False, width=10_000)
+    return console
+
+
+@contextlib.contextmanager
+def _counting(what: str, expected: int) -> Iterator[Callable[[int], None] | None]:
+    """Show how many are done, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=expected)
+        yield lambda done: progress.update(task, completed=done)

@@ -1,0 +1,1 @@
+"""Results as lines, tables, JSON, progress, and views in a notebook."""
