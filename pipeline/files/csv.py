@@ -76,4 +76,4 @@ def _part(
     values = {
         name: sge.column(f"c{header.index(name)}", quoted=True) for name in names if name in header
     }
-    return Part(view(con, source.name, values, rows), sum(surveys[path].rows for path in paths))
+    return Part(view(con, source.name, values, rows), {path: surveys[path].rows for path in paths})

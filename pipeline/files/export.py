@@ -16,7 +16,7 @@ from pipeline.contract import names_of
 from pipeline.errors import EngineError, ResourceError
 from pipeline.files.faults import diagnose
 from pipeline.files.finding import find
-from pipeline.files.reading import read
+from pipeline.files.reading import Raw, read, require_unchanged
 from pipeline.rules.numbers import whole_number
 from pipeline.rules.source_values import as_text
 from pipeline.rules.time import source_time
@@ -67,15 +67,14 @@ def export(
                 for name in names
             }
         )
-        _write(con, table, source, paths, folder)
+        _write(con, table, raw, folder)
+        require_unchanged(raw)
         return Export(source, table.schema(), tuple(sorted(folder.glob("*.parquet"))), raw.rows)
     finally:
         con.disconnect()
 
 
-def _write(
-    con: Backend, table: ir.Table, source: Source, paths: Sequence[Path], folder: Path
-) -> None:
+def _write(con: Backend, table: ir.Table, raw: Raw, folder: Path) -> None:
     query = con.compiler.to_sqlglot(table).sql("duckdb")
     target = str(folder).replace("'", "''")
     try:
@@ -84,7 +83,7 @@ def _write(
             " OVERWRITE_OR_IGNORE)"
         )
     except duckdb.Error as error:
-        if fault := diagnose(error, source, paths):
+        if fault := diagnose(error, raw):
             raise fault from error
         message = str(error).splitlines()[0]
         if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):

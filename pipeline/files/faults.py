@@ -7,7 +7,6 @@ place is looked up in the files again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -18,7 +17,7 @@ from pipeline.errors import InputError
 from pipeline.files import csv_survey, ndjson_survey, parquet
 from pipeline.files.finding import UNCHANGED, kind_of
 from pipeline.files.parts import literal_path
-from pipeline.files.reading import read
+from pipeline.files.reading import Raw, read, require_unchanged
 from pipeline.sources import Source
 
 _OF_READERS = (
@@ -31,16 +30,20 @@ _OF_READERS = (
 )
 
 
-def diagnose(error: duckdb.Error, source: Source, paths: Sequence[Path]) -> InputError | None:
+def diagnose(error: duckdb.Error, raw: Raw) -> InputError | None:
     """Return what is wrong with which file, or None if the error is not about the files."""
     # what a corrupt Parquet page causes often has no class of its own
     if not isinstance(error, _OF_READERS) and type(error) is not duckdb.Error:
         return None
-    for path in paths:
-        fault = _fault(source, path)
+    try:
+        require_unchanged(raw)
+    except InputError as changed:
+        return changed
+    for path in raw.paths:
+        fault = _fault(raw.source, path)
         if fault:
             return fault
-    named = [path for path in paths if _names(error, path)]
+    named = [path for path in raw.paths if _names(error, path)]
     return _unreadable(named[0], error) if named else None
 
 

@@ -41,7 +41,7 @@ def parts(
     return [
         Part(
             _texts(con, source, alike, dict(options), names),
-            sum(surveys[path].rows for path in alike),
+            {path: surveys[path].rows for path in alike},
         )
         for options, alike in shapes.items()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def parts(
         require(path, [name for name, _ in footer.columns], names, optional)
     shapes = grouped(paths, lambda path: footers[path].columns)
     return [
-        _part(con, source, alike, columns, names, sum(footers[path].rows for path in alike))
+        _part(con, source, alike, columns, names, {path: footers[path].rows for path in alike})
         for columns, alike in shapes.items()
     ]
 
@@ -124,7 +124,7 @@ def _part(
     paths: Sequence[Path],
     columns: Columns,
     names: Sequence[str],
-    rows: int,
+    rows: Mapping[Path, int],
 ) -> Part:
     values = _columns(con.con, paths[0], columns, names)
     return Part(view(con, source.name, values, scan("read_parquet", paths, _OPTIONS)), rows)

@@ -26,13 +26,13 @@ _GLOB = re.compile(r"([\[*?])")
 
 @dataclass(frozen=True)
 class Part:
-    """Files of one shape as a table, and their rows, counted without it.
+    """Files of one shape as a table, and the rows of each, counted without it.
 
     A wanted column that the table lacks is NULL in all of its rows.
     """
 
     table: ir.Table
-    rows: int
+    rows: Mapping[Path, int]
 
 
 def grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list[Path]]:

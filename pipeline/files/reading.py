@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
+from pipeline.errors import InputError
 from pipeline.files import csv, ndjson, parquet
-from pipeline.files.finding import kind_of
+from pipeline.files.finding import UNCHANGED, kind_of
 from pipeline.files.parts import Part
+from pipeline.files.streams import unreadable
 from pipeline.files.types import unite
 from pipeline.sources import Source
 
@@ -19,11 +22,36 @@ _READERS = {"parquet": parquet.parts, "csv": csv.parts, "ndjson": ndjson.parts}
 
 
 @dataclass(frozen=True)
-class Raw:
-    """A source as a table with the types as they came, and its rows counted independently."""
+class FileRead:
+    """One file that was read: its real path, its state before that, and its rows.
 
-    table: ir.Table
+    The rows are counted without the engine's reader. `modified_ns` is the time of the last change
+    in nanoseconds since 1970.
+    """
+
+    path: str
+    bytes: int
+    modified_ns: int
     rows: int
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A source as a table with the types as they came, and the files that hold its rows.
+
+    `paths` are the files as they were named, `names` the columns that are read.
+    """
+
+    source: Source
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
+    table: ir.Table
+    files: tuple[FileRead, ...]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, counted without the engine's reader."""
+        return sum(file.rows for file in self.files)
 
 
 def read(
@@ -33,18 +61,47 @@ def read(
     columns: Collection[str],
     optional: Collection[str] = (),
 ) -> Raw:
-    """Return files as one lazy table: these columns, in the source's order.
+    """Return these files as one lazy table: these columns, in the source's order.
 
-    Where all files agree on a column's type it keeps it, else it is text. An `optional` column is
-    NULL where a file lacks it.
+    A row is the same whatever files are read with it. Where all files agree on a column's type, it
+    has that type; else it is a struct with a field for each type (see `rules.mixed`). An
+    `optional` column is NULL where a file lacks it.
 
     Raises:
         InputError: a file can't be read, or lacks a column.
     """
     names = [column.name for column in source.columns if column.name in columns]
+    states = {path: _state(path) for path in paths}
     parts: list[Part] = []
     for kind, parts_of in _READERS.items():
         of_kind = [path for path in paths if kind_of(path) == kind]
         if of_kind:
             parts += parts_of(con, source, of_kind, names, optional)
-    return Raw(unite([part.table for part in parts], names), sum(part.rows for part in parts))
+    rows = {path: count for part in parts for path, count in part.rows.items()}
+    files = tuple(FileRead(os.path.realpath(path), *states[path], rows[path]) for path in paths)
+    table = unite([part.table for part in parts], names)
+    return Raw(source, tuple(paths), tuple(names), table, files)
+
+
+def require_unchanged(raw: Raw) -> None:
+    """Check that the files are as they were before they were read.
+
+    Raises:
+        InputError: one has another size or time of change, or is gone.
+    """
+    for path, file in zip(raw.paths, raw.files, strict=True):
+        size, modified_ns = _state(path)
+        if (size, modified_ns) != (file.bytes, file.modified_ns):
+            how = "grew" if size > file.bytes else "changed"
+            raise InputError(
+                f"{path} {how} while it was read: it had {file.bytes:,} bytes, now {size:,}.",
+                f"Build again when nothing writes to it any more. {UNCHANGED}",
+            )
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return found.st_size, found.st_mtime_ns

@@ -15,9 +15,10 @@ _FIRST_DAY, _LAST_DAY = ibis.date("0001-01-01"), ibis.date("9999-12-31")
 
 
 def unite(tables: Sequence[ir.Table], names: Sequence[str]) -> ir.Table:
-    """Return the rows of all tables; a column whose types differ among them is text.
+    """Return the rows of all tables, each value in its own type.
 
-    A column that a table lacks is NULL there, and has no say in the type.
+    A column whose types differ among the tables is a struct with a field for each type. A column
+    that a table lacks is NULL there, and has no say in the type.
     """
     plain = [
         {name: _plain(table[name]) for name in names if name in table.columns} for table in tables
@@ -61,6 +62,7 @@ def _microseconds(time: ir.TimestampColumn) -> ir.TimestampColumn:
 
 
 def _alike(column: ir.Column | None, kinds: set[dt.DataType]) -> ir.Column:
-    if column is None:
-        return ibis.null(next(iter(kinds)) if len(kinds) == 1 else "string")
-    return column if len(kinds) == 1 else as_text(column)
+    if len(kinds) < 2:
+        return ibis.null(next(iter(kinds), "string")) if column is None else column
+    fields = {str(kind): ibis.null(kind) for kind in sorted(kinds, key=str)}
+    return ibis.struct(fields if column is None else fields | {str(column.type()): column})

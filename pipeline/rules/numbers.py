@@ -5,6 +5,8 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
+from pipeline.rules.mixed import of_each_type
+
 _JSON_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _DIGITS = r"^[0-9]+$"
 
@@ -19,6 +21,7 @@ def number(text: ir.StringColumn) -> ir.FloatingColumn:
     return value.isinf().ifelse(ibis.null("float64"), value)
 
 
+@of_each_type
 def whole_number(column: ir.Column) -> ir.IntegerColumn:
     """Read an id column as INT64: whole numbers of any type and text of digits, else NULL."""
     kind = column.type()

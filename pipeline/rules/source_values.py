@@ -6,10 +6,12 @@ import ibis.expr.types as ir
 
 from pipeline.contract import TIMESTAMP
 from pipeline.dialect import time_text
+from pipeline.rules.mixed import of_each_type
 
 _EXACT = 2.0**53
 
 
+@of_each_type
 def as_text(column: ir.Column) -> ir.StringColumn:
     """Write a raw value as text, the same on every engine (contract, sections 2 and 3).
 

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 
 from pipeline.contract import TIMESTAMP
 from pipeline.dialect import iso_time, time_of_microseconds
+from pipeline.rules.mixed import of_each_type
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
@@ -29,6 +30,7 @@ def item_time(text: ir.StringColumn) -> ir.TimestampColumn:
     return _read(text, ITEM_TIME)
 
 
+@of_each_type
 def source_time(column: ir.Column) -> ir.TimestampColumn:
     """Read a raw TIMESTAMP column that came as times, dates or text; NULL where it is none."""
     if column.type().is_timestamp():
@@ -40,6 +42,7 @@ def source_time(column: ir.Column) -> ir.TimestampColumn:
     return ibis.null(TIMESTAMP)
 
 
+@of_each_type
 def user_time(column: ir.Column) -> ir.TimestampColumn:
     """Read a time of raw_users, which may also be a bare date or an epoch number, or text of one.
 

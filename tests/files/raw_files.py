@@ -50,12 +50,11 @@ def read(con: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
         source: str | None = None,
     ) -> Read:
         the_source = SOURCES[source or "raw_sync_events"]
-        paths = files.find(patterns)
-        raw = files.read(con, the_source, paths, columns)
+        raw = files.read(con, the_source, files.find(patterns), columns)
         try:
             table: pa.Table = con.to_pyarrow(raw.table)
         except duckdb.Error as error:
-            raise files.diagnose(error, the_source, paths) or error from error
+            raise files.diagnose(error, raw) or error from error
         values = [tuple(row.values()) for row in table.to_pylist()]
         types = {name: str(kind) for name, kind in raw.table.schema().items()}
         return Read(sorted(values, key=str), types, raw.rows)

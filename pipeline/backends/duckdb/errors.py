@@ -10,7 +10,6 @@ import duckdb
 
 from pipeline import files
 from pipeline.errors import EngineError, PipelineError, ResourceError, UsageError
-from pipeline.sources import Source
 
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 
@@ -20,8 +19,8 @@ class DatabaseLockedError(UsageError):
 
 
 @contextlib.contextmanager
-def engine_errors(read: Sequence[tuple[Source, Sequence[Path]]] = ()) -> Iterator[None]:
-    """Turn the errors of a statement into expected failures; `read` are the files in use.
+def engine_errors(read: Sequence[files.Raw] = ()) -> Iterator[None]:
+    """Turn the errors of a statement into expected failures; `read` is what it reads of files.
 
     Raises:
         InputError: one of the files is faulty.
@@ -36,8 +35,8 @@ def engine_errors(read: Sequence[tuple[Source, Sequence[Path]]] = ()) -> Iterato
     except duckdb.Error as error:
         if full := _disk_full(error):
             raise full from error
-        for source, paths in read:
-            if fault := files.diagnose(error, source, paths):
+        for raw in read:
+            if fault := files.diagnose(error, raw):
                 raise fault from error
         raise EngineError(f"DuckDB: {first_line(error)}") from error
 

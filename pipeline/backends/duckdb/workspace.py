@@ -32,7 +32,7 @@ class DuckDBWorkspace(DuckDBTables):
     """The published file, whose place the new one takes."""
     inputs: Callable[[str], Sequence[str]]
     """Gives the paths and globs of a source."""
-    _read: list[tuple[Source, Sequence[Path]]] = field(default_factory=list)
+    _read: list[files.Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in an order, each with its column."""
 
@@ -44,9 +44,8 @@ class DuckDBWorkspace(DuckDBTables):
             InputError: a file can't be used.
         """
         inputs = self.inputs(source.name)
-        paths = files.find(inputs)
-        raw = files.read(self.con, source, paths, columns)
-        self._read.append((source, paths))
+        raw = files.read(self.con, source, files.find(inputs), columns)
+        self._read.append(raw)
         # the patterns, not what they match today: a glob finds tomorrow's files too
         absolute = tuple(str(Path(pattern).absolute()) for pattern in inputs)
         return Raw(raw.table, SourceRead(absolute, raw.rows))
@@ -70,6 +69,9 @@ class DuckDBWorkspace(DuckDBTables):
         create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
         with engine_errors(self._read):
             _run(self.con, create.sql("duckdb"))
+            for raw in self._read:
+                if raw.source.name in model.upstream:
+                    files.require_unchanged(raw)
             if model.materialized == "view":
                 return Made(None)
             counted = self.con.to_pyarrow(self.table(model.name).count())
