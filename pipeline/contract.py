@@ -30,6 +30,8 @@ class Column:
     """One documented column: its name, Ibis type, meaning, and what may be in it.
 
     `sensitive` values open doors (interface, section 3): they are masked wherever they are shown.
+    So is a column that is made of a sensitive one by value, unless `not_sensitive` gives the reason
+    why its values tell nothing of it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Column:
     description: str
     nullable: bool = True
     sensitive: bool = False
+    not_sensitive: str = ""
 
 
 @dataclass(frozen=True)

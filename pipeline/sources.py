@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from types import MappingProxyType
 import ibis
 
 from pipeline.contract import TIMESTAMP, Column, schema_of
-from pipeline.rules.item_data import ITEM_DATA, Item
+from pipeline.rules.item_data import ITEM_DATA, Item, is_sensitive
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Source:
     def schema(self) -> ibis.Schema:
         """The declared names and types, in order."""
         return schema_of(self.columns)
+
+    def is_sensitive(self, column: str, path: Sequence[str] = ()) -> bool:
+        """Whether a column is sensitive, or what the path in its JSON leads to."""
+        declared = {each.name: each.sensitive for each in self.columns}
+        return declared[column] and (not path or is_sensitive(path))
 
 
 _EVENTS = Source(

@@ -39,7 +39,7 @@ STATE = (
 PARSED = (
     Column("item_uuid", "string", "the command's id, or the reading's own (else its _uid)"),
     Column("command", "string", "what was asked for: desired_state[0]"),
-    Column("desired_state_1", "string", "desired_state[1]", sensitive=True),
+    Column("desired_state_1", "string", "desired_state[1]"),
     Column("desired_state_2", "string", "desired_state[2]", sensitive=True),
     Column("desired_state", "string", "desired_state as compact JSON text", sensitive=True),
     Column("client", "string", "client that sent the command"),
@@ -75,7 +75,12 @@ SWITCH_STATE = Column("switch_state", "string", "asked switch state, lower case"
 LOCK_STATE = Column("lock_state", "string", "asked lock state, lower case")
 DIMMER = (
     Column("dimmer_state", "string", "asked dimmer state"),
-    Column("dimmer_level", "string", "asked dimmer level, 0 to 100"),
+    Column(
+        "dimmer_level",
+        "string",
+        "asked dimmer level, 0 to 100",
+        not_sensitive="desired_state[2] holds a level, no PIN, where the command is DimmerState",
+    ),
 )
 COMMAND_USER = Column("user_id", "string", "user who sent the command")
 COMMAND_ORIGIN = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -161,3 +162,31 @@ READINGS = (
 
 ITEM_DATA = (COMMAND, ACTIVE, RESULT, *READINGS)
 """All kinds of items that the models read."""
+
+
+def is_sensitive(path: Sequence[str]) -> bool:
+    """Whether a path in ItemData leads to what opens doors; what is not declared may.
+
+    The path's steps are members' names and positions in arrays, such as `desired_state`, `[2]`.
+    """
+    *_, last = path
+    if path[0] == "desired_state" and len(path) > 1 and last.startswith("["):
+        return _is_sensitive_at(int(last[1:-1]))
+    name = ".".join(path)
+    found = [
+        member.sensitive
+        for item in ITEM_DATA
+        for member in item.members
+        if member.name == name or member.name.startswith(f"{name}.")
+    ]
+    return not found or any(found)
+
+
+def _is_sensitive_at(position: int) -> bool:
+    # the first element says which command it is, the parameters follow
+    found = [
+        state.parameters[position - 1].sensitive
+        for state in DESIRED_STATES
+        if 1 <= position <= len(state.parameters)
+    ]
+    return position > 0 and (not found or any(found))

@@ -1,0 +1,106 @@
+"""Which upstream columns each column is made of, read off the Ibis trees of the models.
+
+A column is made of another one by *value* if that one's values go into it; or that one *only
+decides*: which rows there are, in which order or group, or which of several values is taken.
+A parsed JSON document counts by its members, a struct and an array of structs by its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import ibis.expr.types as ir
+
+from pipeline.errors import ContractError
+from pipeline.expressions import declared_table, expression
+from pipeline.graph import Graph
+from pipeline.lineage.origins import Made, Origin, Rows, either, table_rows, unique
+from pipeline.lineage.tables import trace
+from pipeline.sources import SOURCES
+
+__all__ = ["Lineage", "Made", "Origin", "Rows", "of", "trace"]
+
+
+class Lineage:
+    """The lineage of a graph's models, each read off its tree when it is first asked for."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._direct = cache(lambda name: self._made(name, self._table))
+        self._full = cache(lambda name: self._made(name, self._from_sources))
+        self._guarded = cache(self._guard)
+
+    def direct(self, model: str) -> dict[str, Made]:
+        """Return what each column is made of, in the tables that the model reads."""
+        return self._direct(model).lineage
+
+    def full(self, model: str) -> dict[str, Made]:
+        """Return what each column is made of, in the sources."""
+        return self._full(model).lineage
+
+    def sensitive(self, model: str) -> frozenset[str]:
+        """Return the columns of a model whose values are masked wherever they are shown.
+
+        Those that it declares, and those that are made of a sensitive one by value, unless the
+        declaration says why they are not sensitive (interface, section 3).
+        """
+        return _sensitive(self._guarded(model))
+
+    def sensitive_in(self, expr: ir.Table) -> frozenset[str]:
+        """Return the columns of an expression of models that hold what is sensitive in them."""
+        return _sensitive(trace(expr, self._by_name))
+
+    def _made(self, name: str, table: Callable[[str], Rows]) -> Rows:
+        model = self._graph.models[name]
+        expr = expression(model, lambda upstream: declared_table(self._graph, upstream))
+        return replace(trace(expr, table), keys=unique(model.key))
+
+    def _table(self, name: str) -> Rows:
+        model = self._graph.models.get(name)
+        if model is None:
+            return table_rows(name, SOURCES[name].schema)
+        return table_rows(name, model.schema, model.key)
+
+    def _from_sources(self, name: str) -> Rows:
+        return self._table(name) if name in SOURCES else self._full(name)
+
+    def _by_name(self, name: str) -> Rows:
+        if name in self._graph.models:
+            return self._guarded(name)
+        # a table that is nobody's has no column that is known to be harmless
+        return self._table(name) if name in SOURCES else Rows({})
+
+    def _guard(self, name: str) -> Rows:
+        """Return a model's rows, made of sensitive columns as its declaration says."""
+        model = self._graph.models[name]
+        try:
+            rows = self._made(name, self._by_name)
+        except ContractError:
+            # its function can't be read: any column may be made of any other
+            upstream = [self._by_name(table) for table in model.upstream]
+            made = either(made for rows in upstream for made in rows.columns.values()).computed()
+            rows = Rows(dict.fromkeys((column.name for column in model.columns), made))
+        columns = dict(rows.columns)
+        for column in model.columns:
+            if column.sensitive:
+                columns[column.name] = Made(frozenset({Origin(name, column.name)}), is_whole=True)
+            elif column.not_sensitive:
+                columns[column.name] = Made()
+        return replace(rows, columns=columns)
+
+
+@cache
+def of(graph: Graph) -> Lineage:
+    """Return the lineage of a graph, the same object each time."""
+    return Lineage(graph)
+
+
+def _sensitive(rows: Rows) -> frozenset[str]:
+    return frozenset(name for name, made in rows.columns.items() if any(map(_opens, made.value)))
+
+
+def _opens(origin: Origin) -> bool:
+    source = SOURCES.get(origin.table)
+    return source is None or source.is_sensitive(origin.column, origin.path)
