@@ -185,7 +185,7 @@ INPUTS = options(
         "--events",
         multiple=True,
         metavar="PATH",
-        help="File or glob of raw_sync_events: .parquet, .ndjson, .jsonl, .csv, also .gz. "
+        help="File or glob of raw_sync_events: .parquet, .ndjson, .jsonl, .json, .csv, or .gz. "
         "Repeatable. [default: what the last build read, else the sample]",
     ),
     click.option(

@@ -4,6 +4,7 @@ from pipeline.files.export import Export as Export
 from pipeline.files.export import export as export
 from pipeline.files.faults import diagnose as diagnose
 from pipeline.files.finding import find as find
+from pipeline.files.globs import absolute as absolute
 from pipeline.files.reading import FileRead as FileRead
 from pipeline.files.reading import Raw as Raw
 from pipeline.files.reading import read as read

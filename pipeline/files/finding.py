@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
+import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import InputError
+from pipeline.files.globs import is_folder, matches, split
 
 Kind = Literal["parquet", "ndjson", "csv"]
 
 UNCHANGED = "The last build is unchanged."
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://?[^/]", re.IGNORECASE)
+_FETCH = {
+    "s3": "Fetch it with `aws s3 cp`",
+    "gs": "Fetch it with `gcloud storage cp`",
+    "http": "Fetch it with `curl -O`",
+    "https": "Fetch it with `curl -O`",
+}
+_FETCH_ANY = "Copy it to this machine"
 _KINDS: dict[str, Kind] = {
     ".parquet": "parquet",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
+    ".json": "ndjson",
     ".csv": "csv",
     ".ndjson.gz": "ndjson",
     ".jsonl.gz": "ndjson",
+    ".json.gz": "ndjson",
     ".csv.gz": "csv",
 }
 
@@ -28,8 +43,9 @@ def find(patterns: Sequence[str | Path]) -> tuple[Path, ...]:
     """Return the files that paths and globs name, each once and sorted within a glob.
 
     Raises:
-        InputError: a file is missing, a glob finds none, or one is a folder, of another kind, or
-            of a name that the engine can't be told.
+        InputError: a file is missing or no file, a glob finds none or meets a folder that can't
+            be looked into, or a file is of another kind, or of a name that the engine can't be
+            told.
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
@@ -71,8 +87,8 @@ def kind_of(path: Path) -> Kind:
             return kind
     raise InputError(
         f"{path} is of an unknown kind.",
-        "Name a .parquet, .ndjson, .jsonl or .csv file; the last three may end in .gz too. "
-        + UNCHANGED,
+        "Name a .parquet, .ndjson, .jsonl, .json or .csv file; all but the first may end in .gz "
+        f"too. {UNCHANGED}",
     )
 
 
@@ -82,22 +98,65 @@ def is_gzip(path: Path) -> bool:
 
 
 def _matches(pattern: str) -> list[Path]:
-    path = Path(pattern)
-    # a file may be named with the letters of a glob: what exists is meant as it stands
-    if path.is_dir():
+    base, parts = split(pattern)
+    try:
+        if not parts:
+            return [_file(base)]
+        return _files(pattern, matches(base, parts))
+    except FileNotFoundError as error:
+        raise _missing(pattern, str(error.filename)) from error
+    except OSError as error:
+        raise unreadable(error.filename or pattern, error) from error
+    except ValueError as error:
+        raise InputError(f"{pattern!r} is no path: {error}.", UNCHANGED) from error
+
+
+def _file(path: Path) -> Path:
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
         raise _folder(path)
-    if path.exists():
-        return [path]
-    if not glob.has_magic(pattern):
-        raise InputError(f"{pattern} does not exist.", f"Check the path. {UNCHANGED}")
-    # Path.glob takes no absolute patterns
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-    matches = [Path(match) for match in found]
-    files = [match for match in matches if not match.is_dir()]
-    for match in set(matches).difference(files):
-        # other programs write one table as a folder named like a file: not to be left out silently
-        if match.name.lower().endswith(tuple(_KINDS)):
-            raise _folder(match)
+    if not stat.S_ISREG(mode):
+        what = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise InputError(
+            f"{path} is a {what}, not a file.",
+            f"Write its content to a file, and name that one. {UNCHANGED}",
+        )
+    return path
+
+
+def _files(pattern: str, found: Sequence[Path]) -> list[Path]:
+    # Other programs write one table as a folder named like a file: that is not to be left out
+    # silently. Any other folder is.
+    files = [
+        _file(path)
+        for path in found
+        if not is_folder(path) or path.name.lower().endswith(tuple(_KINDS))
+    ]
     if not files:
-        raise InputError(f"{pattern} matches no file.", f"Check the path. {UNCHANGED}")
+        raise _missing(pattern, None)
     return files
+
+
+def _missing(pattern: str, path: str | None) -> InputError:
+    if address := _ADDRESS.match(pattern):
+        return InputError(
+            f"{pattern} is an address; only files of this machine are read.",
+            f"{_FETCH.get(address[1].lower(), _FETCH_ANY)}, and name the copy. {UNCHANGED}",
+        )
+    if pattern.startswith("~"):
+        return InputError(
+            f"{pattern} does not exist: the shell did not replace the ~ by your home folder.",
+            f"Write $HOME, or leave out the quotes around it. {UNCHANGED}",
+        )
+    what = f"{path} does not exist." if path else f"{pattern} matches no file."
+    return InputError(what, f"Check the path. {UNCHANGED}")
+
+
+def unreadable(path: str | Path, error: OSError) -> InputError:
+    """Say that the system does not give us a file or folder."""
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(f"{path} is too long a name for a file.", f"Check the path. {UNCHANGED}")
+    return InputError(
+        f"{path} can't be read: {error.strerror or error}.",
+        f"Check that it exists and that you may read it. {UNCHANGED}",
+    )

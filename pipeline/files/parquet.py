@@ -13,9 +13,8 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
 from pipeline.errors import InputError
-from pipeline.files.finding import UNCHANGED
+from pipeline.files.finding import UNCHANGED, unreadable
 from pipeline.files.parts import DOCUMENT, Part, grouped, literal_path, require, scan, view
-from pipeline.files.streams import unreadable
 from pipeline.sources import Source
 
 # folders named like `key=value` must not become columns; text without its mark is text all the same

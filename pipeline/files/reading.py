@@ -12,9 +12,8 @@ from ibis.backends.duckdb import Backend
 
 from pipeline.errors import InputError
 from pipeline.files import csv, ndjson, parquet
-from pipeline.files.finding import UNCHANGED, kind_of
+from pipeline.files.finding import UNCHANGED, kind_of, unreadable
 from pipeline.files.parts import Part
-from pipeline.files.streams import unreadable
 from pipeline.files.types import unite
 from pipeline.sources import Source
 

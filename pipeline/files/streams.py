@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.files.finding import UNCHANGED, is_gzip
+from pipeline.files.finding import UNCHANGED, is_gzip, unreadable
 
 CHUNK = 2**18
 
@@ -36,14 +36,6 @@ def chunks(path: Path) -> Iterator[bytes]:
         ) from error
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: OSError) -> InputError:
-    """Say that the system does not give us a file."""
-    return InputError(
-        f"{path} can't be read: {error.strerror or error}.",
-        f"Check that it exists and may be read. {UNCHANGED}",
-    )
 
 
 def compression(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -91,11 +92,18 @@ def test_a_build_makes_the_file_of_that_name_and_no_other(type_, name):
     )
 
 
-def test_a_path_that_the_engine_would_misread_is_refused(type_):
-    typed = type_("build", "--database", "a?b.duckdb")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a?b.duckdb", "there is a ? in its path"),
+        (os.fsdecode(b"a\xff.duckdb"), "a\\xff.duckdb can't be a DuckDB database: its path is no"),
+    ],
+)
+def test_a_path_that_the_engine_would_misread_is_refused(type_, name, told):
+    typed = type_("build", "--database", name)
 
     assert typed.exit_code == 2
-    assert "there is a ? in its path" in typed.stderr
+    assert told in typed.stderr
     assert list(Path().iterdir()) == []
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -103,86 +102,6 @@ def test_a_table_can_be_read_twice(con, write, tmp_path):
     raw = files.read(con, SOURCES["raw_sync_events"], files.find([tmp_path / "a.csv"]), {"ItemKey"})
 
     assert con.to_pyarrow(raw.table.union(raw.table)).num_rows == 2
-
-
-class TestFind:
-    @pytest.fixture(autouse=True)
-    def folder(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        (tmp_path / "sub").mkdir()
-        for name in ("b.csv", "a.csv", "c.ndjson", "sub/d.csv", "x.txt"):
-            (tmp_path / name).touch()
-
-    def found(self, *patterns):
-        return [str(path) for path in files.find(patterns)]
-
-    def test_a_glob_is_sorted(self):
-        assert self.found("*.csv") == ["a.csv", "b.csv"]
-
-    def test_a_glob_finds_no_folders(self):
-        assert self.found("[as]*") == ["a.csv"]
-
-    def test_a_folder_named_like_a_file_is_not_left_out_silently(self, fault, tmp_path):
-        (tmp_path / "z.csv").mkdir()
-
-        assert fault("z.csv") == "z.csv is a folder."
-        assert fault("*.csv") == "z.csv is a folder."
-
-    @pytest.mark.parametrize(
-        ("name", "shown"),
-        [
-            pytest.param(b"x\xff.csv", "x\\xff.csv has a name", id="no utf-8"),
-            pytest.param(b"x\\[1].csv", "x\\[1].csv has a name", id="backslash and bracket"),
-        ],
-    )
-    def test_a_name_that_the_engine_can_not_be_told_is_a_fault(self, fault, name, shown):
-        Path(os.fsdecode(name)).touch()
-
-        assert fault("x*.csv").startswith(shown)
-
-    def test_a_glob_of_two_stars_goes_into_folders(self):
-        assert self.found("**/*.csv") == ["a.csv", "b.csv", "sub/d.csv"]
-
-    def test_a_file_named_twice_counts_once(self, tmp_path):
-        assert self.found("b.csv", "*.csv", "./sub/../a.csv", str(tmp_path / "b.csv")) == [
-            "b.csv",
-            "a.csv",
-        ]
-
-    def test_a_link_to_a_file_is_that_file(self, tmp_path):
-        (tmp_path / "link.csv").symlink_to("a.csv")
-
-        assert self.found("a.csv", "link.csv") == ["a.csv"]
-
-    def test_a_file_with_the_letters_of_a_glob_is_found_as_it_stands(self, tmp_path):
-        (tmp_path / "[ab].csv").touch()
-
-        assert self.found("[ab].csv") == ["[ab].csv"]
-
-    @pytest.mark.parametrize("ending", ["parquet", "ndjson", "jsonl.gz", "csv.gz", "CSV"])
-    def test_the_kind_is_told_by_the_ending(self, tmp_path, ending):
-        (tmp_path / f"k.{ending}").touch()
-
-        assert self.found("k.*") == [f"k.{ending}"]
-
-    @pytest.mark.parametrize(
-        ("pattern", "what"),
-        [
-            pytest.param("none.csv", "none.csv does not exist.", id="missing"),
-            pytest.param("*.parquet", "*.parquet matches no file.", id="glob of nothing"),
-            pytest.param("su*", "su* matches no file.", id="glob of folders alone"),
-            pytest.param("sub", "sub is a folder.", id="folder"),
-            pytest.param("x.txt", "x.txt is of an unknown kind.", id="unknown kind"),
-            pytest.param("*", "x.txt is of an unknown kind.", id="unknown kind in a glob"),
-        ],
-    )
-    def test_what_can_not_be_read_is_named(self, fault, pattern, what):
-        assert fault("a.csv", pattern) == what
-
-    def test_a_compressed_parquet_is_of_an_unknown_kind(self, fault, tmp_path):
-        (tmp_path / "a.parquet.gz").touch()
-
-        assert fault("a.parquet.gz") == "a.parquet.gz is of an unknown kind."
 
 
 class TestDiagnose:

@@ -59,6 +59,12 @@ class DuckDB:
         return str(self.database)
 
     def __post_init__(self) -> None:
+        name = os.fsencode(self.database).decode(errors="backslashreplace")
+        if name != str(self.database):
+            raise UsageError(
+                f"{name} can't be a DuckDB database: its path is no UTF-8.",
+                "Name another file with --database.",
+            )
         if "?" in str(self.file):
             # DuckDB looks for what it writes beside the file somewhere else then
             raise UsageError(

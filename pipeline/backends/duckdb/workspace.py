@@ -47,8 +47,8 @@ class DuckDBWorkspace(DuckDBTables):
         raw = files.read(self.con, source, files.find(inputs), columns)
         self._read.append(raw)
         # the patterns, not what they match today: a glob finds tomorrow's files too
-        absolute = tuple(str(Path(pattern).absolute()) for pattern in inputs)
-        return Raw(raw.table, SourceRead(absolute, raw.rows))
+        patterns = tuple(files.absolute(pattern) for pattern in inputs)
+        return Raw(raw.table, SourceRead(patterns, raw.rows))
 
     def create(self, model: Model, expr: ir.Table) -> Made:
         """Create the model's table or view.
