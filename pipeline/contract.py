@@ -16,6 +16,10 @@ import ibis
 import ibis.expr.types as ir
 
 from pipeline.display import Displayed
+from pipeline.locality import Grows as Grows
+from pipeline.locality import Locality
+from pipeline.locality import Near as Near
+from pipeline.locality import Within as Within
 
 TIMESTAMP = "timestamp('UTC', 6)"
 """The type of every time: UTC with microseconds (contract, introduction)."""
@@ -63,11 +67,13 @@ class TableCheck:
 
     A parameter is given the model's table; one that is annotated `int` the number of rows of the
     model or source, which a build knows without another scan. The rule belongs to the last of
-    those models in dependency order and is declared there.
+    those models in dependency order and is declared there. With `within`, rows that break the rule
+    depend on the rows with the same value of that column alone, in each table.
     """
 
     function: TableFunction
     severity: Severity = "error"
+    within: str | None = None
 
     @property
     def name(self) -> str:
@@ -106,6 +112,7 @@ class Model(Displayed):
     materialized: Materialization
     partition_by: str | None
     cluster_by: tuple[str, ...]
+    locality: Locality = None
 
     def __repr__(self) -> str:
         return f"<model {self.name}: {self.grain}>"
@@ -160,10 +167,13 @@ def model(
     materialized: Materialization = "table",
     partition_by: str | None = None,
     cluster_by: Sequence[str] = (),
+    locality: Locality = None,
 ) -> Callable[[TableFunction], TableFunction]:
     """Declare a function of tables as a model; it stays the plain function it was.
 
     `key` columns are unique together; each is never NULL unless its column says otherwise.
+    `locality` says which upstream rows a row depends on, so that an incremental build makes few
+    rows anew; without it, the model is made in full, which is always right.
     """
 
     def declare(function: TableFunction) -> TableFunction:
@@ -176,6 +186,7 @@ def model(
             materialized,
             partition_by,
             tuple(cluster_by),
+            locality,
         )
         return function
 

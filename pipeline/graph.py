@@ -13,9 +13,10 @@ from graphlib import CycleError, TopologicalSorter
 from types import ModuleType
 
 from pipeline import marts, staging
-from pipeline.contract import Model, TableCheck
+from pipeline.contract import Column, Model, TableCheck
 from pipeline.display import Displayed
 from pipeline.errors import ContractError, UsageError, did_you_mean
+from pipeline.locality import require_locality
 from pipeline.sources import SOURCES
 
 LAYERS = {"staging": staging, "marts": marts}
@@ -53,6 +54,8 @@ class Graph:
             for upstream in (*SOURCES, *self.models)
         }
         self.table_checks = self._owned_checks()
+        for model in self.models.values():
+            require_locality(model.name, model.locality, self._columns(model))
 
     def needs(self, name: str, steps: int | None = None) -> set[str]:
         """Return the models that a model is made from, so many steps up, by default all."""
@@ -158,6 +161,14 @@ class Graph:
 
     def _tags(self) -> set[str]:
         return {tag for model in self.models.values() for tag in model.tags}
+
+    def _columns(self, model: Model) -> dict[str, dict[str, bool]]:
+        """Return the columns of a model and its upstreams, and whether each may be NULL."""
+        tables: list[tuple[str, Sequence[Column]]] = [(model.name, model.columns)]
+        for name in model.upstream:
+            owner = self.models.get(name) or SOURCES[name]
+            tables.append((name, owner.columns))
+        return {name: {each.name: each.nullable for each in columns} for name, columns in tables}
 
     def _owned_checks(self) -> dict[str, list[TableCheck]]:
         # a check over several models belongs to the last of them in dependency order

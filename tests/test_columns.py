@@ -146,6 +146,7 @@ def test_commands_and_days_are_partitioned_by_their_day():
 
     assert days == {
         "fct_command_statuses": "command_date",
+        "fct_command_neighbours": "command_date",
         "fct_command_readings": "command_date",
         "met_daily_command_count_by_username": "timestamp_date",
     }

@@ -6,12 +6,21 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import TIMESTAMP, Column, RowCheck, TableCheck, model, names_of
+from pipeline.contract import (
+    TIMESTAMP,
+    Column,
+    Near,
+    RowCheck,
+    TableCheck,
+    Within,
+    model,
+    names_of,
+)
 from pipeline.dialect import microseconds, sorted_structs
 from pipeline.rules.columns import COMMAND_STATUS
 from pipeline.rules.matching import is_expected, is_match, with_expectation
 from pipeline.rules.reconciliation import differing_counts
-from pipeline.rules.window import device_order, is_near, seconds, within_window
+from pipeline.rules.window import WINDOW, is_near, seconds, within_window
 
 READING_FIELDS = {
     "reading_uuid": "string",
@@ -112,6 +121,16 @@ def _lacks_a_verdict(reading: ir.StructValue) -> ir.BooleanValue:
     ],
     partition_by="command_date",
     cluster_by=["device_id", "command_uuid"],
+    locality=Within(
+        "command_uuid",
+        stg_readings=Near(
+            of="fct_command_statuses",
+            on="device_id",
+            start="command_update_timestamp",
+            at="update_timestamp",
+            window=WINDOW,
+        ),
+    ),
     checks=[
         RowCheck(
             "not_null_in_readings",
@@ -120,16 +139,18 @@ def _lacks_a_verdict(reading: ir.StructValue) -> ir.BooleanValue:
             columns=("readings",),
         ),
         TableCheck(every_status_has_its_readings),
-        TableCheck(each_reading_is_attributed_at_most_once),
+        TableCheck(each_reading_is_attributed_at_most_once, within="device_id"),
     ],
 )
-def fct_command_readings(fct_command_statuses: ir.Table, stg_readings: ir.Table) -> ir.Table:
+def fct_command_readings(
+    fct_command_statuses: ir.Table, fct_command_neighbours: ir.Table, stg_readings: ir.Table
+) -> ir.Table:
     """One row per command, with every reading of its device in the 15 s after it.
 
     A reading may be in several commands' arrays; it is attributed to one at most. Contract:
     section 5, fct_command_readings.
     """
-    commands = _with_neighbours(_narrow(with_expectation(fct_command_statuses)))
+    commands = _asked(fct_command_statuses, fct_command_neighbours)
     followed = _collected(_judged(within_window(commands, _reported(stg_readings))))
     timed = commands.select(
         "command_uuid",
@@ -142,29 +163,20 @@ def fct_command_readings(fct_command_statuses: ir.Table, stg_readings: ir.Table)
     return _with_outcome(_without_nulls(joined))
 
 
-def _narrow(commands: ir.Table) -> ir.Table:
-    # what the window functions and the join need, and no more: they move every column they get
+def _asked(statuses: ir.Table, neighbours: ir.Table) -> ir.Table:
+    # only what the joins need: they move every column they get
+    commands = with_expectation(statuses)
     return commands.select(
         "command_uuid",
         "device_id",
         "command",
-        "command_map_revision",
         "expected_type",
         "expected_word",
         "expected_number",
         at=microseconds(commands.command_update_timestamp),
-    )
-
-
-def _with_neighbours(commands: ir.Table) -> ir.Table:
-    order = device_order(commands)
-    any_command = ibis.window(group_by="device_id", order_by=order)
-    same_command = ibis.window(group_by=["device_id", "command"], order_by=order)
-    at = commands["at"]
-    return commands.mutate(
-        previous_at=at.lag().over(any_command),
-        next_at=at.lead().over(any_command),
-        next_same_at=at.lead().over(same_command),
+    ).join(
+        neighbours.select("command_uuid", "previous_at", "next_at", "next_same_at"),
+        "command_uuid",
     )
 
 

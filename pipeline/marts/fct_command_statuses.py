@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import TableCheck, model, names_of
+from pipeline.contract import TableCheck, Within, model, names_of
 from pipeline.rules.columns import COMMAND_STATUS
 from pipeline.rules.reconciliation import differing_counts, without_partner
 
@@ -43,11 +43,12 @@ def every_user_is_known(fct_command_statuses: ir.Table, dim_users: ir.Table) -> 
     columns=COMMAND_STATUS,
     partition_by="command_date",
     cluster_by=["device_id", "command_uuid"],
+    locality=Within("command_uuid"),
     checks=[
         TableCheck(every_command_has_a_status),
         TableCheck(every_user_is_known, severity="warn"),
-        TableCheck(every_active_has_its_command, severity="warn"),
-        TableCheck(every_result_has_its_command, severity="warn"),
+        TableCheck(every_active_has_its_command, severity="warn", within="command_uuid"),
+        TableCheck(every_result_has_its_command, severity="warn", within="command_uuid"),
     ],
 )
 def fct_command_statuses(

@@ -105,6 +105,7 @@ USER = (
     Column("last_modified", TIMESTAMP, "when the user's row last changed (UTC)", nullable=False),
 )
 
+COMMAND_DATE = Column("command_date", "date", "UTC day of command_update_timestamp", nullable=False)
 COMMAND_STATUS = (
     COMMAND_UUID,
     COMMAND_DEVICE,
@@ -137,6 +138,6 @@ COMMAND_STATUS = (
     Column("_command_uid", "string", "_uid of the Command", nullable=False),
     Column("_command_active_uid", "string", "_uid of the CommandActive"),
     Column("_command_result_uid", "string", "_uid of the CommandResult"),
-    Column("command_date", "date", "UTC day of command_update_timestamp", nullable=False),
+    COMMAND_DATE,
 )
 """The columns of fct_command_statuses, which fct_command_readings carries on."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import model, names_of
+from pipeline.contract import Grows, model, names_of
 from pipeline.rules.columns import DISPOSITION, EVENT, RAW_DATE_CREATED
 from pipeline.rules.items import QUARANTINED_EVENTS
 
 COLUMNS = (*EVENT, RAW_DATE_CREATED, DISPOSITION)
 
 
-@model(key=[], tags=["part_three"], materialized="view", columns=COLUMNS)
+@model(key=[], tags=["part_three"], materialized="view", columns=COLUMNS, locality=Grows())
 def quarantined_events(stg_sync_events: ir.Table) -> ir.Table:
     """One row per raw event of a kind in scope that can't be used as it is.
 

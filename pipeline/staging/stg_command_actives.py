@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import Column, model
+from pipeline.contract import Column, Within, model
 from pipeline.rules.columns import (
     COMMAND_UUID,
     EVENT_TIME,
@@ -22,6 +22,7 @@ from pipeline.rules.staged import one_copy_each
     key=["command_uuid"],
     tags=["part_one"],
     materialized="view",
+    locality=Within("command_uuid", stg_sync_events="item_uuid", stg_repeated_events="item_uuid"),
     columns=[
         COMMAND_UUID,
         Column("command_node_id", "string", "Z-Wave node that the command is for"),

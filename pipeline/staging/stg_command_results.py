@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import Column, model
+from pipeline.contract import Column, Within, model
 from pipeline.rules.columns import (
     COMMAND_UUID,
     EVENT_TIME,
@@ -25,6 +25,7 @@ _SUCCESS = r"\b(true|success)\b"
     key=["command_uuid"],
     tags=["part_one"],
     materialized="view",
+    locality=Within("command_uuid", stg_sync_events="item_uuid", stg_repeated_events="item_uuid"),
     columns=[
         COMMAND_UUID,
         Column("is_hub_success", "boolean", "the hub answered with success", nullable=False),

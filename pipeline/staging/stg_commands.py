@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import accepted_values, matches, model
+from pipeline.contract import Within, accepted_values, matches, model
 from pipeline.rules.columns import (
     COMMAND,
     COMMAND_DEVICE,
@@ -35,6 +35,7 @@ _MODES = ["off", "cool", "heat", "auto", "settocool", "settoheat", "operatingsta
     key=["command_uuid"],
     tags=["part_one"],
     materialized="view",
+    locality=Within("command_uuid", stg_sync_events="item_uuid", stg_repeated_events="item_uuid"),
     columns=[
         COMMAND_UUID,
         *COMMAND,

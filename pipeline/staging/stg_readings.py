@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import Column, model
+from pipeline.contract import Column, Within, model
 from pipeline.rules.columns import EVENT_TIME, ITEM_DEVICE, MAP_REVISION, SOURCE_FILE, STATE, UID
 from pipeline.rules.item_kind import READING
 from pipeline.rules.staged import one_copy_each
@@ -15,6 +15,7 @@ from pipeline.rules.staged import one_copy_each
     key=["device_id", "reading_type", "reading_uuid"],
     tags=["part_three"],
     materialized="view",
+    locality=Within("reading_uuid", stg_sync_events="item_uuid", stg_repeated_events="item_uuid"),
     columns=[
         Column("reading_uuid", "string", "the reading's uuid, else its _uid", nullable=False),
         ITEM_DEVICE,

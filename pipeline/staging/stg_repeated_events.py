@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import Column, model, names_of
+from pipeline.contract import Column, Within, model, names_of
 from pipeline.rules.columns import EVENT_TIME, MAP_REVISION, PARSED, SOURCE_FILE, UID
 from pipeline.rules.dedup import earliest, hash_of, keep_first, repeated_hashes
 from pipeline.rules.item_kind import STAGED_KIND
@@ -20,12 +22,12 @@ COLUMNS = (
     UID,
     SOURCE_FILE,
     STAGED_KIND,
-    *PARSED,
+    *(replace(each, nullable=each.name != "item_uuid") for each in PARSED),
     Column("copies", "int64", "how often it came, the kept copy counted", nullable=False),
 )
 
 
-@model(key=DEDUP_KEY, tags=["part_three"], columns=COLUMNS)
+@model(key=DEDUP_KEY, tags=["part_three"], columns=COLUMNS, locality=Within("item_uuid"))
 def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     """One row per staged event that came more than once: the copy that is kept.
 

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import TIMESTAMP, Column, model, names_of
+from pipeline.contract import TIMESTAMP, Column, Grows, model, names_of
 from pipeline.dialect import json_elements, json_members, json_scalar
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
 from pipeline.rules.item_kind import READING, STAGED_KIND, kind_of
@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-@model(key=[], tags=["part_three"], columns=COLUMNS)
+@model(key=[], tags=["part_three"], columns=COLUMNS, locality=Grows())
 def stg_sync_events(raw_sync_events: ir.Table) -> ir.Table:
     """One row per raw event, parsed once; the other event models read only this.
 

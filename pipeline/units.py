@@ -1,0 +1,137 @@
+"""Tables restricted to units: what a model's rows of some units depend on, and what touches them.
+
+Units are a table with one column `unit`, each value once. Everything here is an expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from pipeline.contract import Model
+from pipeline.dialect import microseconds
+from pipeline.expressions import expression
+from pipeline.locality import Near, Within
+
+Rows = Callable[[str, str], ir.Table]
+"""Gives the rows of a table whose column, the second name, holds one of the units."""
+NearRows = Callable[[str, Near, ir.Table], ir.Table]
+"""Gives the rows of a table that are near the rows of another one."""
+
+
+def upstream(model: Model, rows: Rows, near: NearRows) -> dict[str, ir.Table]:
+    """Return each upstream of a model, restricted to what the rows of the units depend on.
+
+    A Near link may give more rows than that; the model itself leaves them out.
+    """
+    links = {name: _within(model).link(name) for name in model.upstream}
+    found = {name: rows(name, link) for name, link in links.items() if isinstance(link, str)}
+    for name, link in links.items():
+        if isinstance(link, Near):
+            found[name] = near(name, link, found[link.of])
+    return found
+
+
+def rows_of(models: Mapping[str, Model], table: Callable[[str], ir.Table], units: ir.Table) -> Rows:
+    """Return how to restrict tables to units.
+
+    A view whose own unit is the column is computed from its restricted upstreams: an engine would
+    compute all of it before it joins.
+    """
+
+    def rows(name: str, column: str) -> ir.Table:
+        model = models.get(name)
+        if model and model.materialized == "view" and is_unit(model, column):
+            made = upstream(model, rows, lambda up, link, of: near_rows(table(up), link, of))
+            return expression(model, made.__getitem__)
+        return having(table(name), column, units)
+
+    return rows
+
+
+def is_unit(model: Model, column: str) -> bool:
+    """Tell whether a model is declared within this column."""
+    return isinstance(model.locality, Within) and model.locality.unit == column
+
+
+def having(rows: ir.Table, column: str, units: ir.Table) -> ir.Table:
+    """Return the rows whose column holds one of the units."""
+    return rows.semi_join(units, [rows[column] == units["unit"]])
+
+
+def near_rows(rows: ir.Table, link: Near, of: ir.Table) -> ir.Table:
+    """Return at least the rows in the windows that start at the rows `of`.
+
+    Times are cut into buckets as long as the window, so a window touches two of them. The join has
+    an equality key that includes time and stays linear.
+    """
+    starts = of.select(on=of[link.on], bucket=_bucket(of[link.start], link))
+    both = starts.mutate(bucket=ibis.array([starts.bucket, starts.bucket + 1]))
+    buckets = both.unnest("bucket").distinct()
+    placed = rows.mutate(_bucket=_bucket(rows[link.at], link))
+    return placed.semi_join(
+        buckets, [placed[link.on] == buckets["on"], placed["_bucket"] == buckets.bucket]
+    ).drop("_bucket")
+
+
+def touched(
+    model: Model, changed: Mapping[str, Sequence[ir.Table]], table: Callable[[str], ir.Table]
+) -> ir.Table:
+    """Return the units whose rows may differ, each once, after these rows upstream went or came.
+
+    `table` gives the upstreams as they are now.
+    """
+    within = _within(model)
+    parts = []
+    for name, rows in changed.items():
+        link = within.link(name)
+        for each in rows:
+            if isinstance(link, Near):
+                parts.append(units_near(table(link.of), str(within.link(link.of)), link, each))
+            else:
+                parts.append(each.select(unit=each[link]))
+    return united(parts)
+
+
+def united(parts: Sequence[ir.Table]) -> ir.Table:
+    """Return the units of all parts, each once; NULL is none."""
+    units = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
+    return units.filter(units["unit"].notnull())
+
+
+def units_near(of: ir.Table, unit: str, link: Near, rows: ir.Table) -> ir.Table:
+    """Return the units, as often as it comes, whose window holds one of the rows.
+
+    `of` is the table of the units, `rows` needs the columns `on` and `at` of the link.
+    """
+    starts = of.select(
+        unit=of[unit],
+        start_on=of[link.on],
+        start=microseconds(of[link.start]),
+        start_bucket=_bucket(of[link.start], link),
+    )
+    last = _bucket(rows[link.at], link)
+    read = rows.select(
+        on=rows[link.on], at=microseconds(rows[link.at]), bucket=ibis.array([last - 1, last])
+    ).unnest("bucket")
+    return starts.join(
+        read,
+        [
+            starts.start_on == read["on"],
+            starts.start_bucket == read.bucket,
+            starts.start <= read["at"],
+            read["at"] <= starts.start + link.window,
+        ],
+    ).select("unit")
+
+
+def _bucket(time: ir.Value, link: Near) -> ir.IntegerValue:
+    return microseconds(time) // link.window
+
+
+def _within(model: Model) -> Within:
+    if not isinstance(model.locality, Within):
+        raise TypeError(f"{model.name} is within no unit")
+    return model.locality
