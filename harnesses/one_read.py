@@ -107,7 +107,7 @@ def _build(source: str, paths: list[Path], database: Path) -> tuple[int, pa.Tabl
     """Return the rows that a build records of a source, and what it makes tables of."""
     backend = DuckDB(database, 2, "1GB", {source: tuple(map(str, paths))})
     model = pipeline.connect("duckdb", database=database).models["stg_sync_events"]
-    with backend.workspace(keep=False) as workspace:
+    with backend.workspace([model.name], keep=False) as workspace:
         raw = workspace.read_source(SOURCES[source], USED[source])
         workspace.create(model, raw.table)
         return raw.read.rows, workspace.fetch(workspace.table(model.name))

@@ -57,7 +57,14 @@ class Started:
     of: int
 
 
-Report = Callable[[Started | ModelResult | CheckResult], None]
+@dataclass(frozen=True)
+class Dropped:
+    """A table that an earlier build made is gone, since no model makes it any more."""
+
+    name: str
+
+
+Report = Callable[[Started | ModelResult | CheckResult | Dropped], None]
 
 
 @dataclass(repr=False)
@@ -69,6 +76,8 @@ class Result(Displayed):
 
     models: list[ModelResult] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    """The tables of models that are no more, which the build dropped."""
     published: bool | None = None
     seconds: float = 0.0
 
@@ -114,7 +123,8 @@ def build(
     """
     columns = columns_read(graph, names)
     started, clock = datetime.now(UTC), time.perf_counter()
-    with backend.workspace(keep=len(names) < len(graph.models)) as workspace:
+    partial = len(names) < len(graph.models)
+    with backend.workspace(names, keep=partial) as workspace:
         run = _Run(graph, workspace, names, fail_fast, warn_error, report, on_failure)
         run.require_upstream()
         run.read_sources(columns)
@@ -123,7 +133,10 @@ def build(
         result.seconds = time.perf_counter() - clock
         result.published = result.ok
         if result.ok:
-            workspace.publish(run.record(started))
+            workspace.publish(run.record(started, partial=partial))
+            for name in workspace.obsolete:
+                result.dropped.append(name)
+                report(Dropped(name))
     return result
 
 
@@ -255,15 +268,14 @@ class _Run:
                     self._skip(self.graph.models[rest], "the build failed fast", checks)
                 return
 
-    def record(self, started: datetime) -> RunRecord:
+    def record(self, started: datetime, *, partial: bool) -> RunRecord:
         models: list[Mapping[str, Any]] = [
             _model_row(model, started) for model in self.result.models
         ]
         checks: list[Mapping[str, Any]] = [_check_row(found) for found in self.result.checks]
-        if previous := self.workspace.last_run():
-            kept = set(self.graph.models) - set(self.names)
-            models += [row for row in previous.models if row["name"] in kept]
-            checks += [row for row in previous.checks if row["model"] in kept]
+        if partial and (previous := self.workspace.last_run()):
+            models += [row for row in previous.models if row["name"] not in self.names]
+            checks += [row for row in previous.checks if row["model"] not in self.names]
         return RunRecord(started, self.result.seconds, self.read, tuple(models), tuple(checks))
 
     def _build(self, model: Model, checks: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,6 +85,11 @@ class Tables(Protocol):
 class Workspace(Tables, Protocol):
     """Where a build writes before it is published; forgotten if it never is."""
 
+    @property
+    def obsolete(self) -> Sequence[str]:
+        """The models that an earlier build made and no model makes any more."""
+        ...
+
     def read_source(self, source: Source, columns: Collection[str]) -> Raw:
         """Return a source with the columns in use."""
         ...
@@ -116,8 +121,8 @@ class Backend(Protocol):
         """Where its models are, and where its sources are."""
         ...
 
-    def workspace(self, *, keep: bool) -> AbstractContextManager[Workspace]:
-        """Open a place to build in; `keep` brings along what is published already."""
+    def workspace(self, names: Collection[str], *, keep: bool) -> AbstractContextManager[Workspace]:
+        """Open a place to build models in; `keep` brings along the other models' tables."""
         ...
 
     def sources(

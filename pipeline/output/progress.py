@@ -16,7 +16,7 @@ from rich.status import Status
 from rich.text import Text
 
 from pipeline.backends.base import Tables
-from pipeline.build import ModelResult, Started
+from pipeline.build import Started
 from pipeline.checks import CheckResult
 from pipeline.disk import writing
 from pipeline.errors import PipelineError
@@ -75,7 +75,7 @@ class JsonLines:
 
     def __call__(self, event: render.Event) -> None:
         """Tell one event."""
-        if isinstance(event, ModelResult | CheckResult):
+        if not isinstance(event, Started):
             self._write(render.event_json(event))
 
     def _write(self, fields: Mapping[str, Any]) -> None:

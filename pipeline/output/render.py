@@ -18,7 +18,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.build import ModelResult, Result, Started
+from pipeline.build import Dropped, ModelResult, Result, Started
 from pipeline.checks import CheckResult
 from pipeline.contract import Model
 from pipeline.digest import Difference, Digest
@@ -29,17 +29,20 @@ from pipeline.loading import Loaded
 
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-Event = Started | ModelResult | CheckResult
+Told = ModelResult | CheckResult | Dropped
+Event = Started | Told
 
 
-def line(event: ModelResult | CheckResult) -> str:
-    """Return the one line that tells a model's or a check's result."""
+def line(event: Told) -> str:
+    """Return the one line that tells a model's or a check's result, or what was dropped."""
+    if isinstance(event, Dropped):
+        return f"dropped {event.name}: no model makes it any more"
     return _model_line(event) if isinstance(event, ModelResult) else _check_line(event)
 
 
-def style(event: ModelResult | CheckResult) -> str:
-    """Return the colour of the result's line."""
-    return STYLES.get(event.status, "red")
+def style(event: Told) -> str:
+    """Return the colour of the event's line."""
+    return "" if isinstance(event, Dropped) else STYLES.get(event.status, "red")
 
 
 def done(result: Result) -> str:
@@ -79,8 +82,10 @@ def size(number_of_bytes: int) -> str:
     return f"{number / 1024:,.1f} TiB"
 
 
-def event_json(event: ModelResult | CheckResult) -> dict[str, Any]:
-    """Return a result as a JSON object of one log line; failing rows are left out."""
+def event_json(event: Told) -> dict[str, Any]:
+    """Return an event as a JSON object of one log line; failing rows are left out."""
+    if isinstance(event, Dropped):
+        return {"event": "dropped", "name": event.name}
     kind = "model" if isinstance(event, ModelResult) else "check"
     return {"event": kind, **_fields(event)}
 
@@ -115,6 +120,7 @@ def result_json(result: Result) -> dict[str, Any]:
         "counts": result.counts,
         "models": [_fields(model) for model in result.models],
         "checks": [_fields(check) for check in result.checks],
+        "dropped": result.dropped,
     }
 
 

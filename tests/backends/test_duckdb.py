@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from contextlib import closing
 from itertools import pairwise
@@ -11,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from conftest import arrow, event_types, raw_user, user_types
+from programs import ROOT, python, ready
 from pyarrow import parquet
 
 import pipeline
@@ -18,7 +17,6 @@ from pipeline import graph
 from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.errors import ResourceError, UsageError
 
-ROOT = Path(pipeline.__file__).parents[1]
 SAMPLE = ROOT / "data"
 USERS = "+dim_users"
 
@@ -59,22 +57,6 @@ def users(place) -> int:
 
 def beside(database) -> list[str]:
     return sorted(path.name for path in database.parent.iterdir())
-
-
-# what a shell starts in the background ignores Ctrl-C, and so would the programs of a test there
-HEED_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-
-
-def python(code, *arguments, **options):
-    """Start a program of its own."""
-    words = [sys.executable, "-c", HEED_CTRL_C + code, *map(str, arguments)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(words, cwd=ROOT, text=True, **pipes, **options)
-
-
-def ready(process):
-    assert process.stdout.readline() == "ready\n", process.stderr.read()
-    return process
 
 
 HOLD = """
@@ -237,7 +219,7 @@ import sys
 from pathlib import Path
 from pipeline import graph
 from pipeline.backends.duckdb.backend import DuckDB
-with DuckDB(Path(sys.argv[1])).workspace(keep=False) as workspace:
+with DuckDB(Path(sys.argv[1])).workspace(["dim_users"], keep=False) as workspace:
     rows = workspace.con.sql("SELECT sum(hash(range)) AS total FROM range(100000000000)")
     print("ready", flush=True)
     workspace.create(graph.load().models["dim_users"], rows)
@@ -380,7 +362,7 @@ def test_too_little_memory_is_an_error_and_the_old_build_stays(project, database
 
 def test_too_little_disk_for_what_memory_does_not_hold_is_told_as_that(database):
     database.parent.mkdir()
-    with DuckDB(database, memory_limit="40MB").workspace(keep=False) as workspace:
+    with DuckDB(database, memory_limit="40MB").workspace(["dim_users"], keep=False) as workspace:
         workspace.con.raw_sql("SET max_temp_directory_size = '1MB'")
         rows = workspace.con.sql("SELECT hash(range) AS b FROM range(9000000) ORDER BY b")
         with pytest.raises(ResourceError, match="disk is too full") as caught:
@@ -432,8 +414,9 @@ def test_every_model_is_queried_by_name_in_the_file_alone(tmp_path, write_users)
 
 
 def test_a_partial_build_replaces_a_table_by_a_view_of_the_same_name(project, database):
+    project.build("quarantined_users", checks=False)
     with closing(duckdb.connect(str(database))) as con:
-        con.execute("DROP VIEW IF EXISTS quarantined_users")
+        con.execute("DROP VIEW quarantined_users")
         con.execute("CREATE TABLE quarantined_users (old INTEGER)")
 
     project.build("quarantined_users", checks=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -47,6 +47,7 @@ class BigQueryWorkspace(PublishedTables):
     source_dataset: str
     run: str = field(default_factory=name_of_run)
     built: dict[str, Built] = field(default_factory=dict)
+    obsolete: Sequence[str] = ()
 
     def names(self) -> set[str]:
         """Return the names of all tables and views, without what other builds are making."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,11 @@ from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import files
 from pipeline.backends.base import RunRecord
+from pipeline.backends.duckdb import published
+from pipeline.backends.duckdb.contents import Contents, contents
 from pipeline.backends.duckdb.errors import (
     DatabaseLockedError,
+    StrayLogError,
     engine_errors,
     first_line,
     opening,
@@ -30,7 +32,6 @@ from pipeline.backends.duckdb.errors import (
 from pipeline.backends.duckdb.folder import building_folder
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
-from pipeline.disk import writing
 from pipeline.errors import UsageError
 from pipeline.expressions import Engine, Names
 from pipeline.sources import SOURCES
@@ -78,22 +79,41 @@ class DuckDB:
         return Path(os.path.realpath(self.database))
 
     @contextlib.contextmanager
-    def workspace(self, *, keep: bool) -> Iterator[DuckDBWorkspace]:
-        """Open a new file beside the database to build in; `keep` starts from a copy of it.
+    def workspace(self, names: Collection[str], *, keep: bool) -> Iterator[DuckDBWorkspace]:
+        """Open a new file beside the database to build models in.
+
+        `keep` starts from a copy of the published file, without it the models are all there are.
+        Whatever else is in the file is brought along either way.
 
         Raises:
-            UsageError: another build of this database runs, or the file is no DuckDB database.
+            UsageError: another build of this database runs, or the file is no DuckDB database of
+                ours.
             ResourceError: the disk is full.
         """
         with building_folder(self.file) as folder:
             work = folder / self.file.name
-            previous = self._last_run(folder)
-            if keep and self.file.exists():
-                self._copy_to(work)
+            found = published.stamp(self.file)
+            readable, held = self._look_through(folder, names)
+            held.require_room(self.database, names)
+            copied = readable is not None and (keep or held.foreign)
+            if readable and copied:
+                published.copy(readable, work, log=True)
             with self._connection(work) as con:
-                yield DuckDBWorkspace(
-                    con, work, self.file, lambda source: self.inputs_of(source, previous)
+                workspace = DuckDBWorkspace(
+                    con,
+                    work,
+                    self.file,
+                    lambda source: self.inputs_of(source, held.previous),
+                    held.indexes,
+                    () if keep else tuple(sorted(held.models.difference(names))),
+                    copied,
+                    lambda: self._require_unwritten(found),
                 )
+                if copied and not keep:
+                    workspace.remove(held.models)
+                elif readable and not copied and held.previous:
+                    workspace.bring_history(readable)
+                yield workspace
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[DuckDBTables]:
@@ -230,17 +250,55 @@ class DuckDB:
             con.raw_sql("USE published")
             yield con
 
-    def _last_run(self, folder: Path) -> RunRecord | None:
-        # A program that writes into the published file locks it, even against reading; a copy of
-        # it is not locked. A build must not wait for such a program.
-        try:
-            return self.last_run()
-        except DatabaseLockedError:
-            copy = folder / f"copy-{self.file.name}"
-            self._copy_to(copy)
-            with self._reading(copy) as con:
-                return DuckDBTables(con).last_run()
+    def _look_through(self, folder: Path, names: Collection[str]) -> tuple[Path | None, Contents]:
+        """Return a path at which the published file can be read, whoever has it open, and contents.
 
-    def _copy_to(self, path: Path) -> None:
-        with writing(path):
-            shutil.copyfile(self.file, path)
+        The path is None where there is no file yet.
+        """
+        if not self.file.exists():
+            return None, Contents()
+        path = self.file
+        try:
+            return path, self._contents(path, names)
+        except StrayLogError:
+            # at another place the file has no log
+            path = folder / f"published-{self.file.name}"
+            try:
+                path.hardlink_to(self.file)
+            except OSError:  # the file system has no such links
+                published.copy(self.file, path, log=False)
+        except DatabaseLockedError:
+            # a program that writes locks the file, even against reading; a copy is not locked
+            path = folder / f"published-{self.file.name}"
+            published.copy(self.file, path, log=True)
+        try:
+            return path, self._contents(path, names)
+        except StrayLogError:
+            published.log_of(path).unlink()
+            return path, self._contents(path, names)
+
+    def _contents(self, path: Path, names: Collection[str]) -> Contents:
+        with self._reading(path) as con:
+            return contents(con, names)
+
+    def _require_unwritten(self, found: published.Stamp) -> None:
+        """Check that nobody wrote to the published file since a build found it so."""
+        file, log = published.stamp(self.file)
+        if (file, log) == found:
+            return
+        if file == found[0] and (log is None or self._has_stray_log()):
+            return
+        raise UsageError(
+            f"Another program has written to {self.database} since this build began. "
+            "To publish would lose that.",
+            "Close that program, then build again. The database is as that program left it.",
+        )
+
+    def _has_stray_log(self) -> bool:
+        try:
+            with self._reading(self.file):
+                return False
+        except StrayLogError:
+            return True
+        except DatabaseLockedError:
+            return False

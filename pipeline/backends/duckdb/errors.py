@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,10 @@ _FULL = ("No space left", "Disk quota exceeded", "File too large")
 
 class DatabaseLockedError(UsageError):
     """The database is open for writing, in another program or in this one."""
+
+
+class StrayLogError(UsageError):
+    """Beside the database lies the log of another one, which stands in the way of reading it."""
 
 
 @contextlib.contextmanager
@@ -47,6 +52,7 @@ def opening(path: Path | None) -> Iterator[None]:
 
     Raises:
         DatabaseLockedError: it is open for writing.
+        StrayLogError: a log lies beside it that is not its own.
         UsageError: it is no DuckDB database, or the limits are none.
     """
     try:
@@ -84,9 +90,26 @@ def _cannot_open(path: Path | None, error: duckdb.Error) -> PipelineError:
             f"{path} is open for writing elsewhere: {first_line(error)}",
             "Close that program or connection, or let it open the file read-only.",
         )
+    if "replaying WAL" in str(error):
+        return _unusable_log(path, error)
     return UsageError(
         f"{path} can't be opened as a DuckDB database: {first_line(error)}",
         "Name another file with --database, or move this one away.",
+    )
+
+
+def _unusable_log(path: Path | None, error: duckdb.Error) -> UsageError:
+    log = f"{path.resolve() if path and path.is_symlink() else path}.wal"
+    if re.search(r"does not match (the )?database file", str(error)):
+        return StrayLogError(
+            f"Another program wrote to an older build of {path}: its changes are in {log} and "
+            "belong to that older build.",
+            f"Close that program, then delete {log}, or build again. The last build is whole.",
+        )
+    return UsageError(
+        f"DuckDB can't read {log}, the changes that another program made to {path} last: "
+        f"{first_line(error)}",
+        f"Move {log} away to go on without them. The last build is whole.",
     )
 
 

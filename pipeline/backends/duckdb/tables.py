@@ -42,6 +42,8 @@ class DuckDBTables:
         """Return the record of the last build, if the database has one."""
         if RECORDS not in self.con.list_databases():
             return None
+        if "runs" not in self.con.list_tables(database=RECORDS):
+            return None  # somebody else's schema of this name
         runs = self.con.table("runs", database=RECORDS)
         rows = self.con.to_pyarrow(runs.order_by(ibis.desc("started_at")).limit(1)).to_pylist()
         return _record_of(rows[0]) if rows else None

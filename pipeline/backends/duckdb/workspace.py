@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import duckdb
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import files
 from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
-from pipeline.backends.duckdb.errors import engine_errors
+from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
 from pipeline.backends.duckdb.folder import sync_folder
+from pipeline.backends.duckdb.published import log_of, renew_identity
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.contract import Model
 from pipeline.disk import writing
+from pipeline.errors import UsageError
 from pipeline.expressions import row_order
 from pipeline.sources import Source
 
@@ -32,6 +35,14 @@ class DuckDBWorkspace(DuckDBTables):
     """The published file, whose place the new one takes."""
     inputs: Callable[[str], Sequence[str]]
     """Gives the paths and globs of a source."""
+    indexes: Mapping[str, Sequence[str]]
+    """The statements of the indexes that others made on models' tables."""
+    obsolete: Sequence[str]
+    """The models that an earlier build made and a full build leaves out."""
+    copied: bool
+    """Whether the new file began as a copy of the published one."""
+    require_unwritten: Callable[[], None]
+    """Raises UsageError if another program wrote to the published file since the build began."""
     _read: list[files.Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in an order, each with its column."""
@@ -72,22 +83,56 @@ class DuckDBWorkspace(DuckDBTables):
             for raw in self._read:
                 if raw.source.name in model.upstream:
                     files.require_unchanged(raw)
+            self._index_again(model)
             if model.materialized == "view":
                 return Made(None)
             counted = self.con.to_pyarrow(self.table(model.name).count())
         return Made(int(counted.as_py()))
 
     def publish(self, record: RunRecord) -> None:
-        """Record the run, and put the new file in the place of the old one."""
+        """Record the run, and put the new file in the place of the old one.
+
+        Raises:
+            UsageError: another program has written to the old one, which would be lost.
+        """
         with engine_errors():
             self._write(record)
             self.con.raw_sql("CHECKPOINT")
         self.con.disconnect()
         with writing(self.file):
-            # what another program left in the old file's log must not be replayed on the new file
-            Path(f"{self.file}.wal").unlink(missing_ok=True)
+            if self.copied:
+                renew_identity(self.path)
+            self.require_unwritten()
+            # another program's log of an older file must not be replayed on the new one
+            log_of(self.file).unlink(missing_ok=True)
             self.path.replace(self.file)
             sync_folder(self.file.parent)
+
+    def remove(self, models: Collection[str]) -> None:
+        """Drop models' tables and views, and free their space."""
+        for name in models:
+            self._drop(name)
+        self.con.raw_sql("CHECKPOINT")
+
+    def bring_history(self, file: Path) -> None:
+        """Copy the records of earlier builds from another database file."""
+        path = sge.convert(str(file)).sql("duckdb")
+        with opening(file):
+            self.con.raw_sql(f"ATTACH {path} AS published (READ_ONLY)")
+        self.con.raw_sql(f"CREATE SCHEMA {RECORDS}")
+        self.con.raw_sql(f"CREATE TABLE {RECORDS}.runs AS FROM published.{RECORDS}.runs")
+        self.con.raw_sql("DETACH published")
+
+    def _index_again(self, model: Model) -> None:
+        for statement in self.indexes.get(model.name, ()):
+            try:
+                self.con.raw_sql(statement)
+            except duckdb.Error as error:
+                raise UsageError(
+                    f"An index that somebody made on {model.name} does not fit the new rows: "
+                    f"{first_line(error)}",
+                    f"Drop the index, then build again: {statement} The last build is unchanged.",
+                ) from error
 
     def _drop(self, name: str) -> None:
         query = (

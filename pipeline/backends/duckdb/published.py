@@ -1,0 +1,89 @@
+"""The published file as a build finds it, while other programs may have it open."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import struct
+from pathlib import Path
+
+from pipeline.disk import writing
+from pipeline.errors import UsageError
+
+_HEADER = 4096
+_MAGIC = slice(8, 12)
+_IDENTITY = slice(124, 140)
+_ATTEMPTS = 3
+
+Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+def log_of(file: Path) -> Path:
+    """Return where DuckDB keeps the changes that are not in a database file yet."""
+    return file.with_name(f"{file.name}.wal")
+
+
+def stamp(file: Path) -> Stamp:
+    """Return inode, size and time of change of a file and of its log, None for one that is absent.
+
+    Two equal stamps mean that nobody wrote in between.
+    """
+    return tuple(_stamp(path) for path in (file, log_of(file)))
+
+
+def copy(file: Path, target: Path, *, log: bool) -> None:
+    """Copy a database file, and its log if the log belongs to it.
+
+    Raises:
+        UsageError: another program keeps writing to the file.
+        ResourceError: the disk is full.
+    """
+    for _ in range(_ATTEMPTS):
+        before = stamp(file)
+        with writing(target):
+            shutil.copyfile(file, target)
+            if log and log_of(file).exists():
+                shutil.copyfile(log_of(file), log_of(target))
+        if stamp(file) == before:
+            return
+        log_of(target).unlink(missing_ok=True)
+    raise UsageError(
+        f"Another program is writing to {file}.",
+        "Wait until it has finished, or close it. The last build is unchanged.",
+    )
+
+
+def renew_identity(file: Path) -> None:
+    """Give a copied database file an identity of its own; no connection may be open.
+
+    DuckDB takes a log for that of a database by its identity and its number of checkpoints. A copy
+    has the identity of its original. A program that still writes to the original, at the path where
+    the copy is now, would leave a log there that DuckDB replays on the copy.
+    """
+    with file.open("r+b") as handle:
+        header = bytearray(handle.read(_HEADER))
+        if header[_MAGIC] != b"DUCK" or not any(header[_IDENTITY]):
+            return  # a file of before DuckDB 1.4 has no identity
+        header[_IDENTITY] = secrets.token_bytes(16)
+        struct.pack_into("<Q", header, 0, _checksum(header))
+        handle.seek(0)
+        handle.write(header)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _checksum(header: bytes | bytearray) -> int:
+    # as DuckDB computes it over a block; DuckDB refuses a file whose checksum is wrong
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", header[8:]):
+        checksum ^= word * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    return checksum
