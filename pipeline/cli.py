@@ -382,6 +382,8 @@ def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> No
         click.echo(json.dumps(render.models_json(models), indent=2))
     else:
         _console().print(render.models_table(models))
+    for fault in loaded.faults:
+        click.echo(fault, err=True)
 
 
 @cli.command(cls=SelectingCommand)

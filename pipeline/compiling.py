@@ -58,7 +58,6 @@ def compile_models(
 ) -> dict[str, str]:
     """Return the SELECT of each selected model, in dependency order."""
     loaded = graph.load()
-    return {
-        name: model_sql(loaded, name, engine, where.models, where.sources)
-        for name in loaded.select(select, exclude)
-    }
+    names = loaded.select(select, exclude)
+    loaded.require(names)
+    return {name: model_sql(loaded, name, engine, where.models, where.sources) for name in names}

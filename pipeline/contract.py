@@ -179,18 +179,23 @@ def model(
     def declare(function: TableFunction) -> TableFunction:
         function.model = Model(  # type: ignore[attr-defined]
             function,
-            tuple(key),
+            _names(key),
             tuple(columns),
             tuple(checks),
-            tuple(tags),
+            _names(tags),
             materialized,
             partition_by,
-            tuple(cluster_by),
+            _names(cluster_by),
             locality,
         )
         return function
 
     return declare
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    # a single name is a sequence too, of its letters
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def names_of(columns: Sequence[Column]) -> tuple[str, ...]:
@@ -199,12 +204,17 @@ def names_of(columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def accepted_values(
-    column: str, values: Sequence[str], *, where: Any, severity: Severity = "error"
+    column: str,
+    values: Sequence[str],
+    *,
+    where: Any,
+    severity: Severity = "error",
+    name: str | None = None,
 ) -> RowCheck:
     """Where `where` holds, the column is one of the values; NULL is none of them."""
     good = ibis._[column].isin(list(values)).fill_null(False)
     return RowCheck(
-        f"accepted_values_{column}",
+        name or f"accepted_values_{column}",
         where & ~good,
         f"{column} is one of {', '.join(values)}",
         severity,
@@ -219,11 +229,12 @@ def matches(
     where: Any,
     severity: Severity = "error",
     null_passes: bool = False,
+    name: str | None = None,
 ) -> RowCheck:
     """Where `where` holds, the whole text of the column matches; NULL passes if it is said to."""
     good = ibis._[column].re_search(pattern).fill_null(null_passes)
     return RowCheck(
-        f"matches_{column}",
+        name or f"matches_{column}",
         where & ~good,
         f"{column} matches {pattern}" + (" or is NULL" if null_passes else ""),
         severity,

@@ -49,8 +49,21 @@ class ResourceError(PipelineError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "Did you mean a or b?" for the known names nearest to `name`, else their list."""
-    candidates = {candidate.lower(): candidate for candidate in sorted(known)}
-    near = difflib.get_close_matches(name.lower(), candidates, n=3, cutoff=0.5)
-    if near:
-        return f"Did you mean {' or '.join(candidates[match] for match in near)}?"
-    return f"Known: {', '.join(candidates.values())}."
+    names = sorted(known)
+    if near := _near(name, names, 3):
+        return f"Did you mean {' or '.join(near)}?"
+    return f"Known: {', '.join(names)}."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean "a"` for the known name nearest to `name`, else their list."""
+    names = list(known)
+    if near := _near(name, names, 1):
+        return f'did you mean "{near[0]}"'
+    return f"known: {', '.join(names) or 'none'}"
+
+
+def _near(name: str, known: Iterable[str], most: int) -> list[str]:
+    candidates = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.lower(), candidates, n=most, cutoff=0.5)
+    return [candidates[match] for match in found]

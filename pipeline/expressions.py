@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Literal
 
 import ibis
@@ -14,6 +15,7 @@ import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
 from pipeline.contract import Model
+from pipeline.declarations import place, raised
 from pipeline.errors import ContractError, UsageError
 from pipeline.graph import Graph
 from pipeline.sources import SOURCES
@@ -33,13 +35,22 @@ def expression(model: Model, table: Callable[[str], ir.Table]) -> ir.Table:
     `table` gives the table for an upstream name.
 
     Raises:
-        ContractError: the expression's columns or types are not the declared ones.
+        ContractError: the model's function raises, or its columns or types are not the declared
+            ones.
     """
-    made = model.function(*(table(upstream) for upstream in model.upstream))
+    tables = [table(upstream) for upstream in model.upstream]
+    try:
+        made = model.function(*tables)
+    except Exception as error:  # whatever an author's function raises
+        raise raised(model.name, model.function, error) from error
+    if not isinstance(made, ir.Table):
+        what = f"it returns {type(made).__name__}, not a table"
+        raise ContractError(f"{model.name} ({place(model.function)}): {what}.", "Return a table.")
     if drift := list(_drift(model, made.schema())):
         raise ContractError(
-            f"{model.name} does not make what it declares: {'; '.join(drift)}.",
-            "Change its columns or its expression, so that both say the same.",
+            f"{model.name} ({place(model.function)}): it does not make what it declares: "
+            f"{'; '.join(drift)}.",
+            "Change its columns or its expression, so both say the same.",
         )
     return made.select(*model.schema.names)
 
@@ -77,6 +88,16 @@ def declared_table(
     """Return a model or source as a table of its declared schema, bound to no connection."""
     schema = graph.models[name].schema if name in graph.models else SOURCES[name].schema
     return ibis.table(schema, name=name, catalog=catalog, database=database)
+
+
+@cache
+def declared_expression(graph: Graph, name: str) -> ir.Table:
+    """Return a model as an expression of its declared upstream tables, bound to no connection.
+
+    Raises:
+        ContractError: as `expression`.
+    """
+    return expression(graph.models[name], lambda upstream: declared_table(graph, upstream))
 
 
 def model_sql(
@@ -152,9 +173,7 @@ def columns_read(graph: Graph, names: Iterable[str]) -> dict[str, frozenset[str]
     """Return, per source, the columns that these models read."""
     read: dict[str, set[str]] = {}
     for name in names:
-        model = graph.models[name]
-        expr = expression(model, lambda upstream: declared_table(graph, upstream))
-        for field in expr.op().find(ops.Field):
+        for field in declared_expression(graph, name).op().find(ops.Field):
             if isinstance(field.rel, ops.UnboundTable) and field.rel.name in SOURCES:
                 read.setdefault(field.rel.name, set()).add(field.name)
     return {source: frozenset(columns) for source, columns in read.items()}

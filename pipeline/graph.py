@@ -10,16 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from types import ModuleType
 
-from pipeline import marts, staging
 from pipeline.contract import Column, Model, TableCheck
+from pipeline.declarations import Fault, faults_of, faults_of_checks, place, refuse
 from pipeline.display import Displayed
-from pipeline.errors import ContractError, UsageError, did_you_mean
+from pipeline.errors import ContractError, UsageError, did_you_mean, nearest
 from pipeline.locality import require_locality
 from pipeline.sources import SOURCES
 
-LAYERS = {"staging": staging, "marts": marts}
+LAYERS = ("staging", "marts")
 SPEC = """
 SPEC is a model, a glob, tag:NAME, source:NAME, staging or marts.
 +x adds all that x needs, x+ all that needs x; 2+x and x+1 go so many steps;
@@ -36,26 +35,30 @@ class Models(Displayed, dict[str, Model]):
     def __repr__(self) -> str:
         return str(self)
 
-    @property
-    def sensitive(self) -> frozenset[str]:
-        """The columns that are masked wherever rows are shown."""
-        return frozenset().union(*(model.sensitive for model in self.values()))
-
 
 class Graph:
     """Models in dependency order, by name, with the checks that belong to each."""
 
-    def __init__(self, models: Iterable[Model]) -> None:
-        by_name = {model.name: model for model in models}
-        self.models = Models({name: by_name[name] for name in _dependency_order(by_name)})
-        self._upstream = {name: set(model.upstream) for name, model in self.models.items()}
+    def __init__(self, models: Iterable[Model], faults: Iterable[Fault] = ()) -> None:
+        self.faults = list(faults)
+        by_name = self._by_name(models)
+        self._upstream = {name: self._known(model, by_name) for name, model in by_name.items()}
+        self.models = Models({name: by_name[name] for name in self._order(by_name)})
         self._downstream = {
             upstream: {name for name, above in self._upstream.items() if upstream in above}
             for upstream in (*SOURCES, *self.models)
         }
         self.table_checks = self._owned_checks()
-        for model in self.models.values():
-            require_locality(model.name, model.locality, self._columns(model))
+        self._note_localities()
+
+    def require(self, names: Iterable[str]) -> None:
+        """Refuse models whose declaration is faulty, or that read one whose declaration is.
+
+        Raises:
+            ContractError: the faults, each with file, line and remedy.
+        """
+        needed = {near for name in names for near in (name, *self.needs(name, 1))}
+        refuse([fault for fault in self.faults if fault.model in needed])
 
     def needs(self, name: str, steps: int | None = None) -> set[str]:
         """Return the models that a model is made from, so many steps up, by default all."""
@@ -162,6 +165,51 @@ class Graph:
     def _tags(self) -> set[str]:
         return {tag for model in self.models.values() for tag in model.tags}
 
+    def _by_name(self, models: Iterable[Model]) -> dict[str, Model]:
+        """Return the models by name, and note what is wrong with each by itself."""
+        found: dict[str, Model] = {}
+        known = {fault.model for fault in self.faults}
+        for model in models:
+            first = found.setdefault(model.name, model)
+            if first is not model:
+                other = place(first.function)
+                self._note(model, f"a model in {other} has this name too", "Rename one of them.")
+            elif model.name not in known:
+                self.faults += list(faults_of(model)) or faults_of_checks(model)
+        return found
+
+    def _known(self, model: Model, models: Mapping[str, Model]) -> set[str]:
+        """Return what a model reads, and note what does not exist."""
+        known = {*models, *SOURCES}
+        for name in model.upstream:
+            if name not in known:
+                what = f'it reads "{name}", which is no model and no source'
+                self._note(model, f"{what}, {nearest(name, known)}")
+        return known.intersection(model.upstream)
+
+    def _order(self, models: Mapping[str, Model]) -> list[str]:
+        """Return the names in dependency order; no model of a circle reads another one of it."""
+        while True:
+            try:
+                order = [*TopologicalSorter(self._upstream).static_order()]
+            except CycleError as error:
+                circle = error.args[1]
+                what = f"models read each other in a circle: {' -> '.join(circle)}"
+                for name in dict.fromkeys(circle):
+                    self._note(models[name], what, "Let one of them read something else.")
+                    self._upstream[name] -= set(circle)
+            else:
+                return [name for name in order if name in models]
+
+    def _note_localities(self) -> None:
+        faulty = {fault.model for fault in self.faults}
+        for model in self.models.values():
+            if faulty.isdisjoint((model.name, *model.upstream)):
+                try:
+                    require_locality(model.name, model.locality, self._columns(model))
+                except ContractError as error:
+                    self._note(model, error.what, error.next_step)
+
     def _columns(self, model: Model) -> dict[str, dict[str, bool]]:
         """Return the columns of a model and its upstreams, and whether each may be NULL."""
         tables: list[tuple[str, Sequence[Column]]] = [(model.name, model.columns)]
@@ -176,21 +224,31 @@ class Graph:
         owned: dict[str, list[TableCheck]] = {name: [] for name in order}
         for model in self.models.values():
             for check in model.checks:
-                if isinstance(check, TableCheck):
+                if isinstance(check, TableCheck) and self._can_read(model, check):
                     read = [name for name in check.reads if name not in SOURCES]
-                    if raw := set(check.reads) - set(read) - check.counted:
-                        raise ContractError(
-                            f"Check {check.name} of {model.name} reads {', '.join(sorted(raw))},"
-                            " of which checks know the number of rows alone.",
-                            f"Annotate the parameter: `{min(raw)}: int`.",
-                        )
-                    if unknown := set(read) - set(order):
-                        raise ContractError(
-                            f"Check {check.name} of {model.name} reads {', '.join(unknown)}.",
-                            did_you_mean(unknown.pop(), order),
-                        )
                     owned[max(read, key=order.index)].append(check)
         return owned
+
+    def _can_read(self, model: Model, check: TableCheck) -> bool:
+        """Whether a check reads models, and of sources the number of rows; note where not."""
+        before = len(self.faults)
+        for name in check.reads:
+            what = f'check {check.name} reads "{name}"'
+            if name in SOURCES and name not in check.counted:
+                remedy = f"A check knows how many rows a source has: annotate {name}: int."
+                self._note(model, f"{what}, a source", remedy, check)
+            elif name not in SOURCES and name not in self.models:
+                known = nearest(name, self.models)
+                self._note(model, f"{what}, which is no model, {known}", "", check)
+        if set(check.reads) <= set(SOURCES):
+            self._note(model, f"check {check.name} reads no model", "Give it one.", check)
+        return len(self.faults) == before
+
+    def _note(
+        self, model: Model, what: str, remedy: str = "", by: TableCheck | None = None
+    ) -> None:
+        where = place((by or model).function)
+        self.faults.append(Fault(model.name, where, what, remedy))
 
 
 def _reached(name: str, direct: Mapping[str, set[str]], steps: int | None) -> set[str]:
@@ -214,24 +272,6 @@ def _steps(written: str | None) -> int | None:
 @cache
 def load() -> Graph:
     """Return the graph of all models that `staging` and `marts` export."""
-    return Graph(model for layer in LAYERS.values() for model in _models_in(layer))
+    from pipeline import catalog
 
-
-def _models_in(layer: ModuleType) -> list[Model]:
-    return [value.model for value in vars(layer).values() if hasattr(value, "model")]
-
-
-def _dependency_order(models: Mapping[str, Model]) -> list[str]:
-    for model in models.values():
-        for upstream in model.upstream:
-            if upstream not in models and upstream not in SOURCES:
-                raise ContractError(
-                    f"{model.name} reads {upstream}, which is no model and no source.",
-                    did_you_mean(upstream, [*models, *SOURCES]),
-                )
-    sorter = TopologicalSorter({name: model.upstream for name, model in models.items()})
-    try:
-        return [name for name in sorter.static_order() if name in models]
-    except CycleError as error:
-        circle = " -> ".join(error.args[1])
-        raise ContractError(f"Models read each other in a circle: {circle}.") from error
+    return catalog.load()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pipeline import lineage
+from pipeline.graph import Graph
+
+Fetch = Callable[[ir.Table], pa.Table]
+"""Evaluates an expression."""
 
 MASK = "***"
 
@@ -20,6 +26,12 @@ def masked(table: ir.Table, sensitive: Collection[str]) -> ir.Table:
         if name in sensitive
     }
     return table.mutate(**hidden) if hidden else table
+
+
+def masking(graph: Graph, fetch: Fetch) -> Fetch:
+    """Return a `fetch` that masks every column that is made of a sensitive one."""
+    traced = lineage.of(graph)
+    return lambda expr: fetch(masked(expr, traced.sensitive_in(expr)))
 
 
 def mask(rows: pa.Table, sensitive: Collection[str]) -> pa.Table:

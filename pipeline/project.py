@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from pipeline import build as builds
-from pipeline import compiling, explain, expressions, graph
+from pipeline import compiling, explain, expressions, graph, lineage
 from pipeline import digest as digests
 from pipeline import where as conditions
 from pipeline.backends.base import Backend, RunRecord, Tables
@@ -24,7 +24,7 @@ from pipeline.estimate import ChargesByBytes, Estimate, estimates
 from pipeline.explain import Explanation
 from pipeline.graph import Models
 from pipeline.loading import HasRawTables, Loaded, load
-from pipeline.masking import masked
+from pipeline.masking import masked, masking
 from pipeline.sources import SOURCES
 
 Spec = str | Sequence[str]
@@ -82,6 +82,7 @@ class Project(Displayed):
     def expr(self, name: str) -> ir.Table:
         """Return a model as one unbuilt expression from the sources, to take apart and change."""
         self._require(name)
+        self._graph.require([name, *self._graph.needs(name)])
         columns = expressions.columns_read(self._graph, [name, *self._graph.needs(name)])
         raw = self._open.enter_context(self.backend.sources(columns))
         return expressions.unbuilt(self._graph, name, raw.__getitem__)
@@ -89,6 +90,7 @@ class Project(Displayed):
     def sql(self, name: str) -> str:
         """Return a model's SQL on this backend: one SELECT of its upstream tables."""
         self._require(name)
+        self._graph.require([name])
         return expressions.model_sql(
             self._graph, name, self.backend.engine, *self.backend.namespaces
         )
@@ -112,7 +114,7 @@ class Project(Displayed):
             UsageError: a selection that names nothing, or lacks something upstream.
             InputError: a source can't be read.
         """
-        names = self.select(select, exclude)
+        names = self._selected(select, exclude)
         try:
             return builds.build(
                 self._graph,
@@ -146,6 +148,7 @@ class Project(Displayed):
         names = self.select(select, exclude)
         if not _as_list(select):
             names = [name for name in names if name in tables.names()]
+        self._graph.require(names)
         return builds.test(
             self._graph,
             tables,
@@ -162,7 +165,7 @@ class Project(Displayed):
         Raises:
             UsageError: a selection that names nothing, or a model that is not built yet.
         """
-        names = self.select(select, exclude)
+        names = self._selected(select, exclude)
         return digests.digest(self._graph, self._published(), names)
 
     def explain(self, command_uuid: str, *, reveal: bool = False) -> Explanation:
@@ -174,12 +177,12 @@ class Project(Displayed):
         Raises:
             UsageError: a model that the story is told from is not built, or not as it is now.
         """
-        hidden = frozenset() if reveal else self.sensitive
+        fetch = self.backend.fetch if reveal else masking(self._graph, self.backend.fetch)
 
         def table(name: str) -> ir.Table:
             return expressions.as_declared(self.models[name], self.table(name))
 
-        return explain.explain(command_uuid, table, self.backend.fetch, hidden)
+        return explain.explain(command_uuid, table, fetch)
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
         """Estimate what building the selected models would scan, one after the other.
@@ -192,7 +195,7 @@ class Project(Displayed):
                 f"{self.backend.engine} charges nothing for what it scans.",
                 "A dry run is for --backend bigquery.",
             )
-        return estimates(self._graph, self.backend, self.select(select, exclude))
+        return estimates(self._graph, self.backend, self._selected(select, exclude))
 
     def load(
         self,
@@ -218,6 +221,7 @@ class Project(Displayed):
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""
         self._require(name)
+        self._graph.require([name])
         model = self.models[name]
         sources = [upstream for upstream in model.upstream if upstream in SOURCES]
         if sources:
@@ -240,7 +244,8 @@ class Project(Displayed):
             UsageError: no such model or column, not built yet, or `where` can't be used.
         """
         self._require(name)
-        model = self.models[name]
+        self._graph.require([name])
+        model = lineage.of(self._graph).resolved(name)
         names = conditions.columns_of(model, columns)
         table = self.preview(name) if preview else self.table(name)
         if not reveal:
@@ -275,7 +280,7 @@ class Project(Displayed):
         """
         from pipeline import docs
 
-        names = self.select(select, exclude)
+        names = self._selected(select, exclude)
         run = self.last_run()
         site = docs.describe(
             self._graph,
@@ -290,7 +295,8 @@ class Project(Displayed):
     @property
     def sensitive(self) -> frozenset[str]:
         """The columns that are masked wherever rows are shown."""
-        return self.models.sensitive
+        traced = lineage.of(self._graph)
+        return frozenset().union(*map(traced.sensitive, self.models))
 
     def select(self, select: Spec = (), exclude: Spec = ()) -> list[str]:
         """Return the names of the selected models in dependency order."""
@@ -332,6 +338,12 @@ class Project(Displayed):
         if "audit_dispositions" not in tables.names():
             return []
         return tables.fetch(tables.table("audit_dispositions")).to_pylist()
+
+    def _selected(self, select: Spec, exclude: Spec) -> list[str]:
+        """Return the names of the selected models, all of which can be used."""
+        names = self.select(select, exclude)
+        self._graph.require(names)
+        return names
 
     def _require(self, name: str) -> None:
         if name not in self.models:

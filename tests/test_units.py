@@ -196,10 +196,10 @@ def declared(locality, *, nullable=False):
 )
 def test_a_declaration_that_names_what_is_not_there_is_an_error(locality, wrong):
     with pytest.raises(ContractError, match=wrong):
-        declared(locality)
+        declared(locality).require(["users"])
 
 
 def test_a_unit_that_may_be_null_is_an_error():
     with pytest.raises(ContractError, match="uid that is never NULL"):
-        declared(Within("uid"), nullable=True)
-    assert declared(Within("uid")).models
+        declared(Within("uid"), nullable=True).require(["users"])
+    declared(Within("uid")).require(["users"])

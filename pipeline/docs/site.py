@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pipeline import lineage
 from pipeline.backends.base import RunRecord, SourceRead
 from pipeline.checks import declared_checks
 from pipeline.contract import Column, Model
@@ -180,7 +181,7 @@ def _model_page(
 ) -> ModelPage:
     built = {row["name"]: row for row in run.models} if run else {}
     return ModelPage(
-        graph.models[name],
+        lineage.of(graph).resolved(name),
         reads[name],
         _readers(name, reads),
         built.get(name),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from pipeline.explain.commands import Neighbour, asked, command_row, neighbours,
 from pipeline.explain.events import Event, events_of
 from pipeline.explain.readings import Reading, attributions, readings_of
 from pipeline.explain.rows import Rows
-from pipeline.masking import mask
 from pipeline.rules.items import COMMAND_ITEM, COMMAND_ITEMS, READING_ITEMS
 
 MODELS = ("stg_sync_events", "fct_command_readings", "dim_users")
@@ -59,9 +58,8 @@ def explain(
     uuid: str,
     table: Callable[[str], ir.Table],
     fetch: Callable[[ir.Table], pa.Table],
-    sensitive: Collection[str],
 ) -> Explanation:
-    """Tell what is known of the command with this id; `sensitive` columns are masked.
+    """Tell what is known of the command with this id; `fetch` masks what it may not show.
 
     Raises:
         UsageError: the id is empty, or a model that the story is told from is not built.
@@ -73,7 +71,7 @@ def explain(
     events, commands, users = (table(name) for name in MODELS)
 
     def rows(expr: ir.Table) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = mask(fetch(expr), sensitive).to_pylist()
+        found: list[dict[str, Any]] = fetch(expr).to_pylist()
         return found
 
     carrying = events_of(events, uuid, rows)

@@ -13,8 +13,9 @@ from functools import cache
 
 import ibis.expr.types as ir
 
+from pipeline.contract import Model
 from pipeline.errors import ContractError
-from pipeline.expressions import declared_table, expression
+from pipeline.expressions import declared_expression
 from pipeline.graph import Graph
 from pipeline.lineage.origins import Made, Origin, Rows, either, table_rows, unique
 from pipeline.lineage.tables import trace
@@ -48,14 +49,25 @@ class Lineage:
         """
         return _sensitive(self._guarded(model))
 
+    def resolved(self, model: str) -> Model:
+        """Return a model whose columns say which are sensitive, by declaration or by origin."""
+        declared, sensitive = self._graph.models[model], self.sensitive(model)
+        columns = (replace(each, sensitive=each.name in sensitive) for each in declared.columns)
+        return replace(declared, columns=tuple(columns))
+
+    def sensitive_origins(self, model: str, column: str) -> list[str]:
+        """Return the upstream columns that a column has its sensitive values from."""
+        made = self.direct(model)[column]
+        return sorted(str(origin) for origin in made.value if self._is_sensitive(origin))
+
     def sensitive_in(self, expr: ir.Table) -> frozenset[str]:
         """Return the columns of an expression of models that hold what is sensitive in them."""
         return _sensitive(trace(expr, self._by_name))
 
     def _made(self, name: str, table: Callable[[str], Rows]) -> Rows:
         model = self._graph.models[name]
-        expr = expression(model, lambda upstream: declared_table(self._graph, upstream))
-        return replace(trace(expr, table), keys=unique(model.key))
+        rows = trace(declared_expression(self._graph, name), table)
+        return replace(rows, keys=unique(model.key))
 
     def _table(self, name: str) -> Rows:
         model = self._graph.models.get(name)
@@ -65,6 +77,11 @@ class Lineage:
 
     def _from_sources(self, name: str) -> Rows:
         return self._table(name) if name in SOURCES else self._full(name)
+
+    def _is_sensitive(self, origin: Origin) -> bool:
+        if origin.table in SOURCES:
+            return _opens(origin)
+        return origin.column in self.sensitive(origin.table)
 
     def _by_name(self, name: str) -> Rows:
         if name in self._graph.models:

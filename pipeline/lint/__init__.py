@@ -13,10 +13,10 @@ import ibis.expr.types as ir
 import sqlglot
 from ibis.common.exceptions import IbisError
 
-from pipeline import graph
+from pipeline import graph, lineage
 from pipeline.contract import Model
 from pipeline.errors import ContractError
-from pipeline.expressions import Engine, declared_table, expression, to_sql
+from pipeline.expressions import Engine, declared_expression, to_sql
 from pipeline.graph import Graph
 from pipeline.lint.expression_rules import EXPRESSION_RULES, OPERATIONS, Tree
 from pipeline.lint.nullness import Nullness
@@ -44,15 +44,35 @@ def lint(
 
 
 def _findings(loaded: Graph, model: Model) -> list[Finding]:
+    try:
+        loaded.require([model.name])
+    except ContractError as error:
+        return [_faulty(model, error)]
     found = broken(STORAGE_RULES, model.name, model)
     try:
-        expr = expression(model, lambda upstream: declared_table(loaded, upstream))
+        expr = declared_expression(loaded, model.name)
     except ContractError as error:
-        return [*found, _drifted(model, error)]
-    except Exception as error:  # whatever its function raises, the other models are looked at
-        return [*found, _impossible(model, "as an expression", error)]
+        return [*found, _faulty(model, error)]
     found += broken(EXPRESSION_RULES, model.name, Tree(expr.op(), Nullness(loaded, expr.op())))
-    return found + _compiled(model, expr)
+    return found + _compiled(model, expr) + _undeclared(loaded, model)
+
+
+def _undeclared(loaded: Graph, model: Model) -> list[Finding]:
+    """Return the columns that are made of sensitive ones, which the declaration does not say."""
+    traced = lineage.of(loaded)
+    return [
+        Finding(
+            model.name,
+            "undeclared_sensitive",
+            "error",
+            f"{name} is made of {', '.join(traced.sensitive_origins(model.name, name))}",
+            "It is made of what is sensitive, so its values are masked wherever they are shown.",
+            'Declare it with sensitive=True, or say why it tells nothing: not_sensitive="…".',
+            "SECURITY.md",
+        )
+        for name in model.schema
+        if name in traced.sensitive(model.name) - model.sensitive
+    ]
 
 
 def _compiled(model: Model, expr: ir.Table) -> list[Finding]:
@@ -68,14 +88,14 @@ def _compiled(model: Model, expr: ir.Table) -> list[Finding]:
     return found
 
 
-def _drifted(model: Model, error: ContractError) -> Finding:
+def _faulty(model: Model, error: ContractError) -> Finding:
     return Finding(
         model.name,
-        "declared_schema",
+        "declaration",
         "error",
         error.what,
-        "The model does not make the columns it declares.",
-        error.next_step,
+        "The declaration is faulty, or the function does not make what it says.",
+        error.next_step or "Mend the line that it names.",
         f"{OPERATIONS}/schemas",
     )
 

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import lineage
 from pipeline.backends.base import RunRecord
 from pipeline.build import Result
 from pipeline.checks import CheckResult
@@ -83,7 +84,8 @@ def _(found: CheckResult) -> RenderableType:
     line = Text(render.line(found), style=render.style(found))
     if found.sample is None:
         return Group(line, Text(f"  {found.description}"))
-    sample = mask(found.sample, load().models.sensitive)
+    traced = lineage.of(load())
+    sample = mask(found.sample, frozenset().union(*map(traced.sensitive, load().models)))
     return Group(line, Text(f"  {found.description}"), render.Rows(sample))
 
 

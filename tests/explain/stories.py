@@ -9,8 +9,7 @@ from conftest import Built
 
 from pipeline import graph
 from pipeline.explain import Explanation, explain
-
-SENSITIVE = frozenset().union(*(model.sensitive for model in graph.load().models.values()))
+from pipeline.masking import masking
 
 
 def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
@@ -19,4 +18,4 @@ def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
     def fetch(expr: ibis.Table) -> Any:
         return expr.get_backend().to_pyarrow(expr)
 
-    return explain(uuid, built.table, fetch, frozenset() if reveal else SENSITIVE)
+    return explain(uuid, built.table, fetch if reveal else masking(graph.load(), fetch))

@@ -23,7 +23,7 @@ from conftest import (
     user_types,
 )
 from hypothesis import HealthCheck, given, settings
-from stories import SENSITIVE, story
+from stories import story
 
 import pipeline
 from pipeline import graph
@@ -31,6 +31,7 @@ from pipeline.cli import cli
 from pipeline.errors import UsageError
 from pipeline.explain import MODELS, Explanation, explain
 from pipeline.expressions import declared_table, to_sql
+from pipeline.masking import masking
 
 UUID = "00627d57-4ec0-48af-a5e9-815fbf3b0943"
 ODD = """it's "a" \\ `b` -- é😀 [red]%s{}; DROP"""
@@ -141,8 +142,7 @@ def on_googlesql(uuid: str, tables: dict[str, pa.Table]) -> Explanation:
     return explain(
         uuid,
         lambda name: declared_table(graph.load(), name, *place),
-        lambda expr: googlesql.query(to_sql(expr, "bigquery"), named),
-        SENSITIVE,
+        masking(graph.load(), lambda expr: googlesql.query(to_sql(expr, "bigquery"), named)),
     )
 
 

@@ -48,9 +48,9 @@ def test_nothing_is_found_in_a_model(name):
 @pytest.mark.parametrize(
     ("name", "rule", "where"),
     [
-        ("drifted", "declared_schema", "undeclared column username"),
+        ("drifted", "declaration", "undeclared column username"),
         ("lacking", "compiles", "for bigquery"),
-        ("impossible", "compiles", "no_such_column"),
+        ("impossible", "declaration", "no_such_column"),
         ("costly", "order_of_result", "ORDER BY"),
     ],
 )
