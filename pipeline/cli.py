@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from pipeline.disk import printing
 from pipeline.errors import PipelineError, UsageError, did_you_mean
+from pipeline.stopping import stoppable
 
 # what needs Ibis is imported where it is used, so that --help answers at once
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SELECTION = ("--select", "-s", "-m", "--models", "--exclude")
+WHAT_STANDS = {
+    "generate": "The folder is as it was.",
+    "load": "The raw tables are as they were.",
+}
+"""What a command that is stopped leaves as it was, where that is not the last build."""
 
 
 def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -66,8 +72,12 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; --debug shows the traceback of an expected failure."""
+
+        def what_stands() -> str:
+            return WHAT_STANDS.get(ctx.invoked_subcommand or "", "The last build stands.")
+
         try:
-            with printing():
+            with stoppable(what_stands), printing():
                 return super().invoke(ctx)
         except PipelineError as error:
             if ctx.meta.get("debug"):

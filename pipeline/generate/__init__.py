@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pipeline.generate.event_files import Format, write_events
 from pipeline.generate.user_file import write_users
 from pipeline.generate.users import raw_users
 
+_EVENTS = re.compile(r"raw_sync_events(-\d{5,})?\.\w+")
 _MOST_DAYS = 1_000_000  # the year 9999 is not far then
 
 
@@ -42,9 +45,10 @@ def generate(
 ) -> Generated:
     """Write a history of so many commands, about ten events each, to a folder.
 
-    The same arguments give the same bytes. Earlier events of the same format in the folder are
-    replaced; what is held in memory does not grow with the number of commands. From four devices
-    on all kinds of commands occur. `progress` is told the events written so far.
+    The same arguments give the same bytes. The files appear in the folder once all are written, and
+    replace what an earlier call made in this format. Memory does not grow with the number of
+    commands. From four devices on all kinds of commands occur. `progress` gets the number of events
+    written so far.
 
     Raises:
         UsageError: a number that makes no history, or an output that is no writable folder.
@@ -56,14 +60,18 @@ def generate(
     _require("--seed", seed, 0)
     if format not in get_args(Format):
         raise UsageError(f"No format {format}.", f"Take one of {', '.join(get_args(Format))}.")
-    with _writing_to(output):
-        _clear(output, format)
+    with _writing_to(output), _unfinished(output) as folder:
         events = raw_events(
             commands=commands, devices=devices, days=days, seed=seed, messy_values=messy_values
         )
-        event_files, event_rows = write_events(events, output, format, progress or _ignore)
-        users_file = output / f"raw_users.{format}"
-        user_rows = write_users(raw_users(devices=devices, seed=seed), users_file, format)
+        written, event_rows = write_events(events, folder, format, progress or _ignore)
+        users = folder / f"raw_users.{format}"
+        user_rows = write_users(raw_users(devices=devices, seed=seed), users, format)
+        for earlier in output.iterdir():
+            if _EVENTS.fullmatch(earlier.name) and earlier.suffix == f".{format}":
+                earlier.unlink()
+        event_files = tuple(path.replace(output / path.name) for path in written)
+        users_file = users.replace(output / users.name)
     return Generated(event_rows, user_rows, commands, event_files, users_file)
 
 
@@ -78,10 +86,12 @@ def _require(option: str, number: int, least: int, most: int | None = None) -> N
         raise UsageError(f"{option} {number} makes no history.", f"Take {most} or less.")
 
 
-def _clear(output: Path, file_format: Format) -> None:
+@contextmanager
+def _unfinished(output: Path) -> Iterator[Path]:
+    """Make a folder for files that are not whole yet; remove it in the end."""
     output.mkdir(parents=True, exist_ok=True)
-    for earlier in output.glob(f"raw_sync_events*.{file_format}"):
-        earlier.unlink()
+    with tempfile.TemporaryDirectory(prefix=".generating-", dir=output) as folder:
+        yield Path(folder)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from pipeline.backends.duckdb.errors import (
     opening,
 )
 from pipeline.backends.duckdb.folder import building_folder
+from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
@@ -170,7 +171,8 @@ class DuckDB:
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression on the connection that its tables are of."""
         with engine_errors():
-            return expr.get_backend().to_pyarrow(expr)
+            con = expr.get_backend()
+            return interruptible(con, lambda: con.to_pyarrow(expr))
 
     def last_run(self) -> RunRecord | None:
         """Return the record of the last published build, if there is one."""

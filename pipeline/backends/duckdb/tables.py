@@ -14,6 +14,7 @@ from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline.backends.base import RunRecord, SourceRead
 from pipeline.backends.duckdb.errors import engine_errors
+from pipeline.backends.duckdb.interrupts import interruptible
 
 RECORDS = "_pipeline"
 """The schema with the records of builds."""
@@ -36,7 +37,7 @@ class DuckDBTables:
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression."""
         with engine_errors():
-            return self.con.to_pyarrow(expr)
+            return interruptible(self.con, lambda: self.con.to_pyarrow(expr))
 
     def last_run(self) -> RunRecord | None:
         """Return the record of the last build, if the database has one."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import duckdb
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
-from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import files
 from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
 from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
 from pipeline.backends.duckdb.folder import sync_folder
+from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.published import log_of, renew_identity
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.contract import Model
@@ -79,7 +78,7 @@ class DuckDBWorkspace(DuckDBTables):
         query = self.con.compiler.to_sqlglot(expr)
         create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
         with engine_errors(self._read):
-            _run(self.con, create.sql("duckdb"))
+            interruptible(self.con, lambda: self.con.raw_sql(create.sql("duckdb")))
             for raw in self._read:
                 if raw.source.name in model.upstream:
                     files.require_unchanged(raw)
@@ -158,16 +157,3 @@ class DuckDBWorkspace(DuckDBTables):
             json.dumps(record.checks),
         ]
         self.con.con.execute(f"INSERT INTO {RECORDS}.runs VALUES (?, ?, ?, ?, ?)", row)
-
-
-def _run(con: IbisDuckDB, statement: str) -> None:
-    # in the middle of a long statement DuckDB does not look for Ctrl-C; beside it, we do
-    with ThreadPoolExecutor(1) as worker:
-        running = worker.submit(con.raw_sql, statement)
-        try:
-            running.result()
-        except KeyboardInterrupt:
-            # again and again: a statement that has not begun yet does not heed it
-            while wait([running], timeout=0.05).not_done:
-                con.con.interrupt()
-            raise

@@ -1,0 +1,64 @@
+"""Ctrl-C and the signals by which schedulers end a process: each ends a command tidily."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from pipeline.errors import PipelineError
+
+_NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
+_PAUSE = 5.0
+"""Seconds after a signal in which another one is taken for its echo."""
+
+
+class StoppedError(PipelineError):
+    """A signal ended the command: exit status 128 and the signal's number."""
+
+    def __init__(self, number: int, what_stands: str) -> None:
+        name = _NAMES.get(signal.Signals(number).name, "a signal")
+        super().__init__(f"{name} stopped this. {what_stands}")
+        self.exit_status = 128 + number
+
+
+@contextlib.contextmanager
+def stoppable(what_stands: Callable[[], str]) -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and SIGHUP into a failure that says what stands all the same.
+
+    Inside they raise KeyboardInterrupt, so everything that clears up after itself does so. This is
+    for a process that then ends: its signals stay caught.
+
+    Raises:
+        StoppedError: such a signal came.
+    """
+    received: list[int] = []
+    last = float("-inf")
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        received.append(number)
+        # a terminal and a wrapper may both send it: the second must not disturb the clearing up
+        if time.monotonic() - last > _PAUSE:
+            last = time.monotonic()
+            raise KeyboardInterrupt
+
+    handlers = {
+        number: signal.signal(number, stop)
+        for number in (getattr(signal, name, None) for name in _NAMES)
+        # a shell lets programs in the background ignore Ctrl-C, nohup lets them ignore SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN
+    }
+    stopped = False
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        stopped = True
+        number = received[0] if received else signal.SIGINT
+        raise StoppedError(number, what_stands()) from interrupt
+    finally:
+        if not stopped:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
