@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline
-from pipeline.digest import Digest
 from pipeline.generate import Format, generate
+from pipeline.results import Digest
 
 ROOT = Path(__file__).parents[1]
 Digests = Mapping[str, Digest]

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harnesses.faulty_bytes import Fault, Must
-from pipeline import graph
+from pipeline import catalog
 from pipeline.expressions import columns_read
 
-_GRAPH = graph.load()
+_GRAPH = catalog.load()
 USED = {
     source: tuple(sorted(names)) for source, names in columns_read(_GRAPH, _GRAPH.models).items()
 }

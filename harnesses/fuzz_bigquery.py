@@ -31,9 +31,10 @@ from harnesses import values
 from harnesses.edges import is_at_an_edge
 from harnesses.fuzz import raw_events
 from harnesses.verdict import KEEP, Verdict
-from pipeline import graph
-from pipeline.expressions import expression, to_sql
+from pipeline import catalog
+from pipeline.expressions import expression
 from pipeline.sources import SOURCES
+from pipeline.sql import to_sql
 from tests import googlesql
 
 BATCH = 1_000
@@ -98,7 +99,7 @@ def _table(source: str, rows: list[values.Row]) -> pa.Table:
 
 def _statements() -> dict[str, str]:
     """Return each model's statement where all raw columns are texts."""
-    models = graph.load().models
+    models = catalog.load().models
 
     def table(name: str) -> ibis.Table:
         texts = dict.fromkeys(SOURCES[name].schema, "string") if name in SOURCES else None

@@ -34,6 +34,7 @@ def connect(backend: str = "duckdb", **options: Any) -> Project:
     Raises:
         UsageError: there is no such backend or option.
     """
+    import pipeline.output.notebook  # noqa: F401 - draws all that a project gives
     from pipeline.project import Project
 
     return Project.connect(backend, **options)

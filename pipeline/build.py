@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
 
 import ibis.expr.types as ir
 
-from pipeline.backends.base import Backend, RunRecord, SourceRead, Tables, Workspace
+from pipeline.backends.base import Backend, Tables, Workspace
 from pipeline.checks import (
-    CheckResult,
     Measured,
     RowCounts,
     check,
@@ -21,83 +19,21 @@ from pipeline.checks import (
     row_count,
 )
 from pipeline.contract import Model
-from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
+from pipeline.results import (
+    CheckResult,
+    Dropped,
+    ModelResult,
+    Result,
+    RunRecord,
+    SourceRead,
+    Started,
+)
 from pipeline.sources import SOURCES
 
-ModelStatus = Literal["OK", "ERROR", "SKIP"]
-
-
-@dataclass(frozen=True)
-class ModelResult:
-    """What came of building one model; `seconds` is the engine's time for it.
-
-    The bytes are those that the engine read and charges for, where it charges by bytes.
-    """
-
-    name: str
-    materialized: str
-    status: ModelStatus
-    rows: int | None = None
-    seconds: float = 0.0
-    message: str = ""
-    bytes_processed: int | None = None
-    bytes_billed: int | None = None
-
-
-@dataclass(frozen=True)
-class Started:
-    """A model or a model's checks are being worked on: for progress."""
-
-    name: str
-    what: Literal["model", "checks"]
-    number: int
-    of: int
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A table that an earlier build made is gone, since no model makes it any more."""
-
-    name: str
-
-
 Report = Callable[[Started | ModelResult | CheckResult | Dropped], None]
-
-
-@dataclass(repr=False)
-class Result(Displayed):
-    """What came of a build, run or test.
-
-    `published` is None for a test, which publishes nothing.
-    """
-
-    models: list[ModelResult] = field(default_factory=list)
-    checks: list[CheckResult] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    """The tables of models that are no more, which the build dropped."""
-    published: bool | None = None
-    seconds: float = 0.0
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    @property
-    def ok(self) -> bool:
-        """Whether no model and no check of severity error failed."""
-        return not any(result.status == "ERROR" for result in self.models) and not any(
-            result.failed for result in self.checks
-        )
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The numbers of the `Done.` line; models built and checks count alike."""
-        statuses = ["PASS" if result.status == "OK" else result.status for result in self.models]
-        statuses += [result.status for result in self.checks]
-        names = ("PASS", "WARN", "FAIL", "ERROR", "SKIP")
-        return {name: statuses.count(name) for name in names} | {"TOTAL": len(statuses)}
 
 
 def build(
@@ -125,7 +61,7 @@ def build(
     started, clock = datetime.now(UTC), time.perf_counter()
     partial = len(names) < len(graph.models)
     with backend.workspace(names, keep=partial) as workspace:
-        run = _Run(graph, workspace, names, fail_fast, warn_error, report, on_failure)
+        run = _Run(graph, workspace, names, fail_fast, warn_error, report, on_failure, started)
         run.require_upstream()
         run.read_sources(columns)
         run.work(checks)
@@ -133,7 +69,7 @@ def build(
         result.seconds = time.perf_counter() - clock
         result.published = result.ok
         if result.ok:
-            workspace.publish(run.record(started, partial=partial))
+            workspace.publish(run.record(partial=partial))
             for name in workspace.obsolete:
                 result.dropped.append(name)
                 report(Dropped(name))
@@ -222,6 +158,7 @@ class _Run:
     warn_error: bool
     report: Report
     on_failure: Callable[[CheckResult, Tables], None]
+    started: datetime
     result: Result = field(default_factory=Result)
     raw: dict[str, ir.Table] = field(default_factory=dict)
     read: dict[str, SourceRead] = field(default_factory=dict)
@@ -268,15 +205,12 @@ class _Run:
                     self._skip(self.graph.models[rest], "the build failed fast", checks)
                 return
 
-    def record(self, started: datetime, *, partial: bool) -> RunRecord:
-        models: list[Mapping[str, Any]] = [
-            _model_row(model, started) for model in self.result.models
-        ]
-        checks: list[Mapping[str, Any]] = [_check_row(found) for found in self.result.checks]
+    def record(self, *, partial: bool) -> RunRecord:
+        models, checks = list(self.result.models), list(self.result.checks)
         if partial and (previous := self.workspace.last_run()):
-            models += [row for row in previous.models if row["name"] not in self.names]
-            checks += [row for row in previous.checks if row["model"] not in self.names]
-        return RunRecord(started, self.result.seconds, self.read, tuple(models), tuple(checks))
+            models += [made for made in previous.models if made.name not in self.names]
+            checks += [found for found in previous.checks if found.model not in self.names]
+        return RunRecord(self.started, self.result.seconds, self.read, tuple(models), tuple(checks))
 
     def _build(self, model: Model, checks: bool) -> None:
         clock = time.perf_counter()
@@ -302,6 +236,7 @@ class _Run:
                 seconds,
                 bytes_processed=created.bytes_processed,
                 bytes_billed=created.bytes_billed,
+                built_at=self.started,
             )
         self._add(made)
 
@@ -348,17 +283,3 @@ class _Run:
         kept = self.result.models if isinstance(made, ModelResult) else self.result.checks
         kept.append(made)  # type: ignore[arg-type]
         self.report(made)
-
-
-def _model_row(made: ModelResult, started: datetime) -> dict[str, Any]:
-    return {
-        "name": made.name,
-        "rows": made.rows,
-        "seconds": made.seconds,
-        "built_at": started.isoformat(),
-    }
-
-
-def _check_row(found: CheckResult) -> dict[str, Any]:
-    names = ("model", "name", "status", "failures", "seconds", "message")
-    return {name: getattr(found, name) for name in names}

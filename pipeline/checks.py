@@ -4,50 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from pipeline.contract import Check, Model, RowCheck, Severity, TableCheck
+from pipeline.contract import Check, Model, RowCheck
 from pipeline.dialect import key_hash
-from pipeline.display import Displayed
 from pipeline.graph import Graph
+from pipeline.results import CheckResult, CheckStatus, Severity
 from pipeline.sources import SOURCES
 
-Status = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 Fetch = Callable[[ir.Table], pa.Table]
 Tables = Callable[[str], ir.Table]
 SAMPLE_ROWS = 5
 FETCHED_ROWS = 10_000
 """Failing rows of a check over whole tables that are fetched before they are counted apart."""
-
-
-@dataclass(frozen=True, repr=False)
-class CheckResult(Displayed):
-    """What came of one check: how many rows break it, and a few of them."""
-
-    model: str
-    name: str
-    severity: Severity
-    description: str
-    status: Status
-    failures: int = 0
-    seconds: float = 0.0
-    message: str = ""
-    sample: pa.Table | None = field(default=None, compare=False, repr=False)
-    failing_rows: ir.Table | None = field(default=None, compare=False, repr=False)
-
-    def __repr__(self) -> str:
-        return f"<{self.status} {self.failures:,} {self.model}.{self.name}>"
-
-    @property
-    def failed(self) -> bool:
-        """Whether this keeps a build from being published."""
-        return self.status in ("FAIL", "ERROR")
 
 
 @dataclass(frozen=True)
@@ -212,7 +186,7 @@ class _Judge:
     ) -> CheckResult:
         if not failures:
             return CheckResult(self.model, name, severity, description, "PASS", seconds=seconds)
-        status: Status = "WARN" if severity == "warn" and not self.warn_error else "FAIL"
+        status: CheckStatus = "WARN" if severity == "warn" and not self.warn_error else "FAIL"
         if failing is not None and sample is None:
             telling = failing.select(*shown) if shown else failing
             sample = self.fetch(telling.limit(SAMPLE_ROWS))
@@ -274,17 +248,3 @@ def _check_key(model: Model, built: ir.Table, judge: _Judge, measured: Measured)
     repeated = measured.key_hashes < measured.rows
     failures = row_count(failing, judge.fetch) if repeated else 0
     return judge.result(*_key_checks(model)[0], failures, failing, measured.seconds)
-
-
-__all__ = [
-    "CheckResult",
-    "Measured",
-    "RowCounts",
-    "Status",
-    "TableCheck",
-    "check",
-    "declared_checks",
-    "measure",
-    "row_checks",
-    "row_count",
-]

@@ -19,9 +19,9 @@ from pipeline.stopping import stoppable
 
 # what needs Ibis is imported where it is used, so that --help answers at once
 if TYPE_CHECKING:
-    from pipeline.build import Result
-    from pipeline.expressions import Engine
     from pipeline.project import Project
+    from pipeline.results import Result
+    from pipeline.sql import Engine
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SELECTION = ("--select", "-s", "-m", "--models", "--exclude")
@@ -303,10 +303,16 @@ def compile_(
     output: Path | None,
 ) -> None:
     """Write each model's SQL, without any connection."""
-    from pipeline import compiling
+    from pipeline.backends.bigquery.names import namespaces
+    from pipeline.catalog import load
+    from pipeline.expressions import model_sql
 
-    namespace = compiling.namespace(backend, project, dataset, source_dataset)
-    for name, sql in compiling.compile_models(backend, namespace, select, exclude).items():
+    graph = load()
+    names = graph.select(select, exclude)
+    graph.require(names)
+    where = namespaces(project, dataset, source_dataset) if backend == "bigquery" else ()
+    for name in names:
+        sql = model_sql(graph, name, backend, *where)
         if output is None:
             click.echo(f"-- {name}\n{sql};\n")
         else:
@@ -317,12 +323,14 @@ def compile_(
 @options(SELECT, LIST_FORMAT)
 def lint(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:
     """Check that every model means the same on both engines, without any connection."""
+    from pipeline.catalog import load
     from pipeline.lint import lint as find
     from pipeline.output import render
 
-    findings = find(select, exclude)
+    graph = load()
+    findings = find(graph, graph.select(select, exclude))
     if row_format == "json":
-        click.echo(json.dumps(render.findings_json(findings), indent=2))
+        click.echo(json.dumps([finding.to_json() for finding in findings], indent=2))
     else:
         for finding in findings:
             click.echo(render.finding_text(finding) + "\n")
@@ -383,10 +391,10 @@ def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> N
 @options(SELECT, LIST_FORMAT)
 def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:
     """List the models in dependency order."""
-    from pipeline import graph
+    from pipeline.catalog import load
     from pipeline.output import render
 
-    loaded = graph.load()
+    loaded = load()
     models = [loaded.models[name] for name in loaded.select(select, exclude)]
     if row_format == "json":
         click.echo(json.dumps(render.models_json(models), indent=2))
@@ -406,7 +414,7 @@ def digest(
 
     digests = _project(given).digest(select, exclude)
     if row_format == "json":
-        click.echo(json.dumps(render.digests_json(digests), indent=2))
+        click.echo(json.dumps({name: found.to_json() for name, found in digests.items()}, indent=2))
     else:
         _console().print(render.digests_table(digests))
 
@@ -416,11 +424,11 @@ def digest(
 @click.argument("right", metavar="B.json", type=DIGESTS)
 def diff(left: Path, right: Path) -> None:
     """Compare two files that `digest --format json` wrote."""
-    from pipeline import digest
+    from pipeline.diff import differences, read_digests
     from pipeline.output import render
 
-    one, other = digest.read(left), digest.read(right)
-    found = digest.differences(one, other)
+    one, other = read_digests(left), read_digests(right)
+    found = differences(one, other)
     for difference in found:
         click.echo(render.difference_line(difference, str(left), str(right)))
     models = len({**one, **other})
@@ -490,23 +498,23 @@ def load(
     given["dataset"] = given["dataset"] or given["source_dataset"]
     loaded = _project({"backend": "bigquery", **given}).load(events, users, append=append)
     for made in loaded:
-        line = {"event": "loaded", **vars(made)} if log_format == "json" else None
+        line = {"event": "loaded", **made.to_json()} if log_format == "json" else None
         click.echo(json.dumps(line) if line else render.loaded_line(made))
 
 
 def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
-    from pipeline import estimate
     from pipeline.output import render
+    from pipeline.results import Price
 
     as_json = given["log_format"] == "json"
     found = []
     for each in _project(given).estimate(given["select"], given["exclude"]):
         found.append(each)
-        line = {"event": "estimate", **vars(each)} if as_json else None
+        line = {"event": "estimate", **each.to_json()} if as_json else None
         click.echo(json.dumps(line) if line else render.estimate_line(each))
-    total = estimate.total(found, price_per_tib)
-    line = {"event": "done", **vars(total)} if as_json else None
-    click.echo(json.dumps(line) if line else render.total_line(total, price_per_tib))
+    price = Price.of(found, price_per_tib)
+    line = {"event": "done", **price.to_json()} if as_json else None
+    click.echo(json.dumps(line) if line else render.price_line(price, price_per_tib))
 
 
 def _build(given: Mapping[str, Any], checks: bool) -> None:
@@ -564,7 +572,7 @@ def _finish(result: Result, given: Mapping[str, Any]) -> None:
     from pipeline.output import render
 
     if path := given["results"]:
-        _write(path, json.dumps(render.result_json(result), indent=2))
+        _write(path, json.dumps(result.to_json(), indent=2))
     if given["log_format"] == "json":
         click.echo(json.dumps(render.done_json(result)))
     else:

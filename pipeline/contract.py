@@ -20,11 +20,11 @@ from pipeline.locality import Grows as Grows
 from pipeline.locality import Locality
 from pipeline.locality import Near as Near
 from pipeline.locality import Within as Within
+from pipeline.results import Severity
 
 TIMESTAMP = "timestamp('UTC', 6)"
 """The type of every time: UTC with microseconds (contract, introduction)."""
 
-Severity = Literal["error", "warn"]
 Materialization = Literal["table", "view"]
 TableFunction = Callable[..., ir.Table]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import ibis
 import ibis.expr.types as ir
@@ -15,29 +13,13 @@ from ibis import _
 from pipeline.backends.base import Tables
 from pipeline.contract import Model
 from pipeline.dialect import exact_text, joined_texts, md5, microseconds, total
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import UsageError
 from pipeline.expressions import as_declared
 from pipeline.graph import Graph
+from pipeline.results import Digest
 
 _PARTS = 4
 _PART_DIGITS = 8  # 32 bits: an INT64 holds the sum over two billion rows
-
-
-@dataclass(frozen=True)
-class Digest:
-    """A model's content: equal content has an equal digest, on every engine, in any row order."""
-
-    rows: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A model that two sets of digests disagree about; None where a set does not have it."""
-
-    model: str
-    left: Digest | None
-    right: Digest | None
 
 
 def digest(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, Digest]:
@@ -72,31 +54,6 @@ def content(table: ir.Table) -> ir.Table:
     texts = table.select(hash=md5(_joined(_text(table[name]) for name in table.columns)))
     parts = {f"part_{i}": total(_part(texts.hash, i)).fill_null(0) for i in range(_PARTS)}
     return texts.aggregate(rows=_.count(), **parts)
-
-
-def differences(left: Mapping[str, Digest], right: Mapping[str, Digest]) -> list[Difference]:
-    """Return the models whose rows or digests are not the same, in the order they come."""
-    return [
-        Difference(name, left.get(name), right.get(name))
-        for name in {**left, **right}
-        if left.get(name) != right.get(name)
-    ]
-
-
-def read(path: Path) -> dict[str, Digest]:
-    """Read the digests that `digest --format json` has written.
-
-    Raises:
-        InputError: the file holds something else.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Digest(each["rows"], each["digest"]) for name, each in found.items()}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} holds no digests.",
-            "Write them with `python cli.py digest --format json > FILE`.",
-        ) from error
 
 
 def _part(digits: ir.StringValue, index: int) -> ir.IntegerValue:

@@ -1,11 +1,17 @@
-"""How objects show themselves when printed and in a notebook."""
+"""How objects show themselves when printed and in a notebook.
+
+This module knows none of them: the code that draws a kind of object registers with `view`.
+"""
 
 from __future__ import annotations
 
 import io
+from functools import singledispatch
+from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
-from rich.terminal_theme import TerminalTheme
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.terminal_theme import TerminalTheme
 
 WIDTH = 120
 # colours that can be read on a white page and on a dark one
@@ -19,19 +25,20 @@ _BLACK, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN, _WHITE = (
     (20, 135, 145),
     (140, 145, 155),
 )
-_THEME = TerminalTheme(
-    (255, 255, 255),
-    (0, 0, 0),
-    [_BLACK, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN, _WHITE],
-)
 _HTML = (
     '<pre style="white-space: pre; overflow-x: auto; line-height: normal; '
     "font-family: Menlo, 'DejaVu Sans Mono', Consolas, monospace\">{code}</pre>"
 )
 
 
+@singledispatch
+def view(shown: object) -> RenderableType:
+    """Return a picture of an object that rich can print; each kind registers its own."""
+    return object.__repr__(shown)
+
+
 class Displayed:
-    """Shows itself as text where it is printed and as HTML in a notebook, as `views` tells."""
+    """Shows itself as text where it is printed and as HTML in a notebook, both made by `view`."""
 
     def __str__(self) -> str:
         return text(self)
@@ -40,14 +47,13 @@ class Displayed:
         return html(self)
 
     def __rich__(self) -> RenderableType:
-        # what draws the results knows them all, so it is not known to them
-        from pipeline.output.notebook import view
-
         return view(self)
 
 
 def text(shown: RenderableType) -> str:
     """Return what rich can print as plain text."""
+    from rich.console import Console
+
     file = io.StringIO()
     Console(file=file, width=WIDTH, highlight=False, color_system=None).print(shown)
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())
@@ -55,6 +61,15 @@ def text(shown: RenderableType) -> str:
 
 def html(shown: RenderableType) -> str:
     """Return what rich can print as HTML, for a white or a dark notebook."""
+    from rich.console import Console
+
     console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True)
     console.print(shown)
-    return console.export_html(theme=_THEME, inline_styles=True, code_format=_HTML)
+    return console.export_html(theme=_theme(), inline_styles=True, code_format=_HTML)
+
+
+def _theme() -> TerminalTheme:
+    from rich.terminal_theme import TerminalTheme
+
+    colours = [_BLACK, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN, _WHITE]
+    return TerminalTheme((255, 255, 255), (0, 0, 0), colours)

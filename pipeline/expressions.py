@@ -1,32 +1,21 @@
-"""From models to expressions: bound to tables, held to their declared schema, compiled to SQL."""
+"""Models bound to tables, and held to the schema that they declare."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Literal
 
 import ibis
-import ibis.backends.sql.compilers as compilers
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
-import sqlglot.expressions as sge
 
 from pipeline.contract import Model
 from pipeline.declarations import place, raised
 from pipeline.errors import ContractError, UsageError
 from pipeline.graph import Graph
 from pipeline.sources import SOURCES
-
-Engine = Literal["duckdb", "bigquery"]
-Names = tuple[str | None, str | None]
-"""Catalog and database of tables, on BigQuery project and dataset; None is where one is."""
-
-COMPILERS = {"duckdb": compilers.duckdb.compiler, "bigquery": compilers.bigquery.compiler}
-_STREAMED = (ops.Project, ops.Filter, ops.DropColumns, ops.JoinChain, ops.JoinReference)
-_MADE_UP_NAME = re.compile(r"(ibis_\w+)_[a-z2-7]{26}")
+from pipeline.sql import Engine, Names, to_sql
 
 
 def expression(model: Model, table: Callable[[str], ir.Table]) -> ir.Table:
@@ -117,56 +106,6 @@ def model_sql(
         return declared_table(graph, upstream, *where)
 
     return to_sql(expression(graph.models[name], table), engine)
-
-
-def row_order(expr: ir.Table, column: str) -> tuple[str, str] | None:
-    """Return the table and column that a column's values come from row by row, as they are.
-
-    None where they are computed, joined to the rows of another table, or pass through what gathers
-    rows first, such as an aggregate or a window: else an engine that streams its rows gives them in
-    the order that the table has them in.
-    """
-    value: ops.Value | None = ops.Field(expr, column)
-    while isinstance(value, ops.Field):
-        rows, name = value.rel, value.name
-        if isinstance(rows, ops.PhysicalTable):
-            return rows.name, name
-        if not isinstance(rows, _STREAMED) or _has_window(rows):
-            return None
-        value = rows.values.get(name)
-        is_joined = isinstance(rows, ops.JoinChain)
-        if is_joined and isinstance(value, ops.Field) and value.rel != rows.first:
-            return None
-    return None
-
-
-def _has_window(rows: ops.Relation) -> bool:
-    return any(value.find(ops.WindowFunction, filter=ops.Value) for value in rows.values.values())
-
-
-def to_sql(expr: ir.Table, engine: Engine) -> str:
-    """Return an expression's SQL for an engine, the same text each time.
-
-    Needs no connection.
-    """
-    return to_query(expr, engine).sql(dialect=COMPILERS[engine].dialect, pretty=True)
-
-
-def to_query(expr: ir.Table, engine: Engine) -> sge.Query:
-    """Return an expression's query for an engine as a syntax tree, the same each time."""
-    return _reproducible(COMPILERS[engine].to_sqlglot(expr.unbind()))
-
-
-def _reproducible(query: sge.Query) -> sge.Query:
-    # Ibis makes names up at random, and leaves columns out in the order of a set
-    names: dict[str, str] = {}
-    for identifier in query.find_all(sge.Identifier):
-        if made_up := _MADE_UP_NAME.fullmatch(identifier.name):
-            name = names.setdefault(identifier.name, f"{made_up[1]}_{len(names) + 1}")
-            identifier.set("this", name)
-    for star in query.find_all(sge.Star):
-        star.set("except_", sorted(star.args.get("except_") or (), key=lambda left: left.name))
-    return query
 
 
 def columns_read(graph: Graph, names: Iterable[str]) -> dict[str, frozenset[str]]:

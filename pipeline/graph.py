@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 from pipeline.contract import Column, Model, TableCheck
@@ -267,11 +266,3 @@ def _steps(written: str | None) -> int | None:
     if written is None:
         return 0
     return int(written) if written else None
-
-
-@cache
-def load() -> Graph:
-    """Return the graph of all models that `staging` and `marts` export."""
-    from pipeline import catalog
-
-    return catalog.load()

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import lineage
+import pipeline.lineage as lineage
 from pipeline.graph import Graph
 
 Fetch = Callable[[ir.Table], pa.Table]

@@ -11,21 +11,21 @@ from typing import Any, get_args
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from pipeline import build as builds
-from pipeline import compiling, explain, expressions, graph, lineage
-from pipeline import digest as digests
-from pipeline import where as conditions
-from pipeline.backends.base import Backend, RunRecord, Tables
-from pipeline.checks import CheckResult
-from pipeline.digest import Digest
+import pipeline.lineage as lineage
+from pipeline.backends.base import Backend, Tables, Warehouse
+from pipeline.build import Report, build, test
+from pipeline.catalog import load
+from pipeline.digest import digest
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError, did_you_mean
-from pipeline.estimate import ChargesByBytes, Estimate, estimates
-from pipeline.explain import Explanation
+from pipeline.explain import Explanation, explain
+from pipeline.expressions import as_declared, columns_read, expression, model_sql, unbuilt
 from pipeline.graph import Models
-from pipeline.loading import HasRawTables, Loaded, load
 from pipeline.masking import masked, masking
+from pipeline.results import CheckResult, Digest, Estimate, Loaded, Result, RunRecord
 from pipeline.sources import SOURCES
+from pipeline.sql import Engine
+from pipeline.where import columns_of, condition
 
 Spec = str | Sequence[str]
 Files = str | Path | Sequence[str | Path]
@@ -39,7 +39,7 @@ class Project(Displayed):
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._graph = graph.load()
+        self._graph = load()
         self._open = contextlib.ExitStack()
         self._tables: Tables | None = None
 
@@ -83,17 +83,15 @@ class Project(Displayed):
         """Return a model as one unbuilt expression from the sources, to take apart and change."""
         self._require(name)
         self._graph.require([name, *self._graph.needs(name)])
-        columns = expressions.columns_read(self._graph, [name, *self._graph.needs(name)])
+        columns = columns_read(self._graph, [name, *self._graph.needs(name)])
         raw = self._open.enter_context(self.backend.sources(columns))
-        return expressions.unbuilt(self._graph, name, raw.__getitem__)
+        return unbuilt(self._graph, name, raw.__getitem__)
 
     def sql(self, name: str) -> str:
         """Return a model's SQL on this backend: one SELECT of its upstream tables."""
         self._require(name)
         self._graph.require([name])
-        return expressions.model_sql(
-            self._graph, name, self.backend.engine, *self.backend.namespaces
-        )
+        return model_sql(self._graph, name, self.backend.engine, *self.backend.namespaces)
 
     def build(
         self,
@@ -103,9 +101,9 @@ class Project(Displayed):
         checks: bool = True,
         fail_fast: bool = False,
         warn_error: bool = False,
-        report: builds.Report = lambda event: None,
+        report: Report = lambda event: None,
         on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
-    ) -> builds.Result:
+    ) -> Result:
         """Build, check and publish the selected models, all of them by default.
 
         The same object reads the new build afterwards.
@@ -116,7 +114,7 @@ class Project(Displayed):
         """
         names = self._selected(select, exclude)
         try:
-            return builds.build(
+            return build(
                 self._graph,
                 self.backend,
                 names,
@@ -136,9 +134,9 @@ class Project(Displayed):
         *,
         fail_fast: bool = False,
         warn_error: bool = False,
-        report: builds.Report = lambda event: None,
+        report: Report = lambda event: None,
         on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
-    ) -> builds.Result:
+    ) -> Result:
         """Check the selected models, by default all that are built, and change nothing.
 
         Raises:
@@ -149,7 +147,7 @@ class Project(Displayed):
         if not _as_list(select):
             names = [name for name in names if name in tables.names()]
         self._graph.require(names)
-        return builds.test(
+        return test(
             self._graph,
             tables,
             names,
@@ -166,7 +164,7 @@ class Project(Displayed):
             UsageError: a selection that names nothing, or a model that is not built yet.
         """
         names = self._selected(select, exclude)
-        return digests.digest(self._graph, self._published(), names)
+        return digest(self._graph, self._published(), names)
 
     def explain(self, command_uuid: str, *, reveal: bool = False) -> Explanation:
         """Return one command's whole story from raw to mart, shown as a timeline.
@@ -180,9 +178,9 @@ class Project(Displayed):
         fetch = self.backend.fetch if reveal else masking(self._graph, self.backend.fetch)
 
         def table(name: str) -> ir.Table:
-            return expressions.as_declared(self.models[name], self.table(name))
+            return as_declared(self.models[name], self.table(name))
 
-        return explain.explain(command_uuid, table, fetch)
+        return explain(command_uuid, table, fetch)
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
         """Estimate what building the selected models would scan, one after the other.
@@ -190,12 +188,12 @@ class Project(Displayed):
         Raises:
             UsageError: the backend does not charge by the bytes that it scans.
         """
-        if not isinstance(self.backend, ChargesByBytes):
+        if not isinstance(self.backend, Warehouse):
             raise UsageError(
                 f"{self.backend.engine} charges nothing for what it scans.",
                 "A dry run is for --backend bigquery.",
             )
-        return estimates(self._graph, self.backend, self._selected(select, exclude))
+        return self.backend.estimates(self._graph, self._selected(select, exclude))
 
     def load(
         self,
@@ -203,7 +201,6 @@ class Project(Displayed):
         users: Files = (),
         *,
         append: bool = False,
-        report: Callable[[Loaded], None] = lambda loaded: None,
     ) -> list[Loaded]:
         """Load local files into the backend's raw tables: replace them, or add to them.
 
@@ -211,12 +208,12 @@ class Project(Displayed):
             UsageError: the backend reads files itself, or there is nothing to load.
             InputError: a file can't be used.
         """
-        if not isinstance(self.backend, HasRawTables):
+        if not isinstance(self.backend, Warehouse):
             raise UsageError(
                 f"{self.backend.engine} has no raw tables: a build reads the files themselves.",
                 "Give the files to the build.",
             )
-        return load(self._graph, self.backend, _inputs(events, users), append=append, report=report)
+        return self.backend.load(self._graph, _inputs(events, users), append=append)
 
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""
@@ -226,7 +223,7 @@ class Project(Displayed):
         sources = [upstream for upstream in model.upstream if upstream in SOURCES]
         if sources:
             return self.expr(name)
-        return expressions.expression(model, self.table)
+        return expression(model, self.table)
 
     def rows(
         self,
@@ -246,13 +243,13 @@ class Project(Displayed):
         self._require(name)
         self._graph.require([name])
         model = lineage.of(self._graph).resolved(name)
-        names = conditions.columns_of(model, columns)
+        names = columns_of(model, columns)
         table = self.preview(name) if preview else self.table(name)
         if not reveal:
             table = masked(table, model.sensitive)
         if where is not None:
-            condition = conditions.condition(where, model, self.backend.engine, reveal=reveal)
-            table = self.backend.filtered(table, condition)
+            tree = condition(where, model, self.backend.engine, reveal=reveal)
+            table = self.backend.filtered(table, tree)
         ordered = table.order_by(list(model.key)) if model.key else table
         try:
             return self.backend.fetch(ordered.select(*names).limit(limit))
@@ -278,11 +275,11 @@ class Project(Displayed):
         Raises:
             UsageError: a selection that names nothing, or a folder that can't be written.
         """
-        from pipeline import docs
+        from pipeline.docs import describe, write
 
         names = self._selected(select, exclude)
         run = self.last_run()
-        site = docs.describe(
+        site = describe(
             self._graph,
             names,
             engine=self.backend.engine,
@@ -290,7 +287,7 @@ class Project(Displayed):
             run=run,
             audit=self._audit() if run else [],
         )
-        return docs.write(site, Path(output))
+        return write(site, Path(output))
 
     @property
     def sensitive(self) -> frozenset[str]:
@@ -326,10 +323,12 @@ class Project(Displayed):
         sql: dict[str, dict[str, str]] = {
             self.backend.engine: {name: self.sql(name) for name in names}
         }
-        for engine in get_args(expressions.Engine):
+        for engine in get_args(Engine):
             if engine not in sql:
-                where = compiling.namespace(engine, "project", "dataset", None)
-                sql[engine] = compiling.compile_models(engine, where, names)
+                where = (None, None) if engine == "duckdb" else ("project", "dataset")
+                sql[engine] = {
+                    name: model_sql(self._graph, name, engine, where, where) for name in names
+                }
         return sql
 
     def _audit(self) -> list[dict[str, Any]]:
@@ -381,8 +380,10 @@ def _bigquery(
             "BigQuery needs to know the project and the dataset.",
             "Name them with --project and --dataset, or in PIPELINE_PROJECT and PIPELINE_DATASET.",
         )
-    compiling.require_names(project, dataset, source_dataset)
-    from pipeline.backends.bigquery import BigQuery
+    from pipeline.backends.bigquery.names import require_names
+
+    require_names(project, dataset, source_dataset)
+    from pipeline.backends.bigquery.backend import BigQuery
 
     return BigQuery(
         project,

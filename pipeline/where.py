@@ -9,7 +9,7 @@ import sqlglot.expressions as sge
 
 from pipeline.contract import Model
 from pipeline.errors import UsageError, did_you_mean
-from pipeline.expressions import Engine
+from pipeline.sql import Engine
 
 _NO_EXPRESSION = (sge.Query, sge.Values, sge.Table, sge.Star, sge.Columns)
 _FUNCTIONS = {

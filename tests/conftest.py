@@ -15,9 +15,10 @@ import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
-from pipeline import graph
-from pipeline.expressions import declared_table, expression, to_sql
+from pipeline import catalog
+from pipeline.expressions import declared_table, expression
 from pipeline.sources import SOURCES
+from pipeline.sql import to_sql
 
 Row = dict[str, Any]
 NOON = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC)
@@ -104,7 +105,7 @@ def user_types(
 def statement(model: str, sources: tuple[tuple[str, ibis.Schema], ...]) -> str:
     """A model's SELECT where the sources have these types, made once: that takes the longest."""
     raw = {name: ibis.table(schema, name=name) for name, schema in sources}
-    models = graph.load()
+    models = catalog.load()
 
     def table(name: str) -> ir.Table:
         return raw[name] if name in raw else declared_table(models, name)
@@ -133,7 +134,7 @@ class Built:
 
     def _make(self, model: str) -> None:
         if model not in self._made:
-            for upstream in graph.load().models[model].upstream:
+            for upstream in catalog.load().models[model].upstream:
                 self._make(upstream)
             self._con.con.execute(f"CREATE TABLE {model} AS {statement(model, self._sources)}")
             self._made.add(model)

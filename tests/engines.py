@@ -13,8 +13,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from conftest import arrow, event_types, user_types
 
-from pipeline import graph
-from pipeline.expressions import expression, to_sql
+from pipeline import catalog
+from pipeline.expressions import expression
+from pipeline.sql import to_sql
 
 Row = dict[str, Any]
 Types = Mapping[str, Mapping[str, pa.DataType]]
@@ -44,7 +45,7 @@ class OnDuckDB:
         raw = {name: arrow([], columns) for name, columns in types.items()}
         tables = {name: self._con.create_table(name, table) for name, table in raw.items()}
         self._statements = {}
-        for name, model in graph.load().models.items():
+        for name, model in catalog.load().models.items():
             expr = expression(model, tables.__getitem__)
             self._statements[name] = to_sql(expr, "duckdb")
             tables[name] = self._con.create_table(name, expr)
@@ -69,7 +70,7 @@ class OnGoogleSQL:
         self._types = types
         tables = {name: _in_warehouse(name, _schema(types[name])) for name in types}
         self.statements: dict[str, str] = {}
-        for name, model in graph.load().models.items():
+        for name, model in catalog.load().models.items():
             self.statements[name] = to_sql(expression(model, tables.__getitem__), "bigquery")
             tables[name] = _in_warehouse(name, model.schema)
 
@@ -83,7 +84,7 @@ class OnGoogleSQL:
             rows = tables[f"project.dataset.{name}"] = googlesql.query(sql, tables)
             built[name] = rows.to_pylist()
             # the rows' types are the declared ones: what is stored is what the next model reads
-            assert rows.schema == graph.load().models[name].schema.to_pyarrow(), name
+            assert rows.schema == catalog.load().models[name].schema.to_pyarrow(), name
         return built
 
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from conftest import NOON, after, arrow, raw_event, raw_user, reading, result
 
-from pipeline import checks, graph
+from pipeline import catalog, checks
 from pipeline.checks import RowCounts, check, declared_checks
 
-GRAPH = graph.load()
+GRAPH = catalog.load()
 PLAIN = {
     "string": "x",
     "boolean": False,

@@ -6,11 +6,12 @@ import googlesql
 import pytest
 from conftest import command, raw_user, reading, result
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.checks import RowCounts, check
-from pipeline.expressions import declared_table, to_sql
+from pipeline.expressions import declared_table
+from pipeline.sql import to_sql
 
-GRAPH = graph.load()
+GRAPH = catalog.load()
 RAW_ROWS = {"raw_sync_events": 8, "raw_users": 3}
 EVENTS = (
     command("c1"),

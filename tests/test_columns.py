@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.contract import TIMESTAMP
 
-MODELS = graph.load().models
+MODELS = catalog.load().models
 
 STATUS = """
     command_uuid, device_id, command, command_client, thermostat_heat_set_point,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.sources import SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -38,10 +38,10 @@ def test_a_reference_to_the_contract_finds_its_section(path):
     for first, second, name in references(path):
         for number in filter(None, (first, second)):
             assert int(number) in SECTIONS, f"the contract has no section {number}"
-        if name in graph.load().models or name in SOURCES:
+        if name in catalog.load().models or name in SOURCES:
             assert name in SECTIONS[int(second or first)]
 
 
 @pytest.mark.parametrize("name", re.findall(r"^### (\w+_\w+)", CONTRACT, re.MULTILINE))
 def test_what_the_contract_describes_is_there(name):
-    assert name in graph.load().models or name in SOURCES
+    assert name in catalog.load().models or name in SOURCES

@@ -25,14 +25,16 @@ from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 import pipeline
-from pipeline import graph
+from pipeline import catalog
 from pipeline.cli import cli
 from pipeline.contract import Column, model
-from pipeline.digest import Digest, content, digest
+from pipeline.digest import content, digest
 from pipeline.errors import UsageError
-from pipeline.expressions import Engine, declared_table, to_sql
+from pipeline.expressions import declared_table
 from pipeline.graph import Graph
 from pipeline.project import Project
+from pipeline.results import Digest
+from pipeline.sql import Engine, to_sql
 
 Row = dict[str, Any]
 DigestOf = Callable[..., Row]
@@ -175,7 +177,7 @@ def test_equal_rows_do_not_cancel_out(digest_of):
 
 
 def test_every_column_of_every_model_can_be_digested():
-    loaded = graph.load()
+    loaded = catalog.load()
 
     for name in loaded.models:
         assert "MD5" in to_sql(content(declared_table(loaded, name)), "bigquery")
@@ -184,7 +186,7 @@ def test_every_column_of_every_model_can_be_digested():
 def test_every_model_has_the_same_digest_on_both_engines(duckdb):
     built = OnDuckDB(KINDS["typed"]).build(messy.many_events(8, 8), [raw_user(), raw_user(uid=8)])
 
-    for name, declared in graph.load().models.items():
+    for name, declared in catalog.load().models.items():
         rows = pa.Table.from_pylist(built[name], declared.schema.to_pyarrow())
         table = ibis.table(declared.schema, name="rows")
         on_googlesql = googlesql.query(to_sql(content(table), "bigquery"), {"rows": rows})

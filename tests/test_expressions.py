@@ -7,10 +7,15 @@ import sys
 import ibis
 import pytest
 
-from pipeline.expressions import declared_table, expression, row_order
-from pipeline.graph import load
+from pipeline.backends.duckdb.order import row_order
+from pipeline.catalog import load
+from pipeline.expressions import declared_table, expression
 
-COMPILE = "from pipeline.compiling import *; print(compile_models({engine!r}, Namespace()))"
+COMPILE = """
+from pipeline.catalog import load
+from pipeline.expressions import model_sql
+print([model_sql(load(), name, {engine!r}) for name in load().models])
+"""
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "bigquery"])

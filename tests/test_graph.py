@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import pytest
 
 import pipeline
-from pipeline import graph
+from pipeline import catalog
 from pipeline.contract import Column, Model, RowCheck, TableCheck, model
 from pipeline.errors import UsageError
 from pipeline.graph import Graph
@@ -114,7 +114,7 @@ def test_steps_both_ways_and_sources_are_selected_as_in_dbt(spec, names):
     [("staging", "quarantined_events", "dim_users"), ("marts", "audit_dispositions", "stg_users")],
 )
 def test_a_layer_selects_the_models_of_its_folder(layer, member, other):
-    selected = graph.load().select([layer])
+    selected = catalog.load().select([layer])
 
     assert member in selected
     assert other not in selected
@@ -192,7 +192,7 @@ def test_of_a_source_a_check_can_know_the_number_of_rows():
 
 
 def test_checks_over_several_models_are_declared_where_they_belong():
-    loaded = graph.load()
+    loaded = catalog.load()
     for name, declared in loaded.models.items():
         own = [check for check in declared.checks if isinstance(check, TableCheck)]
         assert loaded.table_checks[name] == own, f"{name} declares a check of another model"
@@ -207,7 +207,7 @@ def test_every_model_of_the_contract_is_there_with_its_tag():
     }
 
     for tag, names in tags.items():
-        assert set(names.split()) <= set(graph.load().select([f"tag:{tag}"]))
+        assert set(names.split()) <= set(catalog.load().select([f"tag:{tag}"]))
 
 
 def imports(path: Path) -> set[str]:
@@ -239,9 +239,9 @@ def test_a_model_names_no_engine(path):
     assert not [name for name in ("duckdb", "bigquery", "select *", ".sql(") if name in text]
 
 
-@pytest.mark.parametrize("name", graph.load().models)
+@pytest.mark.parametrize("name", catalog.load().models)
 def test_a_model_says_what_a_row_is_and_describes_its_columns(name):
-    declared = graph.load().models[name]
+    declared = catalog.load().models[name]
 
     assert declared.grain.startswith("One row per ")
     assert all(column.description for column in declared.columns)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.backends.duckdb.backend import SAMPLE
 
 COMMITTED = Path(__file__).parents[1] / "notebooks" / "explore.ipynb"
@@ -101,7 +101,7 @@ def test_it_tells_nothing_of_the_machine_it_ran_on():
 def test_it_shows_no_column_that_holds_pins():
     outputs = json.dumps([cell.get("outputs") for cell in read(COMMITTED)["cells"]])
 
-    models = graph.load().models.values()
+    models = catalog.load().models.values()
     sensitive = {name for model in models for name in model.sensitive}
     assert not [column for column in sensitive if re.search(rf"\b{column}\b", outputs)]
 

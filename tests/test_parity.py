@@ -16,7 +16,8 @@ from conftest import NOON, command, event_types, raw_event, raw_user, reading, r
 from engines import KINDS, OnDuckDB, OnGoogleSQL, assert_equal, types_of
 from test_messy import EVERY_CLAUSE, relations
 
-from pipeline.compiling import compile_models, namespace
+from pipeline.catalog import load
+from pipeline.expressions import model_sql
 
 Row = dict[str, Any]
 HOW_THEY_COME: dict[str, dict[str, str]] = {
@@ -162,6 +163,8 @@ def test_columns_of_types_that_somebody_guessed_are_equal_on_both_engines():
 
 
 def test_what_is_held_against_duckdb_is_what_compile_writes():
-    compiled = compile_models("bigquery", namespace("bigquery", "project", "dataset", None))
+    where = ("project", "dataset")
+    graph = load()
+    compiled = {name: model_sql(graph, name, "bigquery", where, where) for name in graph.models}
 
     assert engines("as compiled")[1].statements == compiled

@@ -24,10 +24,10 @@ def test_a_partial_build_keeps_what_is_recorded_of_the_other_models(project):
     project.build(select="dim_users")
     second = recorded(project)
 
-    built_at = {row["name"]: row["built_at"] for row in second.models}
-    assert set(built_at) == {row["name"] for row in first.models} == set(project.models)
-    assert built_at.pop("dim_users") == second.started_at.isoformat()
-    assert set(built_at.values()) == {first.started_at.isoformat()}
+    built_at = {made.name: made.built_at for made in second.models}
+    assert set(built_at) == {made.name for made in first.models} == set(project.models)
+    assert built_at.pop("dim_users") == second.started_at
+    assert set(built_at.values()) == {first.started_at}
     assert len(second.checks) == len(first.checks)
 
 
@@ -35,14 +35,14 @@ def test_a_run_without_checks_forgets_the_checks_of_what_it_built(project):
     project.build()
     project.build(select="dim_users", checks=False)
 
-    models = {row["model"] for row in recorded(project).checks}
+    models = {found.model for found in recorded(project).checks}
     assert models == set(project.models) - {"dim_users"}
 
 
 def test_a_skipped_check_is_recorded_with_its_reason(project):
     project.build(select="+fct_command_statuses")
 
-    skipped = [row for row in recorded(project).checks if row["status"] == "SKIP"]
-    assert [(row["name"], row["message"]) for row in skipped] == [
+    skipped = [found for found in recorded(project).checks if found.status == "SKIP"]
+    assert [(found.name, found.message) for found in skipped] == [
         ("every_user_is_known", "needs dim_users (not selected)")
     ]

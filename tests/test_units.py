@@ -10,16 +10,17 @@ import pyarrow as pa
 import pytest
 from conftest import arrow, event_types, user_types
 
-from pipeline import contract, graph, units
+from pipeline import catalog, contract, units
 from pipeline.contract import Column, Grows, Model, TableCheck, Within
 from pipeline.dialect import time_of_microseconds
 from pipeline.errors import ContractError
-from pipeline.expressions import declared_table, expression, to_sql
+from pipeline.expressions import declared_table, expression
 from pipeline.graph import Graph
 from pipeline.locality import Near
 from pipeline.rules.window import WINDOW
+from pipeline.sql import to_sql
 
-GRAPH = graph.load()
+GRAPH = catalog.load()
 MODELS = GRAPH.models
 PARTS = 30
 """Draws of messy rows, each with ids and devices of its own."""

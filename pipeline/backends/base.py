@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot.expressions as sge
 
 from pipeline.contract import Model
-from pipeline.expressions import Engine, Names
+from pipeline.graph import Graph
+from pipeline.results import CheckResult, Estimate, Loaded, ModelResult, RunRecord, SourceRead
 from pipeline.sources import Source
+from pipeline.sql import Engine, Names
 
 
 @dataclass(frozen=True)
-class SourceRead:
-    """What a build read of a source: where from, and how many raw rows."""
-
-    inputs: tuple[str, ...]
-    rows: int
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One build as it is kept in the database: what it read, built and found.
-
-    `sources` holds, for each source, the latest reading that the published tables are made of.
-    `models` and `checks` are JSON-ready rows about all that is published: what this run did not
-    touch is as the run before recorded it. A model's `built_at` is when its build started (UTC,
-    ISO-8601).
-    """
-
-    started_at: datetime
-    seconds: float
-    sources: Mapping[str, SourceRead]
-    models: tuple[Mapping[str, Any], ...] = ()
-    checks: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Raw:
+class RawTable:
     """A source as a table with the types as they came, and its rows counted independently."""
 
     table: ir.Table
@@ -90,7 +67,7 @@ class Workspace(Tables, Protocol):
         """The models that an earlier build made and no model makes any more."""
         ...
 
-    def read_source(self, source: Source, columns: Collection[str]) -> Raw:
+    def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
         """Return a source with the columns in use."""
         ...
 
@@ -146,3 +123,41 @@ class Backend(Protocol):
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression of tables that this backend opened."""
         ...
+
+
+@runtime_checkable
+class Warehouse(Protocol):
+    """A backend with raw tables of its own, which charges for the bytes that it scans."""
+
+    def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
+        """Estimate what building each model would scan."""
+        ...
+
+    def load(
+        self, graph: Graph, inputs: Mapping[str, Sequence[str]], *, append: bool
+    ) -> list[Loaded]:
+        """Load local files into the raw tables: replace them, or add to them."""
+        ...
+
+
+def row_of(record: RunRecord) -> dict[str, Any]:
+    """Return a record as the row that a database keeps of it; all but time and seconds is JSON."""
+    return {
+        "started_at": record.started_at,
+        "seconds": record.seconds,
+        "sources": json.dumps({name: read.to_json() for name, read in record.sources.items()}),
+        "models": json.dumps([made.to_json() for made in record.models]),
+        "checks": json.dumps([found.to_json() for found in record.checks]),
+    }
+
+
+def record_of(row: Mapping[str, Any]) -> RunRecord:
+    """Read the row that `row_of` made, in this version or an older one."""
+    sources = json.loads(row["sources"])
+    return RunRecord(
+        row["started_at"],
+        row["seconds"],
+        {name: SourceRead.from_json(read) for name, read in sources.items()},
+        tuple(ModelResult.from_json(made) for made in json.loads(row["models"])),
+        tuple(CheckResult.from_json(found) for found in json.loads(row["checks"])),
+    )

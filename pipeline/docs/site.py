@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline import lineage
-from pipeline.backends.base import RunRecord, SourceRead
+import pipeline.lineage as lineage
 from pipeline.checks import declared_checks
 from pipeline.contract import Column, Model
 from pipeline.docs.dispositions import SourceChart, charts
 from pipeline.docs.lineage import Picture, draw
 from pipeline.graph import Graph
+from pipeline.results import ModelResult, RunRecord, SourceRead
 from pipeline.sources import SOURCES, Source
 
 NOT_RUN = "not run"
@@ -43,7 +43,7 @@ class ModelPage:
     model: Model
     upstream: tuple[str, ...]
     downstream: tuple[str, ...]
-    built: Mapping[str, Any] | None
+    built: ModelResult | None
     checks: tuple[CheckLine, ...]
     sql: Mapping[str, str]
     lineage: Picture
@@ -179,7 +179,7 @@ def _model_page(
     sql: Mapping[str, Mapping[str, str]],
     run: RunRecord | None,
 ) -> ModelPage:
-    built = {row["name"]: row for row in run.models} if run else {}
+    built = {made.name: made for made in run.models} if run else {}
     return ModelPage(
         lineage.of(graph).resolved(name),
         reads[name],
@@ -202,11 +202,20 @@ def _checks(graph: Graph, name: str, run: RunRecord | None) -> list[CheckLine]:
 
 
 def _results(graph: Graph, name: str, run: RunRecord | None) -> Iterable[CheckLine]:
-    results = {row["name"]: row for row in run.checks if row["model"] == name} if run else {}
+    results = {found.name: found for found in run.checks if found.model == name} if run else {}
     for check, severity, description in declared_checks(graph, name):
-        row = results.get(check, {})
-        kept = {key: row[key] for key in ("status", "failures", "seconds", "message") if row}
-        yield CheckLine(check, severity, description, **kept)
+        line = CheckLine(check, severity, description)
+        if found := results.get(check):
+            line = CheckLine(
+                check,
+                severity,
+                description,
+                found.status,
+                found.failures,
+                found.seconds,
+                found.message,
+            )
+        yield line
 
 
 def _readers(name: str, reads: Reads) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import ibis.expr.operations as ops
 
-from pipeline import dialect
+import pipeline.dialect as dialect
 from pipeline.lineage.origins import NOTHING, Made, Rows, either, everything
 
 

@@ -13,53 +13,42 @@ import ibis.expr.types as ir
 import sqlglot
 from ibis.common.exceptions import IbisError
 
-from pipeline import graph, lineage
+import pipeline.lineage as lineage
 from pipeline.contract import Model
 from pipeline.errors import ContractError
-from pipeline.expressions import Engine, declared_expression, to_sql
+from pipeline.expressions import declared_expression
 from pipeline.graph import Graph
 from pipeline.lint.expression_rules import EXPRESSION_RULES, OPERATIONS, Tree
 from pipeline.lint.nullness import Nullness
-from pipeline.lint.rule import Finding, broken
+from pipeline.lint.rule import broken
 from pipeline.lint.sql_rules import SQL_RULES
 from pipeline.lint.storage_rules import STORAGE_RULES
-
-__all__ = ["Finding", "lint"]
-
-
-def lint(
-    select: Sequence[str] = (), exclude: Sequence[str] = (), models: Graph | None = None
-) -> list[Finding]:
-    """Return what is found in the selected models, in dependency order; needs no connection.
-
-    Raises:
-        UsageError: a part of the selection names nothing, or nothing is left.
-    """
-    loaded = models or graph.load()
-    return [
-        finding
-        for name in loaded.select(select, exclude)
-        for finding in _findings(loaded, loaded.models[name])
-    ]
+from pipeline.results import Finding
+from pipeline.sql import Engine, to_sql
 
 
-def _findings(loaded: Graph, model: Model) -> list[Finding]:
+def lint(graph: Graph, names: Sequence[str]) -> list[Finding]:
+    """Return what the rules find in these models, in their order; needs no connection."""
+    return [finding for name in names for finding in _findings(graph, graph.models[name])]
+
+
+def _findings(graph: Graph, model: Model) -> list[Finding]:
     try:
-        loaded.require([model.name])
+        graph.require([model.name])
     except ContractError as error:
         return [_faulty(model, error)]
     found = broken(STORAGE_RULES, model.name, model)
     try:
-        expr = declared_expression(loaded, model.name)
+        expr = declared_expression(graph, model.name)
     except ContractError as error:
         return [*found, _faulty(model, error)]
-    found += broken(EXPRESSION_RULES, model.name, Tree(expr.op(), Nullness(loaded, expr.op())))
-    return found + _compiled(model, expr) + _undeclared(loaded, model)
+    found += broken(EXPRESSION_RULES, model.name, Tree(expr.op(), Nullness(graph, expr.op())))
+    return found + _compiled(model, expr) + _undeclared(graph, model)
 
 
-def _undeclared(loaded: Graph, model: Model) -> list[Finding]:
+def _undeclared(graph: Graph, model: Model) -> list[Finding]:
     """Return the columns that are made of sensitive ones, which the declaration does not say."""
-    traced = lineage.of(loaded)
+    traced = lineage.of(graph)
     return [
         Finding(
             model.name,

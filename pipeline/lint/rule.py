@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Level = Literal["error", "cost"]
+from pipeline.results import Finding, Level
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,6 @@ class Rule:
     remedy: str
     link: str
     find: Callable[[Any], Iterable[str]]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One place in one model that breaks a rule."""
-
-    model: str
-    rule: str
-    level: Level
-    where: str
-    reason: str
-    remedy: str
-    link: str
 
 
 def broken(rules: Iterable[Rule], model: str, subject: Any) -> list[Finding]:

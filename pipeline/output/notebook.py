@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import singledispatch
-from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import lineage
-from pipeline.backends.base import RunRecord
-from pipeline.build import Result
-from pipeline.checks import CheckResult
+import pipeline.lineage as lineage
+from pipeline.catalog import load
 from pipeline.contract import Column, Model
+from pipeline.display import view
 from pipeline.errors import PipelineError
 from pipeline.explain import Explanation
-from pipeline.graph import Models, load
+from pipeline.graph import Models
 from pipeline.masking import mask
 from pipeline.output import render
 from pipeline.output.timeline import timeline
 from pipeline.project import Project
-
-
-@singledispatch
-def view(shown: object) -> RenderableType:
-    """Return what is seen of an object, which rich can print."""
-    raise NotImplementedError(type(shown).__name__)
-
+from pipeline.results import CheckResult, Result, RunRecord
 
 view.register(Explanation, timeline)
 
@@ -100,7 +91,7 @@ def _last_build(run: RunRecord) -> Iterator[str]:
 
 
 def _built(models: Mapping[str, Model], run: RunRecord) -> Table:
-    rows = {row["name"]: row["rows"] for row in run.models}
+    rows = {made.name: made.rows for made in run.models}
     table = Table("model", "layer", box=box.SIMPLE_HEAD)
     table.add_column("rows", justify="right")
     table.add_column("checks")
@@ -110,8 +101,8 @@ def _built(models: Mapping[str, Model], run: RunRecord) -> Table:
     return table
 
 
-def _statuses(model: str, checks: Sequence[Mapping[str, Any]]) -> str:
-    found = Counter(row["status"] for row in checks if row["model"] == model)
+def _statuses(model: str, checks: Sequence[CheckResult]) -> str:
+    found = Counter(check.status for check in checks if check.model == model)
     return ", ".join(f"{number} {status}" for status, number in sorted(found.items()))
 
 

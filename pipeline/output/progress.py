@@ -16,12 +16,11 @@ from rich.status import Status
 from rich.text import Text
 
 from pipeline.backends.base import Tables
-from pipeline.build import Started
-from pipeline.checks import CheckResult
 from pipeline.disk import writing
 from pipeline.errors import PipelineError
 from pipeline.masking import mask
 from pipeline.output import render
+from pipeline.results import CheckResult, Started
 
 
 class People:

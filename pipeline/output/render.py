@@ -18,14 +18,21 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.build import Dropped, ModelResult, Result, Started
-from pipeline.checks import CheckResult
 from pipeline.contract import Model
-from pipeline.digest import Difference, Digest
 from pipeline.errors import PipelineError
-from pipeline.estimate import Estimate, Total
-from pipeline.lint.rule import Finding
-from pipeline.loading import Loaded
+from pipeline.results import (
+    CheckResult,
+    Difference,
+    Digest,
+    Dropped,
+    Estimate,
+    Finding,
+    Loaded,
+    ModelResult,
+    Price,
+    Result,
+    Started,
+)
 
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -63,7 +70,7 @@ def estimate_line(found: Estimate) -> str:
     return f"{found.name}: {size(found.bytes)}"
 
 
-def total_line(found: Total, price_per_tib: float) -> str:
+def price_line(found: Price, price_per_tib: float) -> str:
     """Return the last line of a dry run."""
     scope = "" if found.complete else "at least "
     price = f"{scope}{found.price:,.2f} USD at {price_per_tib:,.2f} USD per TiB"
@@ -84,10 +91,8 @@ def size(number_of_bytes: int) -> str:
 
 def event_json(event: Told) -> dict[str, Any]:
     """Return an event as a JSON object of one log line; failing rows are left out."""
-    if isinstance(event, Dropped):
-        return {"event": "dropped", "name": event.name}
-    kind = "model" if isinstance(event, ModelResult) else "check"
-    return {"event": kind, **_fields(event)}
+    kinds = {ModelResult: "model", CheckResult: "check", Dropped: "dropped"}
+    return {"event": kinds[type(event)], **event.to_json()}
 
 
 def error_json(error: PipelineError) -> dict[str, Any]:
@@ -108,19 +113,6 @@ def done_json(result: Result) -> dict[str, Any]:
         "published": result.published,
         "seconds": result.seconds,
         **result.counts,
-    }
-
-
-def result_json(result: Result) -> dict[str, Any]:
-    """Return all results as one JSON object."""
-    return {
-        "ok": result.ok,
-        "published": result.published,
-        "seconds": result.seconds,
-        "counts": result.counts,
-        "models": [_fields(model) for model in result.models],
-        "checks": [_fields(check) for check in result.checks],
-        "dropped": result.dropped,
     }
 
 
@@ -154,11 +146,6 @@ def models_table(models: Sequence[Model]) -> Table:
     return table
 
 
-def digests_json(digests: Mapping[str, Digest]) -> dict[str, Any]:
-    """Return digests as a JSON object, a member for each model; nothing says when or where."""
-    return {name: vars(found) for name, found in digests.items()}
-
-
 def digests_table(digests: Mapping[str, Digest]) -> Table:
     """Return digests as a table for people, one row each."""
     table = Table("model", box=box.SIMPLE_HEAD)
@@ -186,11 +173,6 @@ def finding_text(finding: Finding) -> str:
         f"{finding.level.upper()} {finding.model}: {finding.rule}: {finding.where}\n"
         f"  {finding.reason}\n  {finding.remedy}\n  {finding.link}"
     )
-
-
-def findings_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Return what rules found as JSON objects, one each."""
-    return [vars(finding) for finding in findings]
 
 
 def rows_table(rows: pa.Table) -> Table:
@@ -273,11 +255,6 @@ def _check_line(found: CheckResult) -> str:
     number = f" {found.failures:,}" if found.failures else ""
     because = f": {found.message}" if found.message else ""
     return f"{found.status}{number} {name} in {found.seconds:.2f}s{because}"
-
-
-def _fields(event: ModelResult | CheckResult) -> dict[str, Any]:
-    hidden = {"sample", "failing_rows"}
-    return {name: value for name, value in vars(event).items() if name not in hidden}
 
 
 def _on_screen(value: Any) -> str:

@@ -13,7 +13,7 @@ from programs import ROOT, python, ready
 from pyarrow import parquet
 
 import pipeline
-from pipeline import graph
+from pipeline import catalog
 from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.errors import ResourceError, UsageError
 
@@ -217,12 +217,12 @@ def test_an_interrupted_build_leaves_the_old_one_and_nothing_beside_it(
 LONG_STATEMENT = """
 import sys
 from pathlib import Path
-from pipeline import graph
+from pipeline import catalog
 from pipeline.backends.duckdb.backend import DuckDB
 with DuckDB(Path(sys.argv[1])).workspace(["dim_users"], keep=False) as workspace:
     rows = workspace.con.sql("SELECT sum(hash(range)) AS total FROM range(100000000000)")
     print("ready", flush=True)
-    workspace.create(graph.load().models["dim_users"], rows)
+    workspace.create(catalog.load().models["dim_users"], rows)
 """
 
 
@@ -366,7 +366,7 @@ def test_too_little_disk_for_what_memory_does_not_hold_is_told_as_that(database)
         workspace.con.raw_sql("SET max_temp_directory_size = '1MB'")
         rows = workspace.con.sql("SELECT hash(range) AS b FROM range(9000000) ORDER BY b")
         with pytest.raises(ResourceError, match="disk is too full") as caught:
-            workspace.create(graph.load().models["dim_users"], rows)
+            workspace.create(catalog.load().models["dim_users"], rows)
 
     assert "Free space" in caught.value.next_step
 

@@ -12,8 +12,9 @@ from pyarrow import parquet
 
 import pipeline
 from pipeline.backends.base import RunRecord
+from pipeline.catalog import load
 from pipeline.errors import UsageError
-from pipeline.graph import Graph, load
+from pipeline.graph import Graph
 from pipeline.output import render
 
 USERS = "+dim_users"
@@ -53,7 +54,7 @@ def build(tmp_path, database, monkeypatch):
     users_alone = Graph(
         model for name, model in load().models.items() if name in load().select([USERS])
     )
-    monkeypatch.setattr("pipeline.graph.load", lambda: users_alone)
+    monkeypatch.setattr("pipeline.project.load", lambda: users_alone)
 
     def build(number, *select, **options):
         project = pipeline.connect("duckdb", database=database, users=write_users(tmp_path, number))
@@ -161,7 +162,7 @@ def test_a_foreign_table_with_a_models_name_is_never_replaced(build, database, s
 def test_a_full_build_drops_what_no_model_makes_any_more_and_names_it(build, database, monkeypatch):
     build(2)
     monkeypatch.setattr(
-        "pipeline.graph.load",
+        "pipeline.project.load",
         functools.partial(
             Graph,
             [
@@ -181,7 +182,7 @@ def test_a_full_build_drops_what_no_model_makes_any_more_and_names_it(build, dat
     assert full.dropped == ["dim_users"]
     assert render.line(told[-1]) == "dropped dim_users: no model makes it any more"
     assert render.event_json(told[-1]) == {"event": "dropped", "name": "dim_users"}
-    assert render.result_json(full)["dropped"] == ["dim_users"]
+    assert full.to_json()["dropped"] == ["dim_users"]
     with pytest.raises(duckdb.CatalogException):
         ask(database, "FROM dim_users")
     # by now the name is free: who takes it keeps it
@@ -263,7 +264,7 @@ def test_a_file_of_the_first_version_counts_as_ours(build, database):
 def test_the_record_of_a_partial_build_keeps_models_that_are_no_more(build, database, monkeypatch):
     build(2)
     monkeypatch.setattr(
-        "pipeline.graph.load",
+        "pipeline.project.load",
         functools.partial(Graph, [load().models["stg_user_versions"], load().models["stg_users"]]),
     )
     build(2, "stg_users")
@@ -271,4 +272,4 @@ def test_the_record_of_a_partial_build_keeps_models_that_are_no_more(build, data
     record = pipeline.connect("duckdb", database=database).last_run()
 
     assert isinstance(record, RunRecord)
-    assert {row["name"] for row in record.models} >= {"dim_users", "stg_users"}
+    assert {made.name for made in record.models} >= {"dim_users", "stg_users"}

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.sources import SOURCES
 
 PAGES = [
     "index.html",
-    *(f"models/{name}.html" for name in graph.load().models),
+    *(f"models/{name}.html" for name in catalog.load().models),
     *(f"sources/{name}.html" for name in SOURCES),
 ]
 
@@ -149,7 +149,7 @@ def test_a_click_shows_what_is_up_and_downstream(browser):
     browser.open("index.html")
     browser.box("fct_command_statuses").click()
 
-    loaded = graph.load()
+    loaded = catalog.load()
     around = loaded.needs("fct_command_statuses") | loaded.needed_by("fct_command_statuses")
     assert near(browser) == around | {"fct_command_statuses", "raw_sync_events"}
     assert loaded.models["fct_command_statuses"].grain in browser.find("figcaption").text

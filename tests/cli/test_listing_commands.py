@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from command_line import sample, type_
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.sources import SOURCES
 
 __all__ = ["sample", "type_"]
@@ -79,7 +79,7 @@ def test_wrong_usage_is_status_2_and_says_what_was_meant(type_, words, suggestio
 def test_ls_lists_models_in_dependency_order_with_layer_tags_and_key(type_):
     listed = json.loads(type_("ls", "--format", "json").stdout)
 
-    assert [model["name"] for model in listed] == list(graph.load().models)
+    assert [model["name"] for model in listed] == list(catalog.load().models)
     users = next(model for model in listed if model["name"] == "dim_users")
     assert (users["layer"], users["tags"], users["key"]) == ("marts", ["part_two"], ["user_id"])
 
@@ -95,7 +95,7 @@ def test_ls_as_a_table_has_a_line_for_each_model(type_):
 
 # they hold a user's values as they came, in the sample's build not as text
 AS_THEY_CAME = ("stg_user_versions", "quarantined_users")
-SELECTED = list(graph.load().models)
+SELECTED = list(catalog.load().models)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_compile_writes_one_select_for_each_model_and_connects_to_nothing(type_,
     assert typed.exit_code == 0
     assert typed.stdout == ""
     files = {path.stem: path.read_text() for path in Path("sql").iterdir()}
-    assert set(files) == set(graph.load().models)
+    assert set(files) == set(catalog.load().models)
     assert all(text.lstrip().startswith(("SELECT", "WITH")) for text in files.values())
     assert not [text for text in files.values() if ";" in text]
     assert [path.name for path in Path().iterdir()] == ["sql"]
@@ -186,14 +186,14 @@ def test_the_compiled_statements_make_what_a_build_makes(type_, sample):
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"ATTACH '{sample}' AS built (READ_ONLY)")
         for source in SOURCES:
-            file = Path(graph.__file__).parents[1] / "data" / f"{source}.parquet"
+            file = Path(catalog.__file__).parents[1] / "data" / f"{source}.parquet"
             texts = "COLUMNS(*)::VARCHAR" if source == "raw_users" else "*"
             con.execute(f"CREATE TABLE {source} AS SELECT {texts} FROM '{file}'")
-        for name in graph.load().models:
+        for name in catalog.load().models:
             con.execute(f"CREATE TABLE {name} AS {Path(f'sql/{name}.sql').read_text()}")
             if name in AS_THEY_CAME:
                 continue
-            columns = ", ".join(f'"{column}"' for column in graph.load().models[name].schema)
+            columns = ", ".join(f'"{column}"' for column in catalog.load().models[name].schema)
             for one, other in (
                 (f"main.{name}", f"built.{name}"),
                 (f"built.{name}", f"main.{name}"),

@@ -9,11 +9,11 @@ import pytest
 from html_pages import Page, dead_links, parse, searchable
 from ibis import _
 
-from pipeline import docs, graph
-from pipeline.backends.base import RunRecord, SourceRead
+from pipeline import catalog, docs
 from pipeline.contract import Column, RowCheck, model
 from pipeline.docs.pages import render
 from pipeline.graph import Graph
+from pipeline.results import CheckResult, ModelResult, RunRecord, SourceRead
 from pipeline.rules.item_data import ITEM_DATA
 from pipeline.sources import SOURCES
 
@@ -22,7 +22,7 @@ HOSTILE = """<script>alert("1")</script> & 'x' {{ 7 * 7 }} </pre>"""
 
 
 def described(loaded=None, names=None, **given):
-    loaded = loaded or graph.load()
+    loaded = loaded or catalog.load()
     names = names or list(loaded.models)
     sql = {engine: dict.fromkeys(names, "SELECT 1") for engine in ("duckdb", "bigquery")}
     return docs.describe(loaded, names, **{"engine": "duckdb", "sql": sql} | given)
@@ -33,8 +33,11 @@ def run_of(models=(), checks=(), **given):
         dt.datetime.fromisoformat(BUILT_AT),
         75.0,
         {"raw_users": SourceRead(("users-*.csv",), 4321)},
-        tuple({"rows": 12345, "seconds": 0.25, "built_at": BUILT_AT} | row for row in models),
-        tuple({"failures": 0, "seconds": 0.1, "message": ""} | row for row in checks),
+        tuple(
+            ModelResult.from_json({"rows": 12345, "seconds": 0.25, "built_at": BUILT_AT} | row)
+            for row in models
+        ),
+        tuple(CheckResult.from_json({"seconds": 0.1} | row) for row in checks),
     )
     return replace(record, **given)
 
@@ -77,9 +80,9 @@ def test_scripts_and_styles_are_files_of_the_site_alone(unbuilt):
         assert not [name for _, had in page.elements for name in had if name.startswith("on")]
 
 
-@pytest.mark.parametrize("name", [*SOURCES, *graph.load().models])
+@pytest.mark.parametrize("name", [*SOURCES, *catalog.load().models])
 def test_a_page_tells_all_that_is_declared(unbuilt, name):
-    loaded = graph.load()
+    loaded = catalog.load()
     declared = loaded.models.get(name) or SOURCES[name]
     path = f"models/{name}.html" if name in loaded.models else f"sources/{name}.html"
     page = Page(unbuilt[path])
@@ -118,7 +121,7 @@ def test_the_source_tells_what_item_data_holds_by_item_key(unbuilt):
 def test_what_is_sensitive_is_marked(unbuilt, path):
     page = Page(unbuilt[path])
     name = path.split("/")[1].removesuffix(".html")
-    declared = graph.load().models.get(name) or SOURCES[name]
+    declared = catalog.load().models.get(name) or SOURCES[name]
     columns = [column for column in declared.columns if column.sensitive]
     members = [
         member
@@ -134,7 +137,7 @@ def test_what_is_sensitive_is_marked(unbuilt, path):
 def test_every_model_column_and_item_can_be_searched_for(unbuilt):
     found = {(entry["page"], entry["name"]): entry for entry in searchable(unbuilt)}
 
-    for name, declared in {**SOURCES, **graph.load().models}.items():
+    for name, declared in {**SOURCES, **catalog.load().models}.items():
         assert (name, name) in found
         for column in declared.columns:
             assert found[name, column.name]["sensitive"] == column.sensitive

@@ -12,9 +12,9 @@ import pytest
 
 import pipeline
 from emulator.server import PROJECT
-from pipeline import graph
+from pipeline import catalog
 
-MODELS = graph.load().models
+MODELS = catalog.load().models
 RAW = {"raw_sync_events", "raw_users"}
 
 

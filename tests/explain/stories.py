@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 from conftest import Built
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.explain import Explanation, explain
 from pipeline.masking import masking
 
@@ -18,4 +18,4 @@ def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
     def fetch(expr: ibis.Table) -> Any:
         return expr.get_backend().to_pyarrow(expr)
 
-    return explain(uuid, built.table, fetch if reveal else masking(graph.load(), fetch))
+    return explain(uuid, built.table, fetch if reveal else masking(catalog.load(), fetch))

@@ -26,12 +26,13 @@ from hypothesis import HealthCheck, given, settings
 from stories import story
 
 import pipeline
-from pipeline import graph
+from pipeline import catalog
 from pipeline.cli import cli
 from pipeline.errors import UsageError
 from pipeline.explain import MODELS, Explanation, explain
-from pipeline.expressions import declared_table, to_sql
+from pipeline.expressions import declared_table
 from pipeline.masking import masking
+from pipeline.sql import to_sql
 
 UUID = "00627d57-4ec0-48af-a5e9-815fbf3b0943"
 ODD = """it's "a" \\ `b` -- é😀 [red]%s{}; DROP"""
@@ -141,8 +142,8 @@ def on_googlesql(uuid: str, tables: dict[str, pa.Table]) -> Explanation:
     named = {f"project.dataset.{name}": table for name, table in tables.items()}
     return explain(
         uuid,
-        lambda name: declared_table(graph.load(), name, *place),
-        masking(graph.load(), lambda expr: googlesql.query(to_sql(expr, "bigquery"), named)),
+        lambda name: declared_table(catalog.load(), name, *place),
+        masking(catalog.load(), lambda expr: googlesql.query(to_sql(expr, "bigquery"), named)),
     )
 
 

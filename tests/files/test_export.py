@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import graph
+from pipeline import catalog
+from pipeline.backends.bigquery.load import AS_THEY_COME
 from pipeline.errors import InputError
 from pipeline.expressions import columns_read
 from pipeline.files import export
-from pipeline.loading import AS_THEY_COME
 from pipeline.sources import SOURCES
 
-USED = columns_read(graph.load(), graph.load().models)
+USED = columns_read(catalog.load(), catalog.load().models)
 NOON = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC)
 
 

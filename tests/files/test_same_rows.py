@@ -23,7 +23,7 @@ from conftest import (
     user_types,
 )
 
-from pipeline import files, graph
+from pipeline import catalog, files
 from pipeline.contract import names_of
 from pipeline.sources import SOURCES
 
@@ -88,7 +88,7 @@ def models(folder, kind):
         read = files.read(con, SOURCES[name], [path], names_of(SOURCES[name].columns))
         raw[name] = con.to_pyarrow(read.table)
     built = Built(con, raw)
-    found = {name: sorted(map(repr, built[name])) for name in graph.load().models}
+    found = {name: sorted(map(repr, built[name])) for name in catalog.load().models}
     con.disconnect()
     return found
 

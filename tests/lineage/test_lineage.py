@@ -6,7 +6,7 @@ import ibis
 import pytest
 from ibis import _
 
-from pipeline import graph, lineage
+from pipeline import catalog, lineage
 from pipeline.contract import Column, model
 from pipeline.dialect import json_elements, json_members, key_hash, sorted_structs, total
 from pipeline.graph import Graph
@@ -132,7 +132,7 @@ def test_an_expression_is_made_of(name):
     assert made_of(expr) == (value, decides)
 
 
-MODELS = graph.load()
+MODELS = catalog.load()
 LINEAGE = lineage.of(MODELS)
 
 

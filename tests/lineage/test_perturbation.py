@@ -16,12 +16,13 @@ import pytest
 from conftest import arrow
 from engines import KINDS
 
-from pipeline import graph, lineage
-from pipeline.expressions import declared_table, expression, to_sql
+from pipeline import catalog, lineage
+from pipeline.expressions import declared_table, expression
 from pipeline.rules.item_data import ITEM_DATA
 from pipeline.sources import SOURCES
+from pipeline.sql import to_sql
 
-GRAPH = graph.load()
+GRAPH = catalog.load()
 LINEAGE = lineage.of(GRAPH)
 SEED = 3
 

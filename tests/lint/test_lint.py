@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 import pytest
 from click.testing import CliRunner
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.cli import cli
 from pipeline.contract import Column, model
 from pipeline.graph import Graph
@@ -40,9 +40,9 @@ def costly(raw_users: ir.Table) -> ir.Table:
 MODELS = Graph([function.model for function in (drifted, lacking, impossible, costly)])
 
 
-@pytest.mark.parametrize("name", graph.load().models)
+@pytest.mark.parametrize("name", catalog.load().models)
 def test_nothing_is_found_in_a_model(name):
-    assert lint([name]) == []
+    assert lint(catalog.load(), [name]) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_nothing_is_found_in_a_model(name):
     ],
 )
 def test_a_finding_names_model_rule_place_and_remedy(name, rule, where):
-    (finding,) = lint([name], models=MODELS)
+    (finding,) = lint(MODELS, [name])
 
     assert (finding.model, finding.rule) == (name, rule)
     assert where in f"{finding.where} {finding.reason}"
@@ -65,7 +65,7 @@ def test_a_finding_names_model_rule_place_and_remedy(name, rule, where):
 
 @pytest.fixture
 def faulty_models(monkeypatch):
-    monkeypatch.setattr(graph, "load", lambda: MODELS)
+    monkeypatch.setattr(catalog, "load", lambda: MODELS)
 
 
 def test_a_check_without_a_finding_ends_with_0():

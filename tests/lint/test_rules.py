@@ -9,7 +9,7 @@ import pytest
 import sqlglot
 from ibis import _
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.contract import Column
 from pipeline.lint.expression_rules import EXPRESSION_RULES, Tree
 from pipeline.lint.nullness import Nullness
@@ -162,7 +162,7 @@ STATEMENTS = {
     ],
 }
 
-USERS = graph.load().models["stg_users"]
+USERS = catalog.load().models["stg_users"]
 
 
 def with_column(name: str, kind: str):
@@ -204,7 +204,7 @@ def found(rules, subject) -> set[str]:
 
 
 def tree(expr: ibis.Table) -> Tree:
-    return Tree(expr.op(), Nullness(graph.load(), expr.op()))
+    return Tree(expr.op(), Nullness(catalog.load(), expr.op()))
 
 
 @pytest.mark.parametrize(("rule", "expr"), cases(EXPRESSIONS))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.expressions import model_sql
 from pipeline.rules.item_data import DESIRED_STATES, ITEM_DATA
 from pipeline.rules.items import EXPECTED_READING, READING_ITEMS
@@ -18,7 +18,7 @@ def test_each_item_key_is_declared_once_with_its_members():
 
 @pytest.mark.parametrize("member", sorted({m.name for item in ITEM_DATA for m in item.members}))
 def test_what_is_declared_of_an_item_is_what_staging_parses(member):
-    sql = model_sql(graph.load(), "stg_sync_events", "duckdb")
+    sql = model_sql(catalog.load(), "stg_sync_events", "duckdb")
 
     assert all(f'"{part}"' in sql for part in member.split("."))
 

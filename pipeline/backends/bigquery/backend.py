@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,9 +17,9 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 from ibis.backends.bigquery import Backend as IbisBigQuery
 
-from pipeline.backends.base import RunRecord
-from pipeline.backends.bigquery import connection
+from pipeline.backends.bigquery.connection import connect
 from pipeline.backends.bigquery.errors import is_missing, told
+from pipeline.backends.bigquery.estimate import estimates
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.loading import BigQueryLoading
 from pipeline.backends.bigquery.runs import RUNS
@@ -29,8 +29,10 @@ from pipeline.backends.bigquery.tables import Dataset, PublishedTables
 from pipeline.backends.bigquery.types import schema_of
 from pipeline.backends.bigquery.workspace import BigQueryWorkspace
 from pipeline.errors import EngineError, InputError, UsageError
-from pipeline.expressions import Engine, Names, to_sql
+from pipeline.graph import Graph
+from pipeline.results import Estimate, Loaded, RunRecord
 from pipeline.sources import SOURCES, Source
+from pipeline.sql import Engine, Names, to_sql
 
 _FIRST_CONTACT = retries.Retry(
     # if nobody answers at all, that is told at once
@@ -127,6 +129,28 @@ class BigQuery:
         finally:
             place.clear()
 
+    def load(
+        self, graph: Graph, inputs: Mapping[str, Sequence[str]], *, append: bool
+    ) -> list[Loaded]:
+        """Load local files into the raw tables, all of them or none.
+
+        Raises:
+            UsageError: as `workspace`, or no files are named.
+            InputError: a file can't be used, or does not fit the table it is added to.
+        """
+        from pipeline.backends.bigquery.load import load  # reads local files, with DuckDB
+
+        return load(graph, self, inputs, append=append)
+
+    def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
+        """Estimate what building each model would scan, on what is published now.
+
+        Raises:
+            UsageError: as `workspace`.
+            InputError: a raw table is missing, or lacks a column that the models read.
+        """
+        return estimates(graph, self, names)
+
     def last_run(self) -> RunRecord | None:
         """Return the record of the last published build, None where there is no dataset yet."""
         if RUNS not in self.built():
@@ -172,7 +196,7 @@ class BigQuery:
     @cached_property
     def con(self) -> IbisBigQuery:
         """The connection, made where it is first needed."""
-        return connection.connect(self.project, self.dataset, self.location, self.api_endpoint)
+        return connect(self.project, self.dataset, self.location, self.api_endpoint)
 
     @cached_property
     def jobs(self) -> Jobs:

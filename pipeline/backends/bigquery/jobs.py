@@ -12,7 +12,7 @@ import pyarrow as pa
 from google.cloud import bigquery
 
 from pipeline.backends.bigquery.errors import told
-from pipeline.expressions import to_sql
+from pipeline.sql import to_sql
 
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9_-]")
 _LONGEST_LABEL = 63

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from google.cloud import bigquery
 from ibis.backends.sql.datatypes import BigQueryType
@@ -13,8 +14,10 @@ from pipeline.backends.bigquery.errors import told
 from pipeline.backends.bigquery.tables import Dataset
 from pipeline.backends.bigquery.workspace import LIFETIME, name_of_run
 from pipeline.errors import PipelineError
-from pipeline.files import Export
 from pipeline.sources import SOURCES, Source
+
+if TYPE_CHECKING:
+    from pipeline.files import Export
 
 PREFIX = "_loading_"
 

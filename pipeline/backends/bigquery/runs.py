@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
-from typing import Any
 
 from google.cloud.bigquery import SchemaField
 
-from pipeline.backends.base import RunRecord, SourceRead
+from pipeline.backends.base import record_of, row_of
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.statements import quoted
+from pipeline.results import RunRecord
 
 RUNS = "_pipeline_runs"
 
@@ -27,14 +26,7 @@ SCHEMA = (
 
 def write(jobs: Jobs, dataset: str, record: RunRecord) -> None:
     """Add a record to the table; `dataset` is with its project."""
-    sources = {name: asdict(read) for name, read in record.sources.items()}
-    row = {
-        "started_at": record.started_at.isoformat(),
-        "seconds": record.seconds,
-        "sources": json.dumps(sources),
-        "models": json.dumps(record.models),
-        "checks": json.dumps(record.checks),
-    }
+    row = row_of(record) | {"started_at": record.started_at.isoformat()}
     # loaded, not inserted: that costs nothing, and makes the table where it is missing
     line = io.BytesIO(json.dumps(row).encode())
     jobs.load(line, f"{dataset}.{RUNS}", SCHEMA, "NEWLINE_DELIMITED_JSON")
@@ -46,18 +38,4 @@ def last(jobs: Jobs, dataset: str) -> RunRecord | None:
         "SELECT started_at, seconds, sources, models, checks"
         f" FROM {quoted(f'{dataset}.{RUNS}')} ORDER BY started_at DESC LIMIT 1"
     ).to_pylist()
-    return _record_of(found[0]) if found else None
-
-
-def _record_of(row: dict[str, Any]) -> RunRecord:
-    sources = {
-        name: SourceRead(tuple(read["inputs"]), read["rows"])
-        for name, read in json.loads(row["sources"]).items()
-    }
-    return RunRecord(
-        row["started_at"],
-        row["seconds"],
-        sources,
-        tuple(json.loads(row["models"])),
-        tuple(json.loads(row["checks"])),
-    )
+    return record_of(found[0]) if found else None

@@ -9,12 +9,12 @@ import pyarrow as pa
 from google.cloud import bigquery
 from ibis.backends.bigquery import Backend as IbisBigQuery
 
-from pipeline.backends.base import RunRecord
 from pipeline.backends.bigquery import runs, sources
 from pipeline.backends.bigquery.errors import told
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.statements import quoted
 from pipeline.backends.bigquery.types import schema_of
+from pipeline.results import RunRecord
 
 _DROPPED_AS = {"EXTERNAL": "EXTERNAL TABLE", "SNAPSHOT": "SNAPSHOT TABLE", "CLONE": "TABLE"}
 

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
-from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
+from pipeline.backends.base import Made, RawTable
 from pipeline.backends.bigquery import runs, statements
 from pipeline.backends.bigquery.tables import PublishedTables
 from pipeline.contract import Model
 from pipeline.errors import EngineError, InputError, PipelineError
-from pipeline.expressions import to_query
+from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import Source
+from pipeline.sql import to_query
 
 LIFETIME = timedelta(days=1)
 """How long what a killed build left stays there; no build takes as long."""
@@ -58,7 +59,7 @@ class BigQueryWorkspace(PublishedTables):
         """Return a model as this build made it, else as it is published."""
         return super().table(self.built[name].name if name in self.built else name)
 
-    def read_source(self, source: Source, columns: Collection[str]) -> Raw:
+    def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
         """Return a raw table with the columns in use.
 
         Raises:
@@ -75,7 +76,7 @@ class BigQueryWorkspace(PublishedTables):
                 f"{name} can't be read. {error.what}",
                 "Load it again, or name another dataset with --source-dataset.",
             ) from error
-        return Raw(table, SourceRead((name,), int(counted.column(0)[0].as_py())))
+        return RawTable(table, SourceRead((name,), int(counted.column(0)[0].as_py())))
 
     def create(self, model: Model, expr: ir.Table) -> Made:
         """Create the model's table or view under a name of this build.

@@ -18,8 +18,6 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
-from pipeline import files
-from pipeline.backends.base import RunRecord
 from pipeline.backends.duckdb import published
 from pipeline.backends.duckdb.contents import Contents, contents
 from pipeline.backends.duckdb.errors import (
@@ -34,8 +32,10 @@ from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
-from pipeline.expressions import Engine, Names
+from pipeline.files import find, read
+from pipeline.results import RunRecord
 from pipeline.sources import SOURCES
+from pipeline.sql import Engine, Names
 
 SAMPLE = (Path(__file__).parents[2] / "sample").resolve()
 """The folder of the sample: `data` in a checkout, inside the package where it is installed."""
@@ -142,8 +142,8 @@ class DuckDB:
         previous = self.last_run()
         with self._connection(None) as con:
             yield {
-                name: files.read(
-                    con, SOURCES[name], files.find(self.inputs_of(name, previous)), columns[name]
+                name: read(
+                    con, SOURCES[name], find(self.inputs_of(name, previous)), columns[name]
                 ).table
                 for name in columns
             }

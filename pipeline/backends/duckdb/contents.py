@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
-from pipeline.backends.base import RunRecord
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.errors import UsageError
+from pipeline.results import RunRecord
 
 _TABLES = """
 SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()
@@ -89,7 +89,7 @@ def contents(con: IbisDuckDB, known: Collection[str]) -> Contents:
     """
     previous = DuckDBTables(con).last_run()
     there = con.con.execute(_TABLES).fetchall()
-    recorded = {row["name"] for row in previous.models} if previous else set()
+    recorded = {made.name for made in previous.models} if previous else set()
     models = {name for schema, name in there if schema == "main" and name in recorded}
     named_alike = {name for schema, name in there if schema == "main" and name in known} - models
     if previous and named_alike:

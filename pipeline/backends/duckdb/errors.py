@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline import files
 from pipeline.errors import EngineError, PipelineError, ResourceError, UsageError
+from pipeline.files import Raw, diagnose
 
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 
@@ -24,7 +24,7 @@ class StrayLogError(UsageError):
 
 
 @contextlib.contextmanager
-def engine_errors(read: Sequence[files.Raw] = ()) -> Iterator[None]:
+def engine_errors(read: Sequence[Raw] = ()) -> Iterator[None]:
     """Turn the errors of a statement into expected failures; `read` is what it reads of files.
 
     Raises:
@@ -41,7 +41,7 @@ def engine_errors(read: Sequence[files.Raw] = ()) -> Iterator[None]:
         if full := _disk_full(error):
             raise full from error
         for raw in read:
-            if fault := files.diagnose(error, raw):
+            if fault := diagnose(error, raw):
                 raise fault from error
         raise EngineError(f"DuckDB: {first_line(error)}") from error
 

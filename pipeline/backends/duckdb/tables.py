@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
-from pipeline.backends.base import RunRecord, SourceRead
+from pipeline.backends.base import record_of
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.interrupts import interruptible
+from pipeline.results import RunRecord
 
 RECORDS = "_pipeline"
 """The schema with the records of builds."""
@@ -47,19 +45,4 @@ class DuckDBTables:
             return None  # somebody else's schema of this name
         runs = self.con.table("runs", database=RECORDS)
         rows = self.con.to_pyarrow(runs.order_by(ibis.desc("started_at")).limit(1)).to_pylist()
-        return _record_of(rows[0]) if rows else None
-
-
-def _record_of(row: dict[str, Any]) -> RunRecord:
-    sources = {
-        name: SourceRead(tuple(read["inputs"]), read["rows"])
-        for name, read in json.loads(row["sources"]).items()
-    }
-    started: datetime = row["started_at"]
-    return RunRecord(
-        started,
-        row["seconds"],
-        sources,
-        tuple(json.loads(row["models"])),
-        tuple(json.loads(row["checks"])),
-    )
+        return record_of(rows[0]) if rows else None

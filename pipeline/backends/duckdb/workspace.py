@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
-from pipeline import files
-from pipeline.backends.base import Made, Raw, RunRecord, SourceRead
+from pipeline.backends.base import Made, RawTable, row_of
 from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
 from pipeline.backends.duckdb.folder import sync_folder
 from pipeline.backends.duckdb.interrupts import interruptible
+from pipeline.backends.duckdb.order import row_order
 from pipeline.backends.duckdb.published import log_of, renew_identity
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.contract import Model
 from pipeline.disk import writing
 from pipeline.errors import UsageError
-from pipeline.expressions import row_order
+from pipeline.files import Raw, absolute, find, read, require_unchanged
+from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import Source
 
 
@@ -42,11 +42,11 @@ class DuckDBWorkspace(DuckDBTables):
     """Whether the new file began as a copy of the published one."""
     require_unwritten: Callable[[], None]
     """Raises UsageError if another program wrote to the published file since the build began."""
-    _read: list[files.Raw] = field(default_factory=list)
+    _read: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in an order, each with its column."""
 
-    def read_source(self, source: Source, columns: Collection[str]) -> Raw:
+    def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
         """Return a source's files as one table, with the columns in use.
 
         Raises:
@@ -54,11 +54,11 @@ class DuckDBWorkspace(DuckDBTables):
             InputError: a file can't be used.
         """
         inputs = self.inputs(source.name)
-        raw = files.read(self.con, source, files.find(inputs), columns)
+        raw = read(self.con, source, find(inputs), columns)
         self._read.append(raw)
         # the patterns, not what they match today: a glob finds tomorrow's files too
-        patterns = tuple(files.absolute(pattern) for pattern in inputs)
-        return Raw(raw.table, SourceRead(patterns, raw.rows))
+        patterns = tuple(absolute(pattern) for pattern in inputs)
+        return RawTable(raw.table, SourceRead(patterns, raw.rows))
 
     def create(self, model: Model, expr: ir.Table) -> Made:
         """Create the model's table or view.
@@ -81,7 +81,7 @@ class DuckDBWorkspace(DuckDBTables):
             interruptible(self.con, lambda: self.con.raw_sql(create.sql("duckdb")))
             for raw in self._read:
                 if raw.source.name in model.upstream:
-                    files.require_unchanged(raw)
+                    require_unchanged(raw)
             self._index_again(model)
             if model.materialized == "view":
                 return Made(None)
@@ -149,11 +149,7 @@ class DuckDBWorkspace(DuckDBTables):
             f"CREATE TABLE IF NOT EXISTS {RECORDS}.runs (started_at TIMESTAMPTZ, seconds DOUBLE,"
             " sources VARCHAR, models VARCHAR, checks VARCHAR)"
         )
-        row = [
-            record.started_at,
-            record.seconds,
-            json.dumps({name: asdict(read) for name, read in record.sources.items()}),
-            json.dumps(record.models),
-            json.dumps(record.checks),
-        ]
-        self.con.con.execute(f"INSERT INTO {RECORDS}.runs VALUES (?, ?, ?, ?, ?)", row)
+        row = row_of(record)
+        columns, values = ", ".join(row), ", ".join("?" * len(row))
+        statement = f"INSERT INTO {RECORDS}.runs ({columns}) VALUES ({values})"
+        self.con.con.execute(statement, list(row.values()))

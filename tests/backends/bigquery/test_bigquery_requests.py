@@ -9,7 +9,7 @@ import ibis
 import pytest
 from click.testing import CliRunner
 
-from pipeline.backends.bigquery import BigQuery
+from pipeline.backends.bigquery.backend import BigQuery
 from pipeline.backends.bigquery.jobs import label
 from pipeline.cli import cli
 from pipeline.errors import EngineError, InputError, UsageError

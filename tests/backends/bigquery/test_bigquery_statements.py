@@ -7,11 +7,12 @@ import datetime as dt
 import pytest
 import sqlglot.expressions as sge
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.backends.bigquery.statements import create, renamed
-from pipeline.expressions import columns_read, declared_table, expression, to_query
+from pipeline.expressions import columns_read, declared_table, expression
+from pipeline.sql import to_query
 
-GRAPH = graph.load()
+GRAPH = catalog.load()
 MODELS = GRAPH.models
 EXPIRES = dt.datetime(2030, 1, 2, tzinfo=dt.UTC)
 
@@ -55,7 +56,7 @@ def test_only_what_is_for_now_expires():
 
 
 def test_a_view_reads_the_tables_that_are_published():
-    table = declared_table(graph.load(), "stg_users", "project", "dataset")
+    table = declared_table(catalog.load(), "stg_users", "project", "dataset")
     now = table.op().copy(name="_building_1_stg_users").to_expr()
 
     query = renamed(to_query(now, "bigquery"), {"_building_1_stg_users": "stg_users"})

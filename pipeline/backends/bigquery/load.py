@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import ibis
 
-from pipeline import files
 from pipeline.errors import InputError, UsageError
 from pipeline.expressions import columns_read
-from pipeline.files import Export
+from pipeline.files import Export, export
 from pipeline.graph import Graph
+from pipeline.results import Loaded
 from pipeline.sources import SOURCES
 
 AS_THEY_COME = {
@@ -25,16 +24,6 @@ AS_THEY_COME = {
     "raw_users": ("uid", "username", "dateRegistered", "last_modified"),
 }
 """The columns that keep the files' types, so that nothing is lost before the build."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What was loaded into a raw table."""
-
-    source: str
-    rows: int
-    bytes: int
-    seconds: float
 
 
 class Loading(Protocol):
@@ -49,7 +38,6 @@ class Loading(Protocol):
         ...
 
 
-@runtime_checkable
 class HasRawTables(Protocol):
     """A backend whose sources are tables of its own."""
 
@@ -68,7 +56,6 @@ def load(
     inputs: Mapping[str, Sequence[str]],
     *,
     append: bool = False,
-    report: Callable[[Loaded], None] = lambda loaded: None,
 ) -> list[Loaded]:
     """Load files of the sources, by their names; replaces all their raw tables at once, or none.
 
@@ -90,8 +77,6 @@ def load(
                 place.add(exported)
             done.append(Loaded(name, exported.rows, size, time.perf_counter() - clock))
         place.publish(append=append)
-    for loaded in done:
-        report(loaded)
     return done
 
 
@@ -101,7 +86,7 @@ def _exported(
 ) -> Iterator[Export]:
     with tempfile.TemporaryDirectory(prefix="pipeline-load-") as folder:
         source = SOURCES[name]
-        yield files.export(source, patterns, used, AS_THEY_COME[name], Path(folder), there or {})
+        yield export(source, patterns, used, AS_THEY_COME[name], Path(folder), there or {})
 
 
 def _require_same_types(exported: Export, there: ibis.Schema | None) -> None:

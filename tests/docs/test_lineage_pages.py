@@ -5,13 +5,13 @@ from itertools import combinations
 
 import pytest
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.docs.lineage import draw
 from pipeline.sources import SOURCES
 
 ALL = {
     **dict.fromkeys(SOURCES, ()),
-    **{name: model.upstream for name, model in graph.load().models.items()},
+    **{name: model.upstream for name, model in catalog.load().models.items()},
 }
 READS = {
     "one box": {"a": ()},

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import ibis.expr.types as ir
 
@@ -15,12 +14,10 @@ from pipeline.contract import Model
 from pipeline.errors import EngineError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
+from pipeline.results import Estimate
 from pipeline.sources import SOURCES
 
-TIB = 2**40
 
-
-@runtime_checkable
 class ChargesByBytes(Protocol):
     """A backend that can tell what a query would scan, without running it."""
 
@@ -41,24 +38,6 @@ class ChargesByBytes(Protocol):
     def bytes_scanned(self, expr: ir.Table) -> int:
         """Return the bytes that evaluating an expression would scan; runs nothing."""
         ...
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The bytes that building a model would scan, or why that is unknown."""
-
-    name: str
-    bytes: int | None
-    unknown: str = ""
-
-
-@dataclass(frozen=True)
-class Total:
-    """The bytes of all models whose bytes are known, and their price in US dollars."""
-
-    bytes: int
-    price: float
-    complete: bool
 
 
 def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> Iterator[Estimate]:
@@ -88,13 +67,6 @@ def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> It
                 yield Estimate(name, backend.bytes_scanned(_work(model, expression(model, table))))
             except EngineError as error:
                 yield Estimate(name, None, f"unknown: {error.what}")
-
-
-def total(found: Sequence[Estimate], price_per_tib: float) -> Total:
-    """Add estimates up."""
-    known = sum(estimate.bytes or 0 for estimate in found)
-    complete = all(estimate.bytes is not None for estimate in found)
-    return Total(known, known / TIB * price_per_tib, complete)
 
 
 def _work(model: Model, expr: ir.Table) -> ir.Table:

@@ -1,0 +1,35 @@
+"""Two sets of digests compared; needs no engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.results import Difference, Digest
+
+
+def differences(left: Mapping[str, Digest], right: Mapping[str, Digest]) -> list[Difference]:
+    """Return the models whose rows or digests are not the same, in the order they come."""
+    return [
+        Difference(name, left.get(name), right.get(name))
+        for name in {**left, **right}
+        if left.get(name) != right.get(name)
+    ]
+
+
+def read_digests(path: Path) -> dict[str, Digest]:
+    """Read the digests that `digest --format json` has written.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Digest.from_json(each) for name, each in found.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} holds no digests.",
+            "Write them with `python cli.py digest --format json > FILE`.",
+        ) from error

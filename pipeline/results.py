@@ -1,0 +1,327 @@
+"""What came of a command, as plain data: what was read, built, checked, digested and found.
+
+Each kind writes itself as JSON field by field, so renaming a field changes no public output. A
+record reads itself back; what an older version did not write has a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.display import Displayed
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+Json = dict[str, Any]
+_TIB = 2**40
+Severity = Literal["error", "warn"]
+ModelStatus = Literal["OK", "ERROR", "SKIP"]
+CheckStatus = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
+Level = Literal["error", "cost"]
+
+
+@dataclass(frozen=True)
+class Started:
+    """Work on a model or on its checks begins: for progress."""
+
+    name: str
+    what: Literal["model", "checks"]
+    number: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A table that an earlier build made is gone, since no model makes it any more."""
+
+    name: str
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"name": self.name}
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """What came of building one model; `seconds` is the engine's time for it.
+
+    `bytes_processed` and `bytes_billed` are None where the engine does not charge by bytes.
+    `built_at` is when the build that made the table started (UTC).
+    """
+
+    name: str
+    materialized: str
+    status: ModelStatus
+    rows: int | None = None
+    seconds: float = 0.0
+    message: str = ""
+    bytes_processed: int | None = None
+    bytes_billed: int | None = None
+    built_at: datetime | None = None
+
+    def to_json(self) -> Json:
+        """Return the fields; the time is ISO-8601."""
+        return {
+            "name": self.name,
+            "materialized": self.materialized,
+            "status": self.status,
+            "rows": self.rows,
+            "seconds": self.seconds,
+            "message": self.message,
+            "bytes_processed": self.bytes_processed,
+            "bytes_billed": self.bytes_billed,
+            "built_at": self.built_at.isoformat() if self.built_at else None,
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> ModelResult:
+        """Read what `to_json` wrote, in this version or an older one."""
+        built_at = found.get("built_at")
+        return cls(
+            found["name"],
+            found.get("materialized", "table"),
+            found.get("status", "OK"),
+            found.get("rows"),
+            found.get("seconds", 0.0),
+            found.get("message", ""),
+            found.get("bytes_processed"),
+            found.get("bytes_billed"),
+            datetime.fromisoformat(built_at) if built_at else None,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class CheckResult(Displayed):
+    """What came of one check: how many rows break it, and a few of them."""
+
+    model: str
+    name: str
+    severity: Severity
+    description: str
+    status: CheckStatus
+    failures: int = 0
+    seconds: float = 0.0
+    message: str = ""
+    sample: pa.Table | None = field(default=None, compare=False)
+    failing_rows: ir.Table | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.failures:,} {self.model}.{self.name}>"
+
+    @property
+    def failed(self) -> bool:
+        """Whether this keeps a build from being published."""
+        return self.status in ("FAIL", "ERROR")
+
+    def to_json(self) -> Json:
+        """Return the fields, without any row."""
+        return {
+            "model": self.model,
+            "name": self.name,
+            "severity": self.severity,
+            "description": self.description,
+            "status": self.status,
+            "failures": self.failures,
+            "seconds": self.seconds,
+            "message": self.message,
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> CheckResult:
+        """Read what `to_json` wrote, in this version or an older one."""
+        return cls(
+            found["model"],
+            found["name"],
+            found.get("severity", "error"),
+            found.get("description", ""),
+            found["status"],
+            found.get("failures", 0),
+            found.get("seconds", 0.0),
+            found.get("message", ""),
+        )
+
+
+@dataclass(repr=False)
+class Result(Displayed):
+    """What came of a build, run or test.
+
+    `published` is None for a test, which publishes nothing.
+    """
+
+    models: list[ModelResult] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    """The tables of models that are no more, which the build dropped."""
+    published: bool | None = None
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no model and no check of severity error failed."""
+        return not any(result.status == "ERROR" for result in self.models) and not any(
+            result.failed for result in self.checks
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of the `Done.` line; models built and checks count alike."""
+        statuses = ["PASS" if result.status == "OK" else result.status for result in self.models]
+        statuses += [result.status for result in self.checks]
+        names = ("PASS", "WARN", "FAIL", "ERROR", "SKIP")
+        return {name: statuses.count(name) for name in names} | {"TOTAL": len(statuses)}
+
+    def to_json(self) -> Json:
+        """Return all results as one object."""
+        return {
+            "ok": self.ok,
+            "published": self.published,
+            "seconds": self.seconds,
+            "counts": self.counts,
+            "models": [made.to_json() for made in self.models],
+            "checks": [found.to_json() for found in self.checks],
+            "dropped": self.dropped,
+        }
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """What a build read of a source: where from, and how many raw rows."""
+
+    inputs: tuple[str, ...]
+    rows: int
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"inputs": list(self.inputs), "rows": self.rows}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> SourceRead:
+        """Read what `to_json` wrote."""
+        return cls(tuple(found["inputs"]), found["rows"])
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One build as its database keeps it: what the build read, built and found.
+
+    `sources` holds, for each source, the latest reading that the published tables are made of.
+    `models` and `checks` are about all that is published: what this run did not touch is as the
+    run before recorded it.
+    """
+
+    started_at: datetime
+    seconds: float
+    sources: Mapping[str, SourceRead]
+    models: tuple[ModelResult, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded into a raw table; `bytes` are those of the files that were sent."""
+
+    source: str
+    rows: int
+    bytes: int
+    seconds: float
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {
+            "source": self.source,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The bytes that building a model would scan, or why nobody knows them yet."""
+
+    name: str
+    bytes: int | None
+    unknown: str = ""
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"name": self.name, "bytes": self.bytes, "unknown": self.unknown}
+
+
+@dataclass(frozen=True)
+class Price:
+    """The bytes of all models whose bytes are known, and their price in US dollars."""
+
+    bytes: int
+    price: float
+    complete: bool
+
+    @classmethod
+    def of(cls, found: Sequence[Estimate], price_per_tib: float) -> Price:
+        """Add estimates up."""
+        known = sum(estimate.bytes or 0 for estimate in found)
+        complete = all(estimate.bytes is not None for estimate in found)
+        return cls(known, known / _TIB * price_per_tib, complete)
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"bytes": self.bytes, "price": self.price, "complete": self.complete}
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A model's content: equal content has an equal digest, on every engine, in any row order."""
+
+    rows: int
+    digest: str
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"rows": self.rows, "digest": self.digest}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Digest:
+        """Read what `to_json` wrote."""
+        return cls(found["rows"], found["digest"])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A model that two sets of digests disagree about; None where a set does not have it."""
+
+    model: str
+    left: Digest | None
+    right: Digest | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place in one model that breaks a rule of the portability check."""
+
+    model: str
+    rule: str
+    level: Level
+    where: str
+    reason: str
+    remedy: str
+    link: str
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {
+            "model": self.model,
+            "rule": self.rule,
+            "level": self.level,
+            "where": self.where,
+            "reason": self.reason,
+            "remedy": self.remedy,
+            "link": self.link,
+        }

@@ -1,0 +1,42 @@
+"""An expression as an engine's SQL, the same text each time; needs no connection."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import ibis.backends.sql.compilers as compilers
+import ibis.expr.types as ir
+import sqlglot.expressions as sge
+
+Engine = Literal["duckdb", "bigquery"]
+Names = tuple[str | None, str | None]
+"""Catalog and database of tables, on BigQuery project and dataset; None where there is one only."""
+
+COMPILERS = {"duckdb": compilers.duckdb.compiler, "bigquery": compilers.bigquery.compiler}
+_MADE_UP_NAME = re.compile(r"(ibis_\w+)_[a-z2-7]{26}")
+
+
+def to_sql(expr: ir.Table, engine: Engine) -> str:
+    """Return an expression's SQL for an engine, the same text each time.
+
+    Needs no connection.
+    """
+    return to_query(expr, engine).sql(dialect=COMPILERS[engine].dialect, pretty=True)
+
+
+def to_query(expr: ir.Table, engine: Engine) -> sge.Query:
+    """Return an expression's query for an engine as a syntax tree, the same each time."""
+    return _reproducible(COMPILERS[engine].to_sqlglot(expr.unbind()))
+
+
+def _reproducible(query: sge.Query) -> sge.Query:
+    # Ibis makes names up at random, and leaves columns out in the order of a set
+    names: dict[str, str] = {}
+    for identifier in query.find_all(sge.Identifier):
+        if made_up := _MADE_UP_NAME.fullmatch(identifier.name):
+            name = names.setdefault(identifier.name, f"{made_up[1]}_{len(names) + 1}")
+            identifier.set("this", name)
+    for star in query.find_all(sge.Star):
+        star.set("except_", sorted(star.args.get("except_") or (), key=lambda left: left.name))
+    return query
