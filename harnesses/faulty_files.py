@@ -24,7 +24,7 @@ _REWRITTEN: Mapping[str, Mapping[str, object]] = {
 
 _WRONG = {
     "parquet": (".csv", ".ndjson", ".csv.gz", ".jsonl.gz", ".parquet.gz", ".txt", ""),
-    "ndjson": (".parquet", ".csv", ".ndjson.gz", ".json"),
+    "ndjson": (".parquet", ".csv", ".ndjson.gz", ".txt"),
     "csv": (".parquet", ".ndjson", ".csv.gz", ".tsv"),
     "ndjson.gz": (".parquet", ".ndjson", ".csv.gz", ".gz", ".zip"),
     "csv.gz": (".parquet", ".csv", ".jsonl.gz", ".gz"),

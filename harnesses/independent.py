@@ -97,7 +97,7 @@ def text_of(value: Any) -> str | None:
         case None:
             return None
         case bytes():
-            return text_of(value.decode(errors="replace"))
+            return text_of(_decoded(value))
         case bool():
             return str(value).lower()
         case str() if value.startswith("{"):
@@ -111,6 +111,13 @@ def text_of(value: Any) -> str | None:
         case _ if hasattr(value, "isoformat"):
             return _time(value.isoformat())
     raise InexactError
+
+
+def _decoded(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _time(text: str) -> str:
@@ -143,11 +150,19 @@ def _parquet(path: Path, columns: Sequence[str]) -> Rows:
         with pq.ParquetFile(path) as file:
             _require(columns, file.schema_arrow.names)
             rows = file.read(columns=list(columns))
-            # the library checks texts only if asked to
+            rows = rows.cast(pa.schema([_as_bytes(field) for field in rows.schema]))
             rows.validate(full=True)
     except (pa.ArrowException, OSError, MemoryError, ValueError) as error:
         raise UnreadableError(str(error)) from error
     yield from dicts(rows)
+
+
+def _as_bytes(field: pa.Field) -> pa.Field:
+    # what is no UTF-8 is no text, and no fault
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return field.with_type(pa.large_binary() if is_text else kind)
 
 
 def dicts(table: pa.Table) -> list[dict[str, Any]]:

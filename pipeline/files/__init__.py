@@ -3,6 +3,7 @@
 from pipeline.files.export import Export as Export
 from pipeline.files.export import export as export
 from pipeline.files.faults import diagnose as diagnose
+from pipeline.files.faults import mended as mended
 from pipeline.files.finding import find as find
 from pipeline.files.globs import absolute as absolute
 from pipeline.files.reading import FileRead as FileRead

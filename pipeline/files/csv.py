@@ -31,7 +31,8 @@ def parts(
     source: Source,
     paths: Sequence[Path],
     names: Sequence[str],
-    optional: Collection[str] = (),
+    optional: Collection[str],
+    scratch: Path,
 ) -> list[Part]:
     """Return a part for each shape among the files: all columns are text.
 
@@ -76,4 +77,5 @@ def _part(
     values = {
         name: sge.column(f"c{header.index(name)}", quoted=True) for name in names if name in header
     }
-    return Part(view(con, source.name, values, rows), {path: surveys[path].rows for path in paths})
+    table = view(con, source.name, [(values, rows)])
+    return Part(table, {path: surveys[path].rows for path in paths})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from ibis.backends.duckdb import Backend
 
 from pipeline.contract import names_of
 from pipeline.errors import EngineError, ResourceError
-from pipeline.files.faults import diagnose
+from pipeline.files.faults import diagnose, mended
 from pipeline.files.finding import find
 from pipeline.files.reading import Raw, read, require_unchanged
 from pipeline.rules.numbers import whole_number
@@ -58,7 +59,8 @@ def export(
     con = ibis.duckdb.connect(preserve_insertion_order=False)
     try:
         names = names_of(source.columns)
-        raw = read(con, source, paths, names, optional=set(names) - set(used))
+        optional = set(names) - set(used)
+        raw = read(con, source, paths, names, optional, scratch=folder / "scratch")
         table = raw.table.select(
             **{
                 name: _kept(raw.table[name], there.get(name))
@@ -69,6 +71,7 @@ def export(
         )
         _write(con, table, raw, folder)
         require_unchanged(raw)
+        shutil.rmtree(folder / "scratch", ignore_errors=True)
         return Export(source, table.schema(), tuple(sorted(folder.glob("*.parquet"))), raw.rows)
     finally:
         con.disconnect()
@@ -77,11 +80,17 @@ def export(
 def _write(con: Backend, table: ir.Table, raw: Raw, folder: Path) -> None:
     query = con.compiler.to_sqlglot(table).sql("duckdb")
     target = str(folder).replace("'", "''")
+    copy = (
+        f"COPY ({query}) TO '{target}' (FORMAT parquet, FILE_SIZE_BYTES '{_PART}',"
+        " OVERWRITE_OR_IGNORE)"
+    )
     try:
-        con.con.execute(
-            f"COPY ({query}) TO '{target}' (FORMAT parquet, FILE_SIZE_BYTES '{_PART}',"
-            " OVERWRITE_OR_IGNORE)"
-        )
+        try:
+            con.con.execute(copy)
+        except duckdb.Error as error:
+            if not mended(error, [raw]):
+                raise
+            con.con.execute(copy)
     except duckdb.Error as error:
         if fault := diagnose(error, raw):
             raise fault from error

@@ -7,6 +7,8 @@ place is looked up in the files again.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -18,7 +20,6 @@ from pipeline.files import csv_survey, ndjson_survey, parquet
 from pipeline.files.finding import UNCHANGED, kind_of
 from pipeline.files.parts import literal_path
 from pipeline.files.reading import Raw, read, require_unchanged
-from pipeline.sources import Source
 
 _OF_READERS = (
     duckdb.InvalidInputException,
@@ -30,17 +31,35 @@ _OF_READERS = (
 )
 
 
+def mended(error: duckdb.Error, raws: Iterable[Raw]) -> bool:
+    """Replace what the engine could not read of sound files; tell whether to try again.
+
+    Raises:
+        InputError: a file changed while it was read, or is not sound.
+    """
+    if not _is_of_readers(error):
+        return False
+    for raw in raws:
+        require_unchanged(raw)
+    # all of them: any() would stop at the first
+    return sum(raw.mend() for raw in raws) > 0
+
+
+def _is_of_readers(error: duckdb.Error) -> bool:
+    # what a corrupt Parquet page causes often has no class of its own
+    return isinstance(error, _OF_READERS) or type(error) is duckdb.Error
+
+
 def diagnose(error: duckdb.Error, raw: Raw) -> InputError | None:
     """Return what is wrong with which file, or None if the error is not about the files."""
-    # what a corrupt Parquet page causes often has no class of its own
-    if not isinstance(error, _OF_READERS) and type(error) is not duckdb.Error:
+    if not _is_of_readers(error):
         return None
     try:
         require_unchanged(raw)
     except InputError as changed:
         return changed
     for path in raw.paths:
-        fault = _fault(raw.source, path)
+        fault = _fault(raw, path)
         if fault:
             return fault
     named = [path for path in raw.paths if _names(error, path)]
@@ -58,19 +77,18 @@ def _names(error: duckdb.Error, path: Path) -> bool:
     return any(name in str(error) for name in (str(path.absolute()), literal_path(path)))
 
 
-def _fault(source: Source, path: Path) -> InputError | None:
-    names = names_of(source.columns)
+def _fault(raw: Raw, path: Path) -> InputError | None:
     try:
         match kind_of(path):
             case "parquet":
-                parquet.check(path, names)
+                parquet.check(path, raw.names)
             case "csv":
                 csv_survey.survey(path)
             case "ndjson":
-                ndjson_survey.survey(path, names)
+                ndjson_survey.survey(path, names_of(raw.source.columns))
                 if fault := ndjson_survey.first_fault(path):
                     return fault
-        _read_alone(source, path)
+        _read_alone(raw, path)
     except InputError as fault:
         return fault
     except duckdb.Error as error:
@@ -78,13 +96,15 @@ def _fault(source: Source, path: Path) -> InputError | None:
     return None
 
 
-def _read_alone(source: Source, path: Path) -> None:
+def _read_alone(raw: Raw, path: Path) -> None:
     """Let the engine read a file to its end: its errors often name none."""
-    names = names_of(source.columns)
     con = ibis.duckdb.connect()
     try:
-        table = read(con, source, [path], names, optional=names).table
-        for _ in con.con.execute(con.compiler.to_sqlglot(table).sql("duckdb")).to_arrow_reader():
-            pass
+        with tempfile.TemporaryDirectory(prefix="pipeline-fault-") as folder:
+            scratch = Path(folder)
+            table = read(con, raw.source, [path], raw.names, raw.names, scratch=scratch).table
+            query = con.compiler.to_sqlglot(table).sql("duckdb")
+            for _ in con.con.execute(query).to_arrow_reader():
+                pass
     finally:
         con.disconnect()

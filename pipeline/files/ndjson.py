@@ -29,7 +29,8 @@ def parts(
     source: Source,
     paths: Sequence[Path],
     names: Sequence[str],
-    optional: Collection[str] = (),
+    optional: Collection[str],
+    scratch: Path,
 ) -> list[Part]:
     """Return a part for each shape among the files: all columns are text.
 
@@ -67,7 +68,7 @@ def _texts(
     line = sge.column("json", quoted=True)
     wanted = sge.convert(json.dumps(dict.fromkeys(names, "VARCHAR")))
     members = sge.Anonymous(this="json_transform", expressions=[line, wanted])
-    rows = view(con, source.name, {"line": line, "members": members}, lines)
+    rows = view(con, source.name, [({"line": line, "members": members}, lines)])
     fields = {name: rows.members[name] for name in names}
     texts = rows.select("line", **fields)
     return texts.select(**{name: _text(texts, name) for name in names})

@@ -3,33 +3,126 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import sqlglot.expressions as sge
+from duckdb.sqltypes import DuckDBPyType
 from ibis.backends.duckdb import Backend
 
 from pipeline.errors import InputError
-from pipeline.files.finding import UNCHANGED, unreadable
+from pipeline.files import parquet_copy
+from pipeline.files.finding import UNCHANGED
+from pipeline.files.nested import Node, as_text, call, decoded, json_text
+from pipeline.files.parquet_footer import (
+    Footer,
+    first_line,
+    footer_of,
+    no_parquet,
+    require_digits,
+    schemas,
+    times_can_be_read,
+)
 from pipeline.files.parts import DOCUMENT, Part, grouped, literal_path, require, scan, view
 from pipeline.sources import Source
 
-# folders named like `key=value` must not become columns; text without its mark is text all the same
-_OPTIONS = {"hive_partitioning": False, "binary_as_string": True}
+# Folders named like `key=value` must not become columns. Bytes without the mark of text are read
+# as bytes: as text, DuckDB would stop at the first that are no UTF-8.
+_OPTIONS = {"hive_partitioning": False, "binary_as_string": False}
+_NESTED = ("struct", "list", "array", "map", "variant", "union")
+_FIRST_MICROSECOND, _LAST_MICROSECOND = -9_223_372_022_400_000_000, 9_223_372_036_854_775_806
 
 
-Columns = tuple[tuple[str, pa.DataType], ...]
+@dataclass
+class _Shape:
+    """Files whose columns are alike, as a view on the engine."""
 
+    con: Backend
+    source: Source
+    names: Sequence[str]
+    schema: tuple[Node, ...]
+    paths: list[Path]
+    footers: Mapping[Path, Footer]
+    scratch: Path
+    copies: dict[Path, Path] = field(default_factory=dict)
+    name: str | None = None
 
-@dataclass(frozen=True)
-class Footer:
-    """What a Parquet file says about itself."""
+    def part(self) -> Part:
+        for path in self.paths:
+            if not self._can_be_read(self.footers[path]):
+                self._copy(path)
+        table = self._view()
+        self.name = table.get_name()
+        return Part(table, {path: self.footers[path].rows for path in self.paths}, self.mend)
 
-    columns: Columns
-    rows: int
+    def mend(self) -> bool:
+        """Copy each file with a column that DuckDB can't read and PyArrow can.
+
+        Raises:
+            InputError: neither can.
+        """
+        faults = {
+            path: fault
+            for path in self.paths
+            if path not in self.copies and (fault := _first_unreadable(path, self.names))
+        }
+        for path, fault in faults.items():
+            footer = self.footers[path]
+            if footer.is_encrypted or footer.metadata is None or self._has_variant():
+                raise fault
+            try:
+                self._copy(path)
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                raise fault from error
+        if faults:
+            self._view()
+        return bool(faults)
+
+    def _view(self) -> Any:
+        sound = [path for path in self.paths if path not in self.copies]
+        kinds = _kinds(self.con.con, self.paths[0], self._nodes)
+        scans = []
+        if sound:
+            scans.append((self._values(kinds), scan("read_parquet", sound, _OPTIONS)))
+        if self.copies:
+            copies = scan("read_parquet", list(self.copies.values()), _OPTIONS)
+            scans.append((self._copied_values(kinds), copies))
+        return view(self.con, self.source.name, scans, self.name)
+
+    def _values(self, kinds: Mapping[str, tuple[str, DuckDBPyType]]) -> dict[str, sge.Expression]:
+        values = {
+            name: _value(name, kinds[name][1], node, _column(kinds[name][0]))
+            for name, node in self._nodes.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _copied_values(
+        self, kinds: Mapping[str, tuple[str, DuckDBPyType]]
+    ) -> dict[str, sge.Expression]:
+        return {name: _copied(kinds[name][1], _column(name)) for name in self._values(kinds)}
+
+    def _copy(self, path: Path) -> None:
+        target = self.scratch / f"{self.source.name}-{len(list(self.scratch.glob('*')))}.parquet"
+        parquet_copy.copy(path, self._nodes, target)
+        self.copies[path] = target
+
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        """The columns that are read; of two with one name, the first."""
+        nodes = {node.name: node for node in reversed(self.schema)}
+        return {name: nodes[name] for name in self.names if name in nodes}
+
+    def _has_variant(self) -> bool:
+        return any("VariantType" in str(node.type) for node in self._nodes.values())
+
+    def _can_be_read(self, footer: Footer) -> bool:
+        return footer.metadata is None or times_can_be_read(
+            self.schema, self._nodes, footer.metadata
+        )
 
 
 def parts(
@@ -37,7 +130,8 @@ def parts(
     source: Source,
     paths: Sequence[Path],
     names: Sequence[str],
-    optional: Collection[str] = (),
+    optional: Collection[str],
+    scratch: Path,
 ) -> list[Part]:
     """Return a part for each shape among the files.
 
@@ -45,40 +139,49 @@ def parts(
         InputError: a file is no Parquet, or lacks one of the columns.
     """
     footers = {path: footer_of(path) for path in paths}
-    for path, footer in footers.items():
-        require(path, [name for name, _ in footer.columns], names, optional)
-    shapes = grouped(paths, lambda path: footers[path].columns)
-    return [
-        _part(con, source, alike, columns, names, {path: footers[path].rows for path in alike})
-        for columns, alike in shapes.items()
-    ]
+    found = schemas(con.con, paths)
+    shapes = []
+    for nodes, alike in grouped(paths, found.__getitem__).items():
+        for path in alike:
+            require(path, [node.name for node in nodes], names, optional)
+            require_digits(path, [node for node in nodes if node.name in names])
+        shapes.append(_Shape(con, source, names, nodes, alike, footers, scratch))
+    return [shape.part() for shape in shapes]
 
 
-def footer_of(path: Path) -> Footer:
-    """Read what a file says about itself.
-
-    Raises:
-        InputError: the file is no Parquet, or not a whole one.
-    """
-    try:
-        # opened here, for PyArrow takes `~` and `s3:` in a path for more than letters
-        with path.open("rb") as content, pq.ParquetFile(content) as file:
-            columns = tuple((field.name, field.type) for field in file.schema_arrow)
-            return Footer(columns, _rows(file.metadata))
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        # PyArrow tells some damage as the system would, but without a number
-        if isinstance(error, OSError) and error.errno:
-            raise unreadable(path, error) from error
-        raise _no_parquet(path, error) from error
+def _first_unreadable(path: Path, names: Sequence[str]) -> InputError | None:
+    """Read these columns, as far as the file has them, to their end; return the first fault."""
+    with duckdb.connect() as con:
+        nodes = {node.name: node for node in reversed(schemas(con, [path])[path])}
+        for name, (theirs, kind) in _kinds(con, path, names).items():
+            value = _value(name, kind, nodes[name], _column(theirs))
+            if value is None:
+                continue
+            query = sge.Select(expressions=[call("bit_xor", call("hash", value))])
+            try:
+                con.execute(query.from_(scan("read_parquet", [path], _OPTIONS)).sql("duckdb"))
+            except duckdb.Error as error:
+                return _unreadable_column(path, name, error)
+    return None
 
 
-def _rows(metadata: pq.FileMetaData) -> int:
-    """Count the rows as the engine does, by row groups, and see that the file's count agrees."""
-    groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
-    rows = sum(group.num_rows for group in groups)
-    if rows != metadata.num_rows:
-        raise pa.ArrowInvalid(f"it counts {metadata.num_rows} rows, its row groups {rows}.")
-    return rows
+def _unreadable_column(path: Path, name: str, error: duckdb.Error) -> InputError:
+    if footer_of(path).is_encrypted:
+        return InputError(
+            f"{path} is encrypted: its column {name} can't be read.",
+            f"Write it without encryption. {UNCHANGED}",
+        )
+    for lacking in ("compression codec", "encoding"):
+        if lacking in str(error) and "upported" in str(error):
+            return InputError(
+                f"{path} has its column {name} in a {lacking} that DuckDB can't read:"
+                f" {first_line(error)}",
+                f"Write it with another one, such as snappy and plain. {UNCHANGED}",
+            )
+    return InputError(
+        f"{path} is damaged: its column {name} can't be read.",
+        f"Copy or export it again, or leave it out. {UNCHANGED}",
+    )
 
 
 def check(path: Path, names: Sequence[str]) -> None:
@@ -87,76 +190,67 @@ def check(path: Path, names: Sequence[str]) -> None:
     Raises:
         InputError: the file or one of the columns can't be read.
     """
-    columns = footer_of(path).columns
-    with duckdb.connect() as con:
-        for name, column in _columns(con, path, columns, names).items():
-            query = sge.Select(expressions=[_function("bit_xor", _function("hash", column))])
-            try:
-                con.execute(query.from_(scan("read_parquet", [path], _OPTIONS)).sql("duckdb"))
-            except duckdb.Error as error:
-                raise InputError(
-                    f"{path} is damaged: its column {name} can't be read.",
-                    f"Copy or export it again, or leave it out. {UNCHANGED}",
-                ) from error
+    footer_of(path)
+    if fault := _first_unreadable(path, names):
+        raise fault
 
 
-def _function(name: str, argument: sge.Expression) -> sge.Expression:
-    return sge.Anonymous(this=name, expressions=[argument])
-
-
-def _no_parquet(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path} can't be read as Parquet: {_first_line(error)}",
-        f"Copy or export it again, or leave it out. {UNCHANGED}",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    line = str(error).partition("\n")[0]
-    # it may quote the file's bytes
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
-
-
-def _part(
-    con: Backend,
-    source: Source,
-    paths: Sequence[Path],
-    columns: Columns,
-    names: Sequence[str],
-    rows: Mapping[Path, int],
-) -> Part:
-    values = _columns(con.con, paths[0], columns, names)
-    return Part(view(con, source.name, values, scan("read_parquet", paths, _OPTIONS)), rows)
-
-
-def _columns(
-    con: duckdb.DuckDBPyConnection, path: Path, columns: Columns, names: Sequence[str]
-) -> dict[str, sge.Expression]:
-    """Return how the columns are read that have anything to read."""
-    # The engine takes names that differ only in case for the same and renames the later ones, so
-    # a column is found by its place.
+def _kinds(
+    con: duckdb.DuckDBPyConnection, path: Path, wanted: Collection[str]
+) -> dict[str, tuple[str, DuckDBPyType]]:
+    """Return how the engine calls a file's columns, and the types that it gives them."""
+    # It takes names that differ only in case for the same and renames the later ones: a column is
+    # found by its place.
     try:
-        theirs = con.read_parquet(
-            [literal_path(path)], hive_partitioning=False, binary_as_string=True
-        ).columns
+        found = con.read_parquet(
+            [literal_path(path)], hive_partitioning=False, binary_as_string=False
+        )
     except duckdb.Error as error:
-        # it looks at more of a footer than PyArrow
-        raise _no_parquet(path, error) from error
-    places = {name: place for place, (name, _) in reversed([*enumerate(columns)])}
-    values = {
-        name: _value(name, columns[places[name]][1], sge.column(theirs[places[name]], quoted=True))
-        for name in names
-        if name in places
-    }
-    return {name: value for name, value in values.items() if value is not None}
+        raise no_parquet(path, error) from error
+    names = [node.name for node in schemas(con, [path])[path]]
+    # of two with one name, the first
+    columns = zip(reversed(names), reversed(found.columns), reversed(found.types), strict=True)
+    kinds = {name: (theirs, kind) for name, theirs, kind in columns}
+    return {name: kinds[name] for name in wanted if name in kinds}
 
 
-def _value(name: str, kind: pa.DataType, column: sge.Expression) -> sge.Expression | None:
+def _column(name: str) -> sge.Expression:
+    return sge.column(name, quoted=True)
+
+
+def _value(
+    name: str, kind: DuckDBPyType, node: Node, column: sge.Expression
+) -> sge.Expression | None:
     """Return how a column is read, None where nothing in it can be used."""
-    if pa.types.is_null(kind):
+    if "NullType()" in node.type:
         return None
-    if not pa.types.is_nested(kind):
+    if kind.id in _NESTED:
+        return json_text(kind, node, column) if name == DOCUMENT else None
+    if kind.id == "blob":
+        return decoded(column)
+    if str(kind) == "JSON":
+        return as_text(column)
+    return _time(kind, column)
+
+
+def _copied(kind: DuckDBPyType, column: sge.Expression) -> sge.Expression:
+    if kind.id.startswith("timestamp"):
+        return sge.cast(_time(kind, column, "epoch_us"), str(kind))
+    return column
+
+
+def _time(kind: DuckDBPyType, column: sge.Expression, count: str | None = None) -> sge.Expression:
+    """Return a time as it is, NULL where no cast of it would do."""
+    if not kind.id.startswith("timestamp"):
         return column
-    if name != DOCUMENT:
-        return None
-    return sge.cast(_function("to_json", column), "VARCHAR")
+    least = _FIRST_MICROSECOND
+    if kind.id == "timestamp_ns" and count is None:
+        count, least = "epoch_ns", -(2**63) + 1
+    number = call(count or "epoch_us", column)
+    return sge.Case().when(
+        sge.and_(
+            sge.GTE(this=number, expression=sge.convert(least)),
+            sge.LTE(this=number.copy(), expression=sge.convert(_LAST_MICROSECOND)),
+        ),
+        column,
+    )

@@ -28,11 +28,13 @@ _GLOB = re.compile(r"([\[*?])")
 class Part:
     """Files of one shape as a table, and the rows of each, counted without it.
 
-    A wanted column that the table lacks is NULL in all of its rows.
+    A wanted column that the table lacks is NULL in all of its rows. `mend` is for a statement that
+    failed: it replaces what the engine can't read by what it can, and tells whether it did.
     """
 
     table: ir.Table
     rows: Mapping[Path, int]
+    mend: Callable[[], bool] = lambda: False
 
 
 def grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list[Path]]:
@@ -91,19 +93,30 @@ def literal_path(path: Path) -> str:
 
 
 def view(
-    con: Backend, name: str, values: Mapping[str, sge.Expression], rows: sge.Expression
+    con: Backend,
+    source: str,
+    scans: Sequence[tuple[Mapping[str, sge.Expression], sge.Expression]],
+    name: str | None = None,
 ) -> ir.Table:
-    """Create a temporary view of named expressions over a scan, of its mere rows if none."""
-    values = values or {"_": sge.true()}
-    query = sge.Select(
-        expressions=[sge.alias_(value, column, quoted=True) for column, value in values.items()]
-    ).from_(rows)
-    unique = gen_name(name)
+    """Create a temporary view of named expressions over scans, of the mere rows if none.
+
+    A view of that `name` is replaced.
+    """
+    selects = [_select(values, rows) for values, rows in scans]
+    query = sge.union(*selects, distinct=False) if len(selects) > 1 else selects[0]
+    unique = name or gen_name(source)
     create = sge.Create(
         this=sge.to_identifier(unique, quoted=True),
         kind="VIEW",
+        replace=name is not None,
         expression=query,
         properties=sge.Properties(expressions=[sge.TemporaryProperty()]),
     )
     con.con.execute(create.sql("duckdb"))
     return con.table(unique)
+
+
+def _select(values: Mapping[str, sge.Expression], rows: sge.Expression) -> sge.Select:
+    named = values or {"_": sge.true()}
+    expressions = [sge.alias_(value, column, quoted=True) for column, value in named.items()]
+    return sge.Select(expressions=expressions).from_(rows)

@@ -46,11 +46,23 @@ class Raw:
     names: tuple[str, ...]
     table: ir.Table
     files: tuple[FileRead, ...]
+    parts: tuple[Part, ...]
 
     @property
     def rows(self) -> int:
         """The number of rows, counted without the engine's reader."""
         return sum(file.rows for file in self.files)
+
+    def mend(self) -> bool:
+        """Replace what the engine can't read of sound files; tell whether there was any.
+
+        A statement that failed may be tried again then.
+
+        Raises:
+            InputError: a file is not sound.
+        """
+        # all of them: any() would stop at the first
+        return sum(part.mend() for part in self.parts) > 0
 
 
 def read(
@@ -59,12 +71,15 @@ def read(
     paths: Sequence[Path],
     columns: Collection[str],
     optional: Collection[str] = (),
+    *,
+    scratch: Path,
 ) -> Raw:
     """Return these files as one lazy table: these columns, in the source's order.
 
     A row is the same whatever files are read with it. Where all files agree on a column's type, it
     has that type; else it is a struct with a field for each type (see `rules.mixed`). An
-    `optional` column is NULL where a file lacks it.
+    `optional` column is NULL where a file lacks it. What the engine can't read of a sound file is
+    written anew into the folder `scratch`, which must last as long as the table is used.
 
     Raises:
         InputError: a file can't be read, or lacks a column.
@@ -75,11 +90,11 @@ def read(
     for kind, parts_of in _READERS.items():
         of_kind = [path for path in paths if kind_of(path) == kind]
         if of_kind:
-            parts += parts_of(con, source, of_kind, names, optional)
+            parts += parts_of(con, source, of_kind, names, optional, scratch)
     rows = {path: count for part in parts for path, count in part.rows.items()}
     files = tuple(FileRead(os.path.realpath(path), *states[path], rows[path]) for path in paths)
     table = unite([part.table for part in parts], names)
-    return Raw(source, tuple(paths), tuple(names), table, files)
+    return Raw(source, tuple(paths), tuple(names), table, files, tuple(parts))
 
 
 def require_unchanged(raw: Raw) -> None:

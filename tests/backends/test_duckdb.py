@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from conftest import arrow, event_types, raw_user, user_types
 from programs import ROOT, python, ready
@@ -18,7 +19,7 @@ from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.errors import ResourceError, UsageError
 
 SAMPLE = ROOT / "data"
-USERS = "+dim_users"
+USERS = "+dim_users +quarantined_users"
 
 
 @pytest.fixture
@@ -458,3 +459,19 @@ def test_the_rows_of_a_day_lie_together_in_a_table_that_has_a_date(database):
     steps_back = sum(day > following for day, following in pairwise(readings))
     assert steps_back <= len(readings) / 2048 + 1
     assert sorted(readings) == statuses
+
+
+def test_a_build_goes_on_where_the_engine_stops_at_a_value(project, database, tmp_path):
+    users_of = arrow([raw_user(7), raw_user(8, username="x")], user_types())
+    names = pa.array([b"ann", b"\xff"]).view(pa.string())
+    place = users_of.schema.get_field_index("username")
+    path = tmp_path / "no_utf8.parquet"
+    parquet.write_table(users_of.set_column(place, "username", names), path)
+
+    build(database, users=path)
+
+    project.reconnect()
+    assert project.dim_users.username.to_pyarrow().to_pylist() == ["ann"]
+    quarantined = project.quarantined_users.to_pyarrow().to_pylist()
+    assert [(row["uid"], row["disposition"]) for row in quarantined] == [("8", "missing_username")]
+    assert beside(database) == ["pipeline.duckdb"]

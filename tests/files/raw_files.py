@@ -50,9 +50,16 @@ def read(con: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
         source: str | None = None,
     ) -> Read:
         the_source = SOURCES[source or "raw_sync_events"]
-        raw = files.read(con, the_source, files.find(patterns), columns)
+        raw = files.read(
+            con, the_source, files.find(patterns), columns, scratch=tmp_path / "scratch"
+        )
         try:
-            table: pa.Table = con.to_pyarrow(raw.table)
+            try:
+                table: pa.Table = con.to_pyarrow(raw.table)
+            except duckdb.Error as error:
+                if not files.mended(error, [raw]):
+                    raise
+                table = con.to_pyarrow(raw.table)
         except duckdb.Error as error:
             raise files.diagnose(error, raw) or error from error
         values = [tuple(row.values()) for row in table.to_pylist()]

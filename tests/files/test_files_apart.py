@@ -48,7 +48,9 @@ def rows(paths):
     """What the model of users, and text of all columns, make of files that are read together."""
     con = ibis.duckdb.connect()
     try:
-        raw = files.read(con, SOURCES["raw_users"], paths, COLUMNS).table
+        raw = files.read(
+            con, SOURCES["raw_users"], paths, COLUMNS, scratch=paths[0].parent / "scratch"
+        ).table
         texts = raw.select(**{name: as_text(raw[name]) for name in COLUMNS})
         tables = [con.to_pyarrow(stg_user_versions(raw)), con.to_pyarrow(texts)]
         return Counter(repr(row) for table in tables for row in table.to_pylist())

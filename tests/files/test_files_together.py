@@ -99,7 +99,13 @@ def test_a_path_of_text_is_taken_as_it_stands(read, write, ending, stem):
 def test_a_table_can_be_read_twice(con, write, tmp_path):
     write("a.csv", b"ItemKey,ItemData\nk,d\n")
 
-    raw = files.read(con, SOURCES["raw_sync_events"], files.find([tmp_path / "a.csv"]), {"ItemKey"})
+    raw = files.read(
+        con,
+        SOURCES["raw_sync_events"],
+        files.find([tmp_path / "a.csv"]),
+        {"ItemKey"},
+        scratch=tmp_path,
+    )
 
     assert con.to_pyarrow(raw.table.union(raw.table)).num_rows == 2
 
@@ -111,7 +117,8 @@ class TestDiagnose:
         write("b.ndjson", b'{"ItemKey": "k", "ItemData": "d"}\n')
         pq.write_table(pa.table({"ItemKey": ["k"], "ItemData": ["d"]}), tmp_path / "c.parquet")
         paths = files.find([tmp_path / "*"])
-        return files.read(con, SOURCES["raw_sync_events"], paths, ["ItemKey", "ItemData"])
+        columns = ["ItemKey", "ItemData"]
+        return files.read(con, SOURCES["raw_sync_events"], paths, columns, scratch=tmp_path)
 
     @pytest.mark.parametrize(
         "error",
@@ -162,6 +169,7 @@ def test_each_file_is_told_with_its_state_and_its_rows(con, write, tmp_path):
         SOURCES["raw_sync_events"],
         files.find([tmp_path / "link.csv", tmp_path / "b*"]),
         ["ItemKey", "ItemData"],
+        scratch=tmp_path,
     )
 
     a, b = raw.files
@@ -175,7 +183,11 @@ def test_each_file_is_told_with_its_state_and_its_rows(con, write, tmp_path):
 def test_a_file_that_grows_is_told(con, write, tmp_path):
     write("a.csv", b"ItemKey,ItemData\nk,d\n")
     raw = files.read(
-        con, SOURCES["raw_sync_events"], files.find([tmp_path / "a.csv"]), ["ItemKey", "ItemData"]
+        con,
+        SOURCES["raw_sync_events"],
+        files.find([tmp_path / "a.csv"]),
+        ["ItemKey", "ItemData"],
+        scratch=tmp_path,
     )
     files.require_unchanged(raw)
     with (tmp_path / "a.csv").open("a") as file:

@@ -268,13 +268,60 @@ def test_a_damaged_page_is_named_with_its_column(fault, put, tmp_path):
     assert fault("a.parquet", name) == "b.parquet is damaged: its column ItemData can't be read."
 
 
-def test_a_time_beyond_what_the_reader_holds_is_named_with_its_column(fault, put):
-    name = put("a.parquet", ("ItemKey", ["k"]), ("ItemData", pa.array([2**62], pa.timestamp("ms"))))
-
-    assert fault(name) == "a.parquet is damaged: its column ItemData can't be read."
+TIMES = {"ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
-def test_text_that_is_no_utf8_is_named_with_its_column(fault, put):
-    name = put("a.parquet", ("ItemKey", [b"\xff"]), ("ItemData", ["d"]))
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("statistics", [True, False])
+def test_a_time_that_no_time_can_be_is_null_and_finer_ones_are_cut_towards_earlier(
+    read, tmp_path, unit, zone, statistics
+):
+    ends = [-(2**63), 2**63 - 1, -(2**63) + 1] if unit != "ns" else [-(2**63)]
+    sound = [1_641_038_400 * TIMES[unit], -1, -TIMES[unit]]
+    for name, values in (("a", sound), ("b", [*ends, *sound, None])):
+        times = pa.array(values, pa.int64()).cast(pa.timestamp(unit, zone))
+        table = pa.table({"DateCreated": times})
+        pq.write_table(table, tmp_path / f"{name}.parquet", write_statistics=statistics)
 
-    assert fault(name) == "a.parquet is damaged: its column ItemKey can't be read."
+    found = read("a.parquet", "b.parquet", columns=("DateCreated",))
+
+    finest = {"ms": 1000}.get(unit, 1)
+    before = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) - dt.timedelta(microseconds=finest)
+    expected = [NOON.replace(microsecond=0), before, before.replace(microsecond=0)] * 2
+    expected += [None] * (len(ends) + 1)
+    assert found.types == {"DateCreated": "timestamp('UTC', 6)"}
+    assert found.values == sorted(((each,) for each in expected), key=str)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pytest.param(pa.array([b"k\xff", b"k", None]).view(pa.string()), id="text"),
+        pytest.param(pa.array([b"k\xff", b"k", None]), id="bytes"),
+        pytest.param(pa.array([b"k\xff", b"k ", None], pa.binary(2)), id="bytes of two"),
+        pytest.param(
+            pa.array([b"k\xff", b"k", None]).view(pa.string()).dictionary_encode(), id="dictionary"
+        ),
+    ],
+)
+def test_text_that_is_no_utf8_is_null(read, put, array):
+    put("a.parquet", ("ItemKey", ["a", "b"]), ("ItemData", ["d", "e"]))
+    name = put("b.parquet", ("ItemKey", array), ("ItemData", ["f", "g", "h"]))
+
+    found = read("a.parquet", name)
+
+    assert [(key and key.strip(), data) for key, data in found.values] == [
+        ("a", "d"),
+        ("b", "e"),
+        ("k", "g"),
+        (None, "f"),
+        (None, "h"),
+    ]
+    assert found.rows == 5
+
+
+def test_a_text_column_marked_as_json_may_hold_any_text(read, put):
+    name = put("a.parquet", ("ItemKey", ["k"]), ("ItemData", pa.array(["{no json"], pa.json_())))
+
+    assert read(name).values == [("k", "{no json")]

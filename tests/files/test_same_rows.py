@@ -85,7 +85,9 @@ def models(folder, kind):
     ):
         path = folder / f"{name}.{kind}"
         WRITERS[kind](path, rows, types)
-        read = files.read(con, SOURCES[name], [path], names_of(SOURCES[name].columns))
+        read = files.read(
+            con, SOURCES[name], [path], names_of(SOURCES[name].columns), scratch=folder
+        )
         raw[name] = con.to_pyarrow(read.table)
     built = Built(con, raw)
     found = {name: sorted(map(repr, built[name])) for name in catalog.load().models}

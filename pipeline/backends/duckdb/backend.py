@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,13 +141,24 @@ class DuckDB:
             InputError: a file can't be used.
         """
         previous = self.last_run()
-        with self._connection(None) as con:
-            yield {
+        with (
+            tempfile.TemporaryDirectory(prefix="pipeline-sources-") as scratch,
+            self._connection(None) as con,
+        ):
+            raws = {
                 name: read(
-                    con, SOURCES[name], find(self.inputs_of(name, previous)), columns[name]
-                ).table
+                    con,
+                    SOURCES[name],
+                    find(self.inputs_of(name, previous)),
+                    columns[name],
+                    scratch=Path(scratch),
+                )
                 for name in columns
             }
+            # nobody is there to try again when these tables are evaluated
+            for raw in raws.values():
+                raw.mend()
+            yield {name: raw.table for name, raw in raws.items()}
 
     def filtered(self, table: ir.Table, condition: sge.Expression) -> ir.Table:
         """Return the rows of a table for which a condition holds.

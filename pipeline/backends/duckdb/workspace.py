@@ -21,7 +21,7 @@ from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.contract import Model
 from pipeline.disk import writing
 from pipeline.errors import UsageError
-from pipeline.files import Raw, absolute, find, read, require_unchanged
+from pipeline.files import Raw, absolute, find, mended, read, require_unchanged
 from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import Source
 
@@ -55,7 +55,8 @@ class DuckDBWorkspace(DuckDBTables):
             InputError: a file can't be used.
         """
         inputs = self.inputs(source.name)
-        raw = read(self.con, source, find(inputs), columns)
+        scratch = self.path.parent / "files"
+        raw = read(self.con, source, find(inputs), columns, scratch=scratch)
         self._read.append(raw)
         # the patterns, not what they match today: a glob finds tomorrow's files too
         patterns = tuple(absolute(pattern) for pattern in inputs)
@@ -79,7 +80,7 @@ class DuckDBWorkspace(DuckDBTables):
         query = self.con.compiler.to_sqlglot(expr)
         create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
         with engine_errors(self._read):
-            interruptible(self.con, lambda: self.con.raw_sql(create.sql("duckdb")))
+            self._make(create.sql("duckdb"))
             for raw in self._read:
                 if raw.source.name in model.upstream:
                     require_unchanged(raw)
@@ -134,6 +135,14 @@ class DuckDBWorkspace(DuckDBTables):
                     f"{first_line(error)}",
                     f"Drop the index, then build again: {statement} The last build is unchanged.",
                 ) from error
+
+    def _make(self, statement: str) -> None:
+        try:
+            interruptible(self.con, lambda: self.con.raw_sql(statement))
+        except duckdb.Error as error:
+            if not mended(error, self._read):
+                raise
+            interruptible(self.con, lambda: self.con.raw_sql(statement))
 
     def _drop(self, name: str) -> None:
         query = (
