@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from pipeline.backends.base import Backend, Tables, Workspace
 from pipeline.checks import (
+    Found,
     Measured,
     RowCounts,
     check,
@@ -22,6 +23,7 @@ from pipeline.contract import Model
 from pipeline.errors import EngineError, UsageError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
+from pipeline.masking import Masking
 from pipeline.results import (
     CheckResult,
     Dropped,
@@ -34,6 +36,8 @@ from pipeline.results import (
 from pipeline.sources import SOURCES
 
 Report = Callable[[Started | ModelResult | CheckResult | Dropped], None]
+OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
+"""Is given the rows that break a rule as an expression of the tables."""
 
 
 def build(
@@ -45,12 +49,14 @@ def build(
     fail_fast: bool = False,
     warn_error: bool = False,
     report: Report = lambda event: None,
-    on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+    reveal: bool = False,
+    on_failure: OnFailure = lambda result, rows, tables: None,
 ) -> Result:
     """Materialize the models in dependency order, check each, and publish all of them at once.
 
     Nothing is published if a model or a check of severity error failed. `on_failure` is called
-    for each check that some rows break, while the tables can still be read.
+    for each check that some rows break, while the tables can still be read. What is sensitive is
+    masked in rows and messages, unless `reveal`.
 
     Raises:
         UsageError: an upstream model is neither selected nor built, or another build runs.
@@ -61,7 +67,10 @@ def build(
     started, clock = datetime.now(UTC), time.perf_counter()
     partial = len(names) < len(graph.models)
     with backend.workspace(names, keep=partial) as workspace:
-        run = _Run(graph, workspace, names, fail_fast, warn_error, report, on_failure, started)
+        masking = Masking(graph, reveal)
+        run = _Run(
+            graph, workspace, names, fail_fast, warn_error, report, on_failure, masking, started
+        )
         run.require_upstream()
         run.read_sources(columns)
         run.work(checks)
@@ -84,7 +93,8 @@ def test(
     fail_fast: bool = False,
     warn_error: bool = False,
     report: Report = lambda event: None,
-    on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+    reveal: bool = False,
+    on_failure: OnFailure = lambda result, rows, tables: None,
 ) -> Result:
     """Check what is built, and change nothing.
 
@@ -106,11 +116,12 @@ def test(
     result, clock = Result(), time.perf_counter()
     for number, name in enumerate(names, 1):
         report(Started(name, "checks", number, len(names)))
-        for found in _checked(graph, tables, name, absent, rows, warn_error):
+        masking = Masking(graph, reveal)
+        for found, failing in _checked(graph, tables, name, masking, absent, rows, warn_error):
             result.checks.append(found)
             report(found)
-            if found.failures:
-                on_failure(found, tables)
+            if failing is not None:
+                on_failure(found, failing, tables)
             if fail_fast and found.failed:
                 result.seconds = time.perf_counter() - clock
                 return result
@@ -122,11 +133,12 @@ def _checked(
     graph: Graph,
     tables: Tables,
     name: str,
+    masking: Masking,
     absent: Mapping[str, str],
     rows: RowCounts,
     warn_error: bool,
     measured: Measured | None = None,
-) -> list[CheckResult]:
+) -> list[Found]:
     try:
         return list(
             check(
@@ -134,6 +146,7 @@ def _checked(
                 name,
                 table=tables.table,
                 fetch=tables.fetch,
+                masking=masking,
                 absent=absent,
                 rows=rows,
                 warn_error=warn_error,
@@ -141,8 +154,9 @@ def _checked(
             )
         )
     except EngineError as error:
+        message = masking.text(name, error.what)
         return [
-            CheckResult(name, rule, severity, text, "ERROR", message=error.what)
+            (CheckResult(name, rule, severity, text, "ERROR", message=message), None)
             for rule, severity, text in declared_checks(graph, name)
         ]
 
@@ -157,7 +171,8 @@ class _Run:
     fail_fast: bool
     warn_error: bool
     report: Report
-    on_failure: Callable[[CheckResult, Tables], None]
+    on_failure: OnFailure
+    masking: Masking
     started: datetime
     result: Result = field(default_factory=Result)
     raw: dict[str, ir.Table] = field(default_factory=dict)
@@ -225,7 +240,7 @@ class _Run:
                 model.materialized,
                 "ERROR",
                 seconds=time.perf_counter() - clock,
-                message=error.what,
+                message=self.masking.text(model.name, error.what),
             )
         else:
             made = ModelResult(
@@ -254,18 +269,19 @@ class _Run:
         rows = RowCounts(read | made, self.workspace.table, self.workspace.fetch)
         absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
         absent |= self.broken
-        for found in _checked(
+        for found, failing in _checked(
             self.graph,
             self.workspace,
             model.name,
+            self.masking,
             absent,
             rows,
             self.warn_error,
             self.measured.get(model.name),
         ):
             self._add(found)
-            if found.failures:
-                self.on_failure(found, self.workspace)
+            if failing is not None:
+                self.on_failure(found, failing, self.workspace)
             if found.failed:
                 self.broken[model.name] = f"{model.name} failed"
 

@@ -14,11 +14,15 @@ from ibis import _
 from pipeline.contract import Check, Model, RowCheck
 from pipeline.dialect import key_hash
 from pipeline.graph import Graph
+from pipeline.masking import Masking
 from pipeline.results import CheckResult, CheckStatus, Severity
 from pipeline.sources import SOURCES
 
 Fetch = Callable[[ir.Table], pa.Table]
 Tables = Callable[[str], ir.Table]
+Found = tuple[CheckResult, ir.Table | None]
+"""What came of a check, and an expression of the rows that break it."""
+
 SAMPLE_ROWS = 5
 FETCHED_ROWS = 10_000
 """Failing rows of a check over whole tables that are fetched before they are counted apart."""
@@ -104,27 +108,28 @@ def check(
     *,
     table: Tables,
     fetch: Fetch,
+    masking: Masking,
     absent: Mapping[str, str],
     rows: RowCounts,
     warn_error: bool = False,
     measured: Measured | None = None,
-) -> Iterator[CheckResult]:
+) -> Iterator[Found]:
     """Check one built model; each result with the time of the statement that answered it.
 
+    Beside a result stand the rows that break the rule, masked, where there are any.
     `absent` are the models that checks over several models can't read, and why: "not built".
     `rows` are the known numbers of rows, which this adds to. `measured` is what `measure` found of
     the table already.
     """
     model = graph.models[name]
-    judge = _Judge(name, fetch, warn_error)
+    judge = _Judge(name, fetch, masking, warn_error)
     built = table(name)
-    columns = _check_columns(model, built, judge)
-    yield columns
+    columns, _rows = _check_columns(model, built, judge)
+    yield columns, None
     if columns.failed:
         for check_name, severity, text in declared_checks(graph, name)[1:]:
-            yield CheckResult(
-                name, check_name, severity, text, "SKIP", message="the columns are not the declared"
-            )
+            message = "the columns are not the declared"
+            yield CheckResult(name, check_name, severity, text, "SKIP", message=message), None
         return
     measured = measured or measure(model, built, fetch)
     rows[name] = measured.rows
@@ -134,7 +139,7 @@ def check(
     for rule in graph.table_checks[name]:
         missing = [f"{read} ({absent[read]})" for read in rule.reads if read in absent]
         if missing:
-            yield CheckResult(
+            skipped = CheckResult(
                 name,
                 rule.name,
                 rule.severity,
@@ -142,6 +147,7 @@ def check(
                 "SKIP",
                 message=f"needs {', '.join(missing)}",
             )
+            yield skipped, None
             continue
         arguments = [rows[read] if read in rule.counted else table(read) for read in rule.reads]
         yield judge.rows(rule, rule.function(*arguments))
@@ -153,12 +159,13 @@ class _Judge:
 
     model: str
     fetch: Fetch
+    masking: Masking
     warn_error: bool
 
-    def rows(self, rule: Check, failing: ir.Table) -> CheckResult:
+    def rows(self, rule: Check, failing: ir.Table) -> Found:
         # fetched, not counted: so few that break a rule are found and shown by one statement
         started = time.perf_counter()
-        found = self.fetch(failing.limit(FETCHED_ROWS))
+        found = self.fetch(self.masking.rows(failing).limit(FETCHED_ROWS))
         count = found.num_rows
         if count == FETCHED_ROWS:
             count = row_count(failing, self.fetch)
@@ -183,14 +190,17 @@ class _Judge:
         message: str = "",
         shown: Sequence[str] = (),
         sample: pa.Table | None = None,
-    ) -> CheckResult:
+    ) -> Found:
         if not failures:
-            return CheckResult(self.model, name, severity, description, "PASS", seconds=seconds)
+            passed = CheckResult(self.model, name, severity, description, "PASS", seconds=seconds)
+            return passed, None
         status: CheckStatus = "WARN" if severity == "warn" and not self.warn_error else "FAIL"
+        if failing is not None:
+            failing = self.masking.rows(failing)
         if failing is not None and sample is None:
             telling = failing.select(*shown) if shown else failing
             sample = self.fetch(telling.limit(SAMPLE_ROWS))
-        return CheckResult(
+        result = CheckResult(
             self.model,
             name,
             severity,
@@ -200,8 +210,8 @@ class _Judge:
             seconds,
             message,
             sample,
-            failing,
         )
+        return result, failing
 
 
 def _columns_check(model: Model) -> tuple[str, Severity, str]:
@@ -214,7 +224,7 @@ def _key_checks(model: Model) -> list[tuple[str, Severity, str]]:
     return [("unique_key", "error", f"{', '.join(model.key)} is unique")]
 
 
-def _check_columns(model: Model, built: ir.Table, judge: _Judge) -> CheckResult:
+def _check_columns(model: Model, built: ir.Table, judge: _Judge) -> Found:
     found: Mapping[str, dt.DataType] = built.schema()
     wrong = [
         f"{name} is {found.get(name, 'missing')}, declared {declared}"
@@ -226,7 +236,7 @@ def _check_columns(model: Model, built: ir.Table, judge: _Judge) -> CheckResult:
 
 def _check_rows(
     model: Model, built: ir.Table, judge: _Judge, measured: Measured
-) -> Iterator[CheckResult]:
+) -> Iterator[Found]:
     if model.key:
         yield _check_key(model, built, judge, measured)
     for rule, breaking in zip(row_checks(model), measured.breaking, strict=True):
@@ -241,7 +251,7 @@ def _check_rows(
         )
 
 
-def _check_key(model: Model, built: ir.Table, judge: _Judge, measured: Measured) -> CheckResult:
+def _check_key(model: Model, built: ir.Table, judge: _Judge, measured: Measured) -> Found:
     groups = built.group_by(list(model.key)).agg(copies=_.count())
     failing = groups.filter(_.copies > 1)
     # two keys may share a hash, so that the keys themselves have the last word

@@ -1,43 +1,48 @@
-"""Values that open doors are hidden wherever rows are shown (interface, section 3)."""
+"""Values that open doors are hidden where rows are fetched and where an engine speaks of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
-import pyarrow.compute as pc
 
 import pipeline.lineage as lineage
+from pipeline.engine_text import MASK, without_values
 from pipeline.graph import Graph
 
-Fetch = Callable[[ir.Table], pa.Table]
-"""Evaluates an expression."""
 
-MASK = "***"
+@dataclass(frozen=True)
+class Masking:
+    """What may be shown of the models of a graph: with `reveal`, everything."""
+
+    graph: Graph
+    reveal: bool = False
+
+    def rows(self, expr: ir.Table) -> ir.Table:
+        """Mask the columns of an expression that are made of sensitive ones by value.
+
+        Whatever is asked of the result tells nothing of them.
+        """
+        if self.reveal:
+            return expr
+        return masked(expr, lineage.of(self.graph).sensitive_in(expr))
+
+    def text(self, model: str, text: str) -> str:
+        """Mask the values in an engine's words about a model that reads what is sensitive."""
+        if self.reveal or not lineage.of(self.graph).reads_sensitive(model):
+            return text
+        models = self.graph.models
+        names = {*models, *(column.name for each in models.values() for column in each.columns)}
+        return without_values(text, names)
 
 
 def masked(table: ir.Table, sensitive: Collection[str]) -> ir.Table:
-    """Mask a table before anything is asked of it, so that no answer tells the values."""
+    """Replace the values of these columns by `***`; NULL stays NULL."""
     hidden = {
         name: ibis.cases((table[name].notnull(), MASK))
         for name in table.columns
         if name in sensitive
     }
     return table.mutate(**hidden) if hidden else table
-
-
-def masking(graph: Graph, fetch: Fetch) -> Fetch:
-    """Return a `fetch` that masks every column that is made of a sensitive one."""
-    traced = lineage.of(graph)
-    return lambda expr: fetch(masked(expr, traced.sensitive_in(expr)))
-
-
-def mask(rows: pa.Table, sensitive: Collection[str]) -> pa.Table:
-    """Replace the values of sensitive columns by `***`; NULL stays NULL."""
-    for index, name in enumerate(rows.column_names):
-        if name in sensitive:
-            hidden = pc.if_else(pc.is_null(rows.column(index)), None, MASK)
-            rows = rows.set_column(index, name, hidden.cast(pa.string()))
-    return rows

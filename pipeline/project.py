@@ -13,17 +13,16 @@ import pyarrow as pa
 
 import pipeline.lineage as lineage
 from pipeline.backends.base import Backend, Tables, Warehouse
-from pipeline.build import Report, build, test
+from pipeline.build import OnFailure, Report, build, test
 from pipeline.catalog import load
-from pipeline.checks import declared_checks
 from pipeline.digest import digest
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
 from pipeline.expressions import as_declared, columns_read, expression, model_sql, unbuilt
 from pipeline.graph import Models
-from pipeline.masking import masked, masking
-from pipeline.results import CheckResult, Digest, Estimate, Loaded, Result, RunRecord
+from pipeline.masking import Masking, masked
+from pipeline.results import Digest, Estimate, Loaded, Result, RunRecord
 from pipeline.sources import SOURCES
 from pipeline.sql import Engine
 from pipeline.where import columns_of, condition
@@ -103,10 +102,12 @@ class Project(Displayed):
         fail_fast: bool = False,
         warn_error: bool = False,
         report: Report = lambda event: None,
-        on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+        reveal: bool = False,
+        on_failure: OnFailure = lambda result, rows, tables: None,
     ) -> Result:
         """Build, check and publish the selected models, all of them by default.
 
+        Sensitive values are masked in failing rows and messages unless `reveal`.
         The same object reads the new build afterwards.
 
         Raises:
@@ -123,6 +124,7 @@ class Project(Displayed):
                 fail_fast=fail_fast,
                 warn_error=warn_error,
                 report=report,
+                reveal=reveal,
                 on_failure=on_failure,
             )
         finally:
@@ -136,7 +138,8 @@ class Project(Displayed):
         fail_fast: bool = False,
         warn_error: bool = False,
         report: Report = lambda event: None,
-        on_failure: Callable[[CheckResult, Tables], None] = lambda result, tables: None,
+        reveal: bool = False,
+        on_failure: OnFailure = lambda result, rows, tables: None,
     ) -> Result:
         """Check the selected models, by default all that are built, and change nothing.
 
@@ -155,6 +158,7 @@ class Project(Displayed):
             fail_fast=fail_fast,
             warn_error=warn_error,
             report=report,
+            reveal=reveal,
             on_failure=on_failure,
         )
 
@@ -176,12 +180,12 @@ class Project(Displayed):
         Raises:
             UsageError: a model that the story is told from is not built, or not as it is now.
         """
-        fetch = self.backend.fetch if reveal else masking(self._graph, self.backend.fetch)
+        masking = Masking(self._graph, reveal)
 
         def table(name: str) -> ir.Table:
             return as_declared(self.models[name], self.table(name))
 
-        return explain(command_uuid, table, fetch)
+        return explain(command_uuid, table, lambda expr: self.backend.fetch(masking.rows(expr)))
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
         """Estimate what building the selected models would scan, one after the other.
@@ -255,36 +259,14 @@ class Project(Displayed):
         try:
             return self.backend.fetch(ordered.select(*names).limit(limit))
         except EngineError as error:
+            # without its cause, which a traceback would show
+            what = Masking(self._graph, reveal).text(name, error.what)
             if where is None:
-                raise
+                raise EngineError(what, error.next_step) from None
             raise UsageError(
-                f"--where {where!r} fails on a row: {error.what}",
+                f"--where {where!r} fails on a row: {what}",
                 "Guard it, with TRY_CAST for instance.",
-            ) from error
-
-    def failing(self, name: str, check: str, *, limit: int, reveal: bool = False) -> pa.Table:
-        """Return the first rows that break a check of a built model, masked unless `reveal`.
-
-        Raises:
-            UsageError: no such model or check, not built yet, or the check can't be run.
-        """
-        self._require(name)
-        checks = [declared for declared, _, _ in declared_checks(self._graph, name)]
-        if check not in checks:
-            raise UsageError(f"{name} has no check {check!r}.", did_you_mean(check, checks))
-        rows = pa.table({})
-
-        def keep(found: CheckResult, tables: Tables) -> None:
-            nonlocal rows
-            if found.name == check and found.failing_rows is not None:
-                fetch = tables.fetch if reveal else masking(self._graph, tables.fetch)
-                rows = fetch(found.failing_rows.limit(limit))
-
-        result = self.test(name, on_failure=keep)
-        [found] = [each for each in result.checks if each.name == check]
-        if found.status in ("SKIP", "ERROR"):
-            raise UsageError(f"{name}.{check} can't be run: {found.message}")
-        return rows
+            ) from None
 
     def last_run(self) -> RunRecord | None:
         """Return what the last build read, made and checked; None before the first one."""
@@ -313,12 +295,6 @@ class Project(Displayed):
             audit=self._audit() if run else [],
         )
         return write(site, Path(output))
-
-    @property
-    def sensitive(self) -> frozenset[str]:
-        """The columns that are masked wherever rows are shown."""
-        traced = lineage.of(self._graph)
-        return frozenset().union(*map(traced.sensitive, self.models))
 
     def select(self, select: Spec = (), exclude: Spec = ()) -> list[str]:
         """Return the names of the selected models in dependency order."""

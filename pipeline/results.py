@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.display import Displayed
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
     import pyarrow as pa
 
 Json = dict[str, Any]
@@ -97,7 +96,7 @@ class ModelResult:
 
 @dataclass(frozen=True, repr=False)
 class CheckResult(Displayed):
-    """What came of one check: how many rows break it, and a few of them."""
+    """What came of one check: how many rows break it, and a few of them, masked as asked for."""
 
     model: str
     name: str
@@ -108,7 +107,6 @@ class CheckResult(Displayed):
     seconds: float = 0.0
     message: str = ""
     sample: pa.Table | None = field(default=None, compare=False)
-    failing_rows: ir.Table | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.failures:,} {self.model}.{self.name}>"

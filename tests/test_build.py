@@ -207,8 +207,8 @@ def test_failing_rows_can_be_read_while_they_are_told(build):
     build(
         "bob",
         "ann",
-        on_failure=lambda found, tables: kept.update(
-            {found.name: tables.fetch(found.failing_rows).to_pylist()}
+        on_failure=lambda found, rows, tables: kept.update(
+            {found.name: tables.fetch(rows).to_pylist()}
         ),
     )
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import ibis.expr.types as ir
@@ -52,6 +53,10 @@ class Tables(Protocol):
 
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression of these tables."""
+        ...
+
+    def export(self, expr: ir.Table, file: Path) -> None:
+        """Write the rows of an expression of these tables to a Parquet file."""
         ...
 
     def last_run(self) -> RunRecord | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipeline.contract import Model
@@ -32,6 +33,7 @@ class Lineage:
         self._direct = cache(lambda name: self._made(name, self._table))
         self._full = cache(lambda name: self._made(name, self._from_sources))
         self._guarded = cache(self._guard)
+        self._reads = cache(self._reads_sensitive)
 
     def direct(self, model: str) -> dict[str, Made]:
         """Return what each column is made of, in the tables that the model reads."""
@@ -48,6 +50,10 @@ class Lineage:
         declaration says why they are not sensitive (interface, section 3).
         """
         return _sensitive(self._guarded(model))
+
+    def reads_sensitive(self, model: str) -> bool:
+        """Tell whether a model reads a sensitive column, by itself or through a view."""
+        return self._reads(model)
 
     def resolved(self, model: str) -> Model:
         """Return a model whose columns say which are sensitive, by declaration or by origin."""
@@ -77,6 +83,28 @@ class Lineage:
 
     def _from_sources(self, name: str) -> Rows:
         return self._table(name) if name in SOURCES else self._full(name)
+
+    def _reads_sensitive(self, name: str) -> bool:
+        models = self._graph.models
+        try:
+            fields = declared_expression(self._graph, name).op().find(ops.Field)
+        except ContractError:
+            return True
+        read = {
+            Origin(field.rel.name, field.name)
+            for field in fields
+            if isinstance(field.rel, ops.UnboundTable)
+        }
+        views = [
+            each
+            for each in models[name].upstream
+            if each in models and models[each].materialized == "view"
+        ]
+        return (
+            bool(self.sensitive(name))
+            or any(map(self._is_sensitive, read))
+            or any(map(self.reads_sensitive, views))
+        )
 
     def _is_sensitive(self, origin: Origin) -> bool:
         if origin.table in SOURCES:

@@ -9,7 +9,7 @@ from conftest import Built
 
 from pipeline import catalog
 from pipeline.explain import Explanation, explain
-from pipeline.masking import masking
+from pipeline.masking import Masking
 
 
 def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
@@ -18,4 +18,5 @@ def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
     def fetch(expr: ibis.Table) -> Any:
         return expr.get_backend().to_pyarrow(expr)
 
-    return explain(uuid, built.table, fetch if reveal else masking(catalog.load(), fetch))
+    masking = Masking(catalog.load(), reveal)
+    return explain(uuid, built.table, lambda expr: fetch(masking.rows(expr)))

@@ -31,7 +31,7 @@ from pipeline.cli import cli
 from pipeline.errors import UsageError
 from pipeline.explain import MODELS, Explanation, explain
 from pipeline.expressions import declared_table
-from pipeline.masking import masking
+from pipeline.masking import Masking
 from pipeline.sql import to_sql
 
 UUID = "00627d57-4ec0-48af-a5e9-815fbf3b0943"
@@ -143,7 +143,7 @@ def on_googlesql(uuid: str, tables: dict[str, pa.Table]) -> Explanation:
     return explain(
         uuid,
         lambda name: declared_table(catalog.load(), name, *place),
-        masking(catalog.load(), lambda expr: googlesql.query(to_sql(expr, "bigquery"), named)),
+        lambda expr: googlesql.query(to_sql(Masking(catalog.load()).rows(expr), "bigquery"), named),
     )
 
 

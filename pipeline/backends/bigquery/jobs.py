@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -53,6 +53,16 @@ class Jobs:
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression; types and names are those that it declares."""
         return self.rows(to_sql(expr, "bigquery")).cast(expr.schema().to_pyarrow())
+
+    def batches(self, expr: ir.Table) -> Iterator[pa.RecordBatch]:
+        """Evaluate an expression a page at a time; types and names are those that it declares."""
+        schema = expr.schema().to_pyarrow()
+        with told():
+            job = self.client.query(
+                to_sql(expr, "bigquery"), self._query_config({}), location=self.location
+            )
+            for batch in job.result().to_arrow_iterable():
+                yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
 
     def bytes_scanned(self, sql: str, **labels: str) -> int:
         """Return the bytes that a query would scan; runs nothing."""

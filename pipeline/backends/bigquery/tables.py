@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.parquet as pq
 from google.cloud import bigquery
 from ibis.backends.bigquery import Backend as IbisBigQuery
 
@@ -81,6 +83,12 @@ class PublishedTables:
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression."""
         return self.dataset.jobs.fetch(expr)
+
+    def export(self, expr: ir.Table, file: Path) -> None:
+        """Write the rows of an expression to a Parquet file, a page at a time."""
+        with pq.ParquetWriter(file, expr.schema().to_pyarrow()) as writer:
+            for batch in self.dataset.jobs.batches(expr):
+                writer.write_batch(batch)
 
     def last_run(self) -> RunRecord | None:
         """Return the record of the last build, if there is one."""

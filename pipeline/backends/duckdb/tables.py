@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline.backends.base import record_of
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.results import RunRecord
+from pipeline.sql import to_query
 
 RECORDS = "_pipeline"
 """The schema with the records of builds."""
@@ -36,6 +39,14 @@ class DuckDBTables:
         """Evaluate an expression."""
         with engine_errors():
             return interruptible(self.con, lambda: self.con.to_pyarrow(expr))
+
+    def export(self, expr: ir.Table, file: Path) -> None:
+        """Write the rows of an expression to a Parquet file, none of them through Python."""
+        query = to_query(expr, "duckdb").sql("duckdb")
+        target = sge.convert(str(file)).sql("duckdb")
+        copy = f"COPY ({query}) TO {target} (FORMAT parquet)"
+        with engine_errors():
+            interruptible(self.con, lambda: self.con.raw_sql(copy))
 
     def last_run(self) -> RunRecord | None:
         """Return the record of the last build, if the database has one."""
