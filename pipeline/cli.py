@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
+import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +25,7 @@ from pipeline.stopping import stoppable
 # what needs Ibis is imported where it is used, so that --help answers at once
 if TYPE_CHECKING:
     from pipeline.project import Project
-    from pipeline.results import Result
+    from pipeline.results import CheckResult, Result
     from pipeline.sql import Engine
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -71,7 +76,11 @@ class Commands(click.Group):
         super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; --debug shows the traceback of an expected failure."""
+        """Run the command; --debug shows the traceback of an expected failure.
+
+        A command that logs in JSON tells a failure as an object too.
+        """
+        words = (*ctx._protected_args, *ctx.args)
 
         def what_stands() -> str:
             return WHAT_STANDS.get(ctx.invoked_subcommand or "", "The last build stands.")
@@ -82,7 +91,35 @@ class Commands(click.Group):
         except PipelineError as error:
             if ctx.meta.get("debug"):
                 click.echo(traceback.format_exc(), err=True)
+            self._log(ctx, words, error.what, error.next_step, error.exit_status)
             raise ExpectedError(error) from error
+        except click.ClickException as error:
+            self._log(ctx, words, error.format_message(), "", error.exit_code)
+            raise
+
+    def _log(
+        self, ctx: click.Context, words: Sequence[str], what: str, next_step: str, status: int
+    ) -> None:
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        takes_format = command and any(each.name == "log_format" for each in command.params)
+        asked = re.search(r"(^| )--log-format[ =]json\b", " ".join(words))
+        if takes_format and (asked or os.environ.get("PIPELINE_LOG_FORMAT") == "json"):
+            write_json(
+                {
+                    "event": "error",
+                    "message": what,
+                    "next_step": next_step,
+                    "exit_status": status,
+                }
+            )
+
+
+def write_json(fields: Mapping[str, Any]) -> None:
+    """Print one line of the JSON log; all lines of a run carry its id."""
+    meta = click.get_current_context().meta
+    run = meta.setdefault("run", f"{datetime.now(UTC):%Y%m%dt%H%M%S}_{uuid.uuid4().hex[:8]}")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    click.echo(json.dumps({"time": now, "run": run, **fields}))
 
 
 class SelectingCommand(click.Command):
@@ -90,6 +127,7 @@ class SelectingCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read `--select a b` as `--select a --select b`."""
+        ctx.meta["words"] = tuple(args)
         spread: list[str] = []
         option = None
         for arg in args:
@@ -184,6 +222,10 @@ LOG_FORMAT = common(
 )
 LOG = options(
     LOG_FORMAT,
+    click.option(
+        "--verbose", is_flag=True, help="A line for each check. [default: on a terminal, none]"
+    ),
+    click.option("--quiet", is_flag=True, help="Only what failed or warns, and the last line."),
     click.option(
         "--results",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -344,6 +386,7 @@ def lint(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> 
 @click.option("--limit", type=click.IntRange(0), default=10, show_default=True, help="Rows.")
 @click.option("--columns", metavar="A,B", help="Only these columns.")
 @click.option("--where", metavar="CONDITION", help="Only rows for which this holds.")
+@click.option("--failing", metavar="CHECK", help="The rows that break this check instead.")
 @click.option("--preview", is_flag=True, help="Run the model as its code is now; write nothing.")
 @click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
 @ROW_FORMAT
@@ -352,22 +395,32 @@ def show(
     limit: int,
     columns: str | None,
     where: str | None,
+    failing: str | None,
     preview: bool,
     reveal: bool,
     row_format: str,
     **given: Any,
 ) -> None:
     """Print the first rows of a built model."""
-    from pipeline.output import render
+    from pipeline.output import rows as shown
 
-    names = [name.strip() for name in columns.split(",")] if columns else []
-    rows = _project(given).rows(
-        model, limit=limit, columns=names, where=where, preview=preview, reveal=reveal
-    )
-    if row_format == "table":
-        _console().print(render.Rows(rows))
+    project = _project(given)
+    if failing is not None:
+        if columns or where or preview:
+            raise UsageError(
+                "--failing shows the check's own rows and columns.",
+                "Leave out --columns, --where and --preview.",
+            )
+        rows = project.failing(model, failing, limit=limit, reveal=reveal)
     else:
-        text = render.rows_json(rows) + "\n" if row_format == "json" else render.rows_csv(rows)
+        names = [name.strip() for name in columns.split(",")] if columns else []
+        rows = project.rows(
+            model, limit=limit, columns=names, where=where, preview=preview, reveal=reveal
+        )
+    if row_format == "table":
+        _print(shown.rows_table(rows))
+    else:
+        text = shown.rows_json(rows) + "\n" if row_format == "json" else shown.rows_csv(rows)
         click.echo(text, nl=False)
 
 
@@ -377,13 +430,13 @@ def show(
 @click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
 def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> None:
     """Tell one command's whole story: its raw events, its readings, and why its outcome is so."""
-    from pipeline.output import render, timeline
+    from pipeline.output import rows, timeline
 
     story = _project(given).explain(command_uuid, reveal=reveal)
     if row_format == "json":
-        click.echo(render.object_json(timeline.story_json(story)))
+        click.echo(rows.object_json(timeline.story_json(story)))
     else:
-        _console().print(timeline.timeline(story))
+        _print(timeline.timeline(story))
     sys.exit(0 if story.found else 1)
 
 
@@ -399,7 +452,7 @@ def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> No
     if row_format == "json":
         click.echo(json.dumps(render.models_json(models), indent=2))
     else:
-        _console().print(render.models_table(models))
+        _print(render.models_table(models))
     for fault in loaded.faults:
         click.echo(fault, err=True)
 
@@ -416,7 +469,7 @@ def digest(
     if row_format == "json":
         click.echo(json.dumps({name: found.to_json() for name, found in digests.items()}, indent=2))
     else:
-        _console().print(render.digests_table(digests))
+        _print(render.digests_table(digests))
 
 
 @cli.command()
@@ -498,8 +551,10 @@ def load(
     given["dataset"] = given["dataset"] or given["source_dataset"]
     loaded = _project({"backend": "bigquery", **given}).load(events, users, append=append)
     for made in loaded:
-        line = {"event": "loaded", **made.to_json()} if log_format == "json" else None
-        click.echo(json.dumps(line) if line else render.loaded_line(made))
+        if log_format == "json":
+            write_json({"event": "loaded", **made.to_json()})
+        else:
+            click.echo(render.loaded_line(made))
 
 
 def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
@@ -510,11 +565,15 @@ def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
     found = []
     for each in _project(given).estimate(given["select"], given["exclude"]):
         found.append(each)
-        line = {"event": "estimate", **each.to_json()} if as_json else None
-        click.echo(json.dumps(line) if line else render.estimate_line(each))
+        if as_json:
+            write_json({"event": "estimate", **each.to_json()})
+        else:
+            click.echo(render.estimate_line(each))
     price = Price.of(found, price_per_tib)
-    line = {"event": "done", **price.to_json()} if as_json else None
-    click.echo(json.dumps(line) if line else render.price_line(price, price_per_tib))
+    if as_json:
+        write_json({"event": "done", **price.to_json()})
+    else:
+        click.echo(render.price_line(price, price_per_tib))
 
 
 def _build(given: Mapping[str, Any], checks: bool) -> None:
@@ -559,26 +618,63 @@ def _reporting(given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Print results as they come, and keep failing rows where that is asked for."""
     from pipeline.output.progress import FailureStore, JsonLines, People
 
-    lines = JsonLines() if given["log_format"] == "json" else People(_console())
-    hooks: dict[str, Any] = {"report": lines, "reveal": given.get("reveal", False)}
+    if given["verbose"] and given["quiet"]:
+        raise UsageError("--verbose and --quiet exclude each other.", "Leave one of them out.")
+    hooks: dict[str, Any] = {"reveal": given.get("reveal", False)}
     if folder := given.get("store_failures"):
         hooks["on_failure"] = FailureStore(folder)
-    with lines:
-        yield hooks
+    if given["log_format"] == "json":
+        yield hooks | {"report": JsonLines(write_json)}
+        return
+    console = _console()
+    every = given["verbose"] or not console.is_terminal
+    people = People(console, every=every, quiet=given["quiet"])
+    with people:
+        yield hooks | {"report": people}
 
 
 def _finish(result: Result, given: Mapping[str, Any]) -> None:
-    from pipeline.output import render
+    from pipeline.output import lines, render
 
     if path := given["results"]:
         _write(path, json.dumps(result.to_json(), indent=2))
     if given["log_format"] == "json":
-        click.echo(json.dumps(render.done_json(result)))
+        write_json(render.done_json(result))
     else:
-        click.echo(render.done(result))
-        if result.published is False:
-            click.echo("Nothing was published: the last build is unchanged.")
+        for each in lines.recap(result, _rows_of(result, given)):
+            _print(each)
+        if result.published is False and not given["quiet"]:
+            click.echo(lines.NOT_PUBLISHED)
+        click.echo(lines.done(result))
     sys.exit(0 if result.ok else 1)
+
+
+def _rows_of(result: Result, given: Mapping[str, Any]) -> Callable[[CheckResult], str]:
+    """Return the function that names the command or file with a failing check's rows."""
+    context = click.get_current_context()
+    words = [context.info_name or "", *context.meta["words"]]
+
+    def rows_of(found: CheckResult) -> str:
+        if folder := given.get("store_failures"):
+            return str(folder / f"{found.model}.{found.name}.parquet")
+        if result.published is False:
+            return shlex.join(["python", "cli.py", *words, "--store-failures", "failures"])
+        show = ["show", found.model, "--failing", found.name, *_connection_words(given)]
+        return shlex.join(["python", "cli.py", *show])
+
+    return rows_of
+
+
+def _connection_words(given: Mapping[str, Any]) -> list[str]:
+    """Return the options that name the database, as they were typed."""
+    context = click.get_current_context()
+    names = ("backend", *OPTIONS["bigquery"], "database")
+    typed = [
+        name
+        for name in names
+        if name in given and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    return [word for name in typed for word in (f"--{name.replace('_', '-')}", str(given[name]))]
 
 
 def _write(path: Path, text: str) -> None:
@@ -587,6 +683,11 @@ def _write(path: Path, text: str) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
+
+
+def _print(shown: Any) -> None:
+    # never cut: what is wider than the screen, the terminal wraps
+    _console().print(shown, crop=False)
 
 
 def _console() -> Any:

@@ -15,6 +15,7 @@ import pipeline.lineage as lineage
 from pipeline.backends.base import Backend, Tables, Warehouse
 from pipeline.build import OnFailure, Report, build, test
 from pipeline.catalog import load
+from pipeline.checks import declared_checks
 from pipeline.digest import digest
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, UsageError, did_you_mean
@@ -22,7 +23,7 @@ from pipeline.explain import Explanation, explain
 from pipeline.expressions import as_declared, columns_read, expression, model_sql, unbuilt
 from pipeline.graph import Models
 from pipeline.masking import Masking, masked
-from pipeline.results import Digest, Estimate, Loaded, Result, RunRecord
+from pipeline.results import CheckResult, Digest, Estimate, Loaded, Result, RunRecord
 from pipeline.sources import SOURCES
 from pipeline.sql import Engine
 from pipeline.where import columns_of, condition
@@ -267,6 +268,29 @@ class Project(Displayed):
                 f"--where {where!r} fails on a row: {what}",
                 "Guard it, with TRY_CAST for instance.",
             ) from None
+
+    def failing(self, name: str, check: str, *, limit: int, reveal: bool = False) -> pa.Table:
+        """Return the first rows that break a check of a built model, masked unless `reveal`.
+
+        Raises:
+            UsageError: no such model or check, not built yet, or the check can't be run.
+        """
+        self._require(name)
+        checks = [declared for declared, _, _ in declared_checks(self._graph, name)]
+        if check not in checks:
+            raise UsageError(f"{name} has no check {check!r}.", did_you_mean(check, checks))
+        rows = pa.table({})
+
+        def keep(found: CheckResult, breaking: ir.Table, tables: Tables) -> None:
+            nonlocal rows
+            if found.name == check:
+                rows = tables.fetch(breaking.limit(limit))
+
+        result = self.test(name, reveal=reveal, on_failure=keep)
+        [found] = [each for each in result.checks if each.name == check]
+        if found.status in ("SKIP", "ERROR"):
+            raise UsageError(f"{name}.{check} can't be run: {found.message}")
+        return rows
 
     def last_run(self) -> RunRecord | None:
         """Return what the last build read, made and checked; None before the first one."""

@@ -29,7 +29,7 @@ def stoppable(what_stands: Callable[[], str]) -> Iterator[None]:
     """Turn Ctrl-C, SIGTERM and SIGHUP into a failure that says what stands all the same.
 
     Inside they raise KeyboardInterrupt, so everything that clears up after itself does so. This is
-    for a process that then ends: its signals stay caught.
+    for a process that then ends: it ignores further signals.
 
     Raises:
         StoppedError: such a signal came.
@@ -51,14 +51,14 @@ def stoppable(what_stands: Callable[[], str]) -> Iterator[None]:
         # a shell lets programs in the background ignore Ctrl-C, nohup lets them ignore SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN
     }
-    stopped = False
+    after = handlers
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        stopped = True
+        # all is cleared up: nothing may end the process before it has said so
+        after = dict.fromkeys(handlers, signal.SIG_IGN)
         number = received[0] if received else signal.SIGINT
         raise StoppedError(number, what_stands()) from interrupt
     finally:
-        if not stopped:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+        for number, handler in after.items():
+            signal.signal(number, handler)

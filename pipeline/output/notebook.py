@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.contract import Column, Model
@@ -15,7 +13,9 @@ from pipeline.display import view
 from pipeline.errors import PipelineError
 from pipeline.explain import Explanation
 from pipeline.graph import Models
-from pipeline.output import render
+from pipeline.output import lines
+from pipeline.output.fitting import Block, Sheet
+from pipeline.output.rows import rows_table
 from pipeline.output.timeline import timeline
 from pipeline.project import Project
 from pipeline.results import CheckResult, Result, RunRecord
@@ -37,42 +37,41 @@ def _(project: Project) -> RenderableType:
 
 @view.register
 def _(models: Models) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("model", no_wrap=True)
-    for heading in ("layer", "key", "what a row is"):
-        table.add_column(heading)
-    for model in models.values():
-        table.add_row(model.name, model.layer, ", ".join(model.key) or "-", model.grain)
-    return table
+    rows = [
+        [Text(cell) for cell in (name, model.layer, ", ".join(model.key) or "-", model.grain)]
+        for name, model in models.items()
+    ]
+    headings = ("model", "layer", "key", "what a row is")
+    return Sheet(headings, rows, words=("key", "what a row is"))
 
 
 @view.register
 def _(model: Model) -> RenderableType:
-    facts = Table.grid(padding=(0, 2))
-    for name, value in _facts(model):
-        facts.add_row(Text(name, style="dim"), Text(value))
-    columns = Table("column", "type", "meaning", box=box.SIMPLE_HEAD)
-    for column in model.columns:
-        columns.add_row(Text(column.name), Text(_type(column)), Text(_meaning(column)))
-    return Group(_title(model.name), Text(model.grain), facts, columns)
+    facts = Block([(name, Text(value)) for name, value in _facts(model)])
+    rows = [
+        [Text(cell) for cell in (column.name, _type(column), _meaning(column))]
+        for column in model.columns
+    ]
+    columns = Sheet(("column", "type", "meaning"), rows, words=("type", "meaning"))
+    return Group(_title(model.name), Text(model.grain), facts, Text(), columns)
 
 
 @view.register
 def _(result: Result) -> RenderableType:
-    lines = [Text(render.line(made), style=render.style(made)) for made in result.models]
+    made = [lines.line(each) for each in result.models]
     checks = [found for found in result.checks if found.status != "PASS"]
-    end = [Text(render.done(result), style="bold")]
+    end = [Text(lines.done(result), style="bold")]
     if result.published is False:
-        end.append(Text("Nothing was published: the last build is unchanged."))
-    return Group(*lines, *checks, *end)
+        end.insert(0, Text(lines.NOT_PUBLISHED))
+    return Group(*made, *checks, *end)
 
 
 @view.register
 def _(found: CheckResult) -> RenderableType:
-    line = Text(render.line(found), style=render.style(found))
+    line = lines.line(found)
     if found.sample is None:
         return Group(line, Text(f"  {found.description}"))
-    return Group(line, Text(f"  {found.description}"), render.Rows(found.sample))
+    return Group(line, Text(f"  {found.description}"), rows_table(found.sample))
 
 
 def _title(kind: str, name: str = "") -> Text:
@@ -85,15 +84,18 @@ def _last_build(run: RunRecord) -> Iterator[str]:
         yield f"  {name}: {read.rows:,} rows"
 
 
-def _built(models: Mapping[str, Model], run: RunRecord) -> Table:
-    rows = {made.name: made.rows for made in run.models}
-    table = Table("model", "layer", box=box.SIMPLE_HEAD)
-    table.add_column("rows", justify="right")
-    table.add_column("checks")
-    for name, model in models.items():
-        built = f"{rows[name]:,}" if name in rows else "not built"
-        table.add_row(name, model.layer, built, _statuses(name, run.checks))
-    return table
+def _built(models: Mapping[str, Model], run: RunRecord) -> Sheet:
+    counts = {made.name: f"{made.rows:,}" for made in run.models}
+    rows = [
+        [
+            Text(name),
+            Text(model.layer),
+            Text(counts.get(name, "not built")),
+            Text(_statuses(name, run.checks)),
+        ]
+        for name, model in models.items()
+    ]
+    return Sheet(("model", "layer", "rows", "checks"), rows, right=("rows",), words=("checks",))
 
 
 def _statuses(model: str, checks: Sequence[CheckResult]) -> str:

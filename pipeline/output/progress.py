@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import ibis.expr.types as ir
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.status import Status
-from rich.text import Text
 
 from pipeline.backends.base import Tables
 from pipeline.disk import writing
-from pipeline.errors import PipelineError
-from pipeline.output import render
-from pipeline.results import CheckResult, Started
+from pipeline.output import lines, render
+from pipeline.output.fitting import Wrapped
+from pipeline.output.rows import rows_table
+from pipeline.results import CheckResult, Dropped, ModelResult, Started
 
 
 class People:
-    """One line for each result, failing rows below it, and on a terminal what goes on now."""
+    """Lines for people while results come: one for each model, or with `every` each check too.
 
-    def __init__(self, console: Console) -> None:
+    Failing rows stand below their check. On a terminal a last line says what goes on now. `quiet`
+    leaves all of it to the end.
+    """
+
+    def __init__(self, console: Console, *, every: bool, quiet: bool) -> None:
         self._console = console
+        self._every = every
+        self._quiet = quiet
         self._status: Status | None = None
+        self._made: ModelResult | None = None
+        self._checks: list[CheckResult] = []
 
     def __enter__(self) -> None:
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._quiet:
             self._status = self._console.status("reading the sources")
             self._status.start()
 
@@ -42,42 +48,60 @@ class People:
     ) -> None:
         if self._status:
             self._status.stop()
+        self._tell_model()
 
-    def __call__(self, event: render.Event) -> None:
-        """Tell one event."""
-        if isinstance(event, Started):
-            if self._status:
-                doing = "building" if event.what == "model" else "checking"
-                self._status.update(f"{event.number} of {event.of}: {doing} {event.name}")
+    def __call__(self, event: lines.Event) -> None:
+        """Tell one event, at the latest when the next model begins."""
+        if self._quiet:
             return
-        self._console.print(Text(render.line(event), style=render.style(event)))
+        if isinstance(event, Started):
+            self._begin(event)
+        elif self._every or isinstance(event, Dropped):
+            self._tell_model()
+            self._tell(event)
+        elif isinstance(event, ModelResult):
+            self._tell_model()
+            self._made = event
+        else:
+            self._checks.append(event)
+
+    def _begin(self, event: Started) -> None:
+        if event.what == "model" or self._made is None:
+            self._tell_model()
+        if self._status:
+            doing = "building" if event.what == "model" else "checking"
+            self._status.update(f"{event.number} of {event.of}: {doing} {event.name}")
+
+    def _tell_model(self) -> None:
+        """Tell a model and its checks in one line, and then the checks that did not pass."""
+        made, checks = self._made, self._checks
+        self._made, self._checks = None, []
+        if made or any(found.status == "PASS" for found in checks):
+            self._print(Wrapped(lines.short_line(made, checks, self._console.width)))
+        if made is None or made.status == "OK":
+            for found in checks:
+                if found.status != "PASS":
+                    self._tell(found)
+
+    def _tell(self, event: lines.Told) -> None:
+        self._print(Wrapped(lines.line(event)))
         if isinstance(event, CheckResult) and event.sample is not None:
-            self._console.print(render.Rows(event.sample))
+            self._print(rows_table(event.sample))
+
+    def _print(self, shown: RenderableType) -> None:
+        self._console.print(shown, crop=False)
 
 
 class JsonLines:
-    """One JSON object a line for each result, and for what put an end to them."""
+    """One JSON object a line for each result."""
 
-    def __enter__(self) -> None:
-        pass
+    def __init__(self, write: Callable[[Mapping[str, Any]], None]) -> None:
+        self._write = write
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, PipelineError):
-            self._write(render.error_json(error))
-
-    def __call__(self, event: render.Event) -> None:
+    def __call__(self, event: lines.Event) -> None:
         """Tell one event."""
         if not isinstance(event, Started):
             self._write(render.event_json(event))
-
-    def _write(self, fields: Mapping[str, Any]) -> None:
-        sys.stdout.write(json.dumps(fields) + "\n")
-        sys.stdout.flush()
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from pipeline.output.fitting import Block, Wrapped
+from pipeline.output.moments import moments
 from pipeline.rules.window import WINDOW_SECONDS
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ OUTCOME_STYLES = {
     "unconfirmed": "yellow",
     "contradicted": "yellow",
 }
-Entry = tuple[datetime | None, str, Text]
+Entry = tuple[datetime | None, str, list[Text]]
 
 
 def timeline(story: Explanation) -> RenderableType:
-    """Return the story as text with a table, one line for each thing that happened, by time."""
-    parts = [*_head(story), *_table(story)]
+    """Return the story as text: facts, then each thing that happened by time (UTC)."""
+    parts = [*_head(story), *_things(story)]
     if story.similar:
         parts += [Text("Ids that may be meant:"), *(Text(f"  {each}") for each in story.similar)]
     elif story.command is None:
@@ -51,16 +51,14 @@ def _head(story: Explanation) -> Iterator[RenderableType]:
     title = Text(f"Command {story.command_uuid}: ", style="bold")
     yield title.append(story.outcome or "", style=style)
     yield Text(story.why)
-    facts = Table.grid(padding=(0, 2))
-    for name, value in _facts(story, story.command):
-        facts.add_row(Text(name, style="dim"), Text(value))
-    yield facts
+    yield Block([(name, Text(value)) for name, value in _facts(story, story.command)])
 
 
 def _facts(story: Explanation, command: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "asked for", story.asked
     yield "device", command["device_id"]
-    yield "recorded", f"{_time(command['command_update_timestamp'])} UTC"
+    [recorded] = moments([command["command_update_timestamp"]])
+    yield "recorded", f"{recorded} UTC"
     yield "sent by", _sender(command)
     yield "hub", _answer(command)
     yield "readings", _counts(command)
@@ -95,20 +93,16 @@ def _counts(command: Mapping[str, Any]) -> str:
     )
 
 
-def _table(story: Explanation) -> Iterator[RenderableType]:
-    entries = sorted(_entries(story), key=lambda entry: (entry[0] is None, entry[0] or 0))
-    if not entries:
-        return
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("time (UTC)", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("what", no_wrap=True)
-    table.add_column("details", overflow="fold")
+def _things(story: Explanation) -> Iterator[RenderableType]:
     start = story.command["command_update_timestamp"] if story.command else None
-    for time, what, detail in entries:
+    entries = sorted(_entries(story), key=lambda entry: (entry[0] is None, entry[0] or 0))
+    if start:
+        yield Text("\nTimes are UTC; beside them the seconds after the command.", style="dim")
+    times = moments([time for time, _, _ in entries], missing="no time")
+    for shown, (time, what, details) in zip(times, entries, strict=True):
         after = f"{(time - start).total_seconds():+.3f}" if time and start else ""
-        table.add_row(_time(time), after, Text(what), detail)
-    yield table
+        yield Text(f"\n{shown}  {after:>8}  ").append(what, style="bold")
+        yield from (Wrapped(detail, margin=4) for detail in details)
 
 
 def _entries(story: Explanation) -> Iterator[Entry]:
@@ -118,15 +112,15 @@ def _entries(story: Explanation) -> Iterator[Entry]:
         yield reading.update_timestamp, reading.reading_type, _reading(reading)
     for other in story.neighbours:
         detail = Text(f"{other.asked} ({other.command_uuid}, {other.outcome})")
-        time = other.command_update_timestamp
-        yield time, "other command", detail.append(f"\n{other.relation}", style="dim")
+        relation = Text(other.relation, style="dim")
+        yield other.command_update_timestamp, "other command", [detail, relation]
 
 
-def _event(event: Event, story: Explanation) -> Text:
-    detail = Text(event.says)
+def _event(event: Event, story: Explanation) -> list[Text]:
+    details = [Text(event.says)]
     if event.copies > 1 or not event.is_kept:
-        detail.append(f"\n{event.reason}", style="" if event.is_kept else "yellow")
-    return detail.append(f"\n{', '.join(_origin(event, story))}", style="dim")
+        details.append(Text(event.reason, style="" if event.is_kept else "yellow"))
+    return [*details, Text(", ".join(_origin(event, story)), style="dim")]
 
 
 def _origin(event: Event, story: Explanation) -> Iterator[str]:
@@ -136,14 +130,10 @@ def _origin(event: Event, story: Explanation) -> Iterator[str]:
     yield f"file {event.source_file or 'unknown'}"
 
 
-def _reading(reading: Reading) -> Text:
+def _reading(reading: Reading) -> list[Text]:
     percent = f" at {reading.state_percent:g} %" if reading.state_percent is not None else ""
     unit = f" {reading.state_unit}" if reading.state_unit else ""
     style = "green" if reading.is_attributed and reading.matches_desired_state else ""
+    reasons = (reading.match_reason, reading.attribution_reason)
     detail = Text(f"reports {reading.state_value}{unit}{percent}")
-    detail.append(f"\n{reading.match_reason}", style=style)
-    return detail.append(f"\n{reading.attribution_reason}", style=style)
-
-
-def _time(time: datetime | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S.%f") if time else "no time"
+    return [detail, *(Text(reason, style=style) for reason in reasons)]

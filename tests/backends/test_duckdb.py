@@ -414,6 +414,22 @@ def test_every_model_is_queried_by_name_in_the_file_alone(tmp_path, write_users)
         assert con.execute("SELECT count(*) FROM _pipeline.runs").fetchone() == (1,)
 
 
+def test_tables_views_and_columns_carry_what_the_models_declare(project, database):
+    project.build("quarantined_users", checks=False)
+
+    with duckdb.connect(str(database), read_only=True) as con:
+        tables = dict(con.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
+        views = dict(con.execute("SELECT view_name, comment FROM duckdb_views()").fetchall())
+        columns = con.execute("SELECT table_name, column_name, comment FROM duckdb_columns()")
+        told = {(table, column): comment for table, column, comment in columns.fetchall()}
+    users, quarantined = (project.models[name] for name in ("dim_users", "quarantined_users"))
+    assert tables["dim_users"] == users.grain == "One row per user."
+    assert views["quarantined_users"] == quarantined.grain
+    for model in (users, quarantined):
+        for column in model.columns:
+            assert told[model.name, column.name] == column.description
+
+
 def test_a_partial_build_replaces_a_table_by_a_view_of_the_same_name(project, database):
     project.build("quarantined_users", checks=False)
     with closing(duckdb.connect(str(database))) as con:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -110,7 +112,8 @@ def test_with_warn_error_a_warning_fails_what_it_is_about_and_publishes_nothing(
     assert "SKIP fct_command_statuses: stg_commands failed" in typed.stdout
     assert "SKIP met_command_outcomes: stg_commands failed" in typed.stdout
     assert "OK created table dim_users" in typed.stdout
-    assert last_line(typed) == "Nothing was published: the last build is unchanged."
+    assert typed.stdout.splitlines()[-2] == "Nothing was published: the last build is unchanged."
+    assert last_line(typed).startswith("Done. PASS=")
     assert built.read_bytes() == before
     assert beside(built) == ["pipeline.duckdb"]
 
@@ -167,6 +170,78 @@ def test_results_are_written_as_json_also_where_the_build_fails(type_):
     ]
 
 
+@pytest.fixture
+def ajar(type_):
+    """A database whose one command breaks one check."""
+    assert type_("run", *write_raw([AJAR, PIN]), *COMMANDS).exit_code == 0
+
+
+def end(typed) -> list[str]:
+    """What is told again above the last line."""
+    lines = typed.stdout.splitlines()
+    first = next(at for at, line in enumerate(lines) if re.match(r"(WARN|FAIL) .+: ", line))
+    return lines[first:-1]
+
+
+def typed_again(line) -> list[str]:
+    return shlex.split(line)[2:]
+
+
+def test_what_warns_is_told_again_at_the_end_with_a_command_that_shows_its_rows(type_, ajar):
+    tested = type_("test", "-s", "stg_commands", "--database", "build/pipeline.duckdb")
+
+    told = end(tested)
+    assert [line.split(":")[0] for line in told[::2]] == [
+        "WARN 1 stg_commands.accepted_values_lock_state",
+        "WARN 1 stg_commands.matches_pin",
+    ]
+    shown = type_(*typed_again(told[1]), "--format", "json")
+    assert [row["lock_state"] for row in rows(shown)] == ["ajar"]
+    assert "--database build/pipeline.duckdb" in told[1]
+
+
+def test_what_failed_and_was_not_published_is_seen_by_the_command_that_is_told(type_):
+    typed = type_("build", *write_raw([AJAR]), *COMMANDS, "--warn-error")
+
+    told = end(typed)
+    assert told[0].startswith("FAIL 1 stg_commands.accepted_values_lock_state: ")
+    assert told[2] == "Nothing was published: the last build is unchanged."
+    assert type_(*typed_again(told[1])).exit_code == 1
+    [row] = parquet_rows(Path("failures/stg_commands.accepted_values_lock_state.parquet"))
+    assert row["lock_state"] == "ajar"
+
+
+def test_quiet_prints_what_needs_a_look_and_the_last_line_alone(type_, ajar):
+    quiet = type_("test", "-s", "stg_commands", "--quiet")
+
+    assert quiet.stdout.splitlines() == [*end(quiet), last_line(quiet)]
+    assert last_line(quiet).startswith("Done. PASS=")
+    refused = type_("test", "--quiet", "--verbose")
+    assert (refused.exit_code, "exclude each other" in refused.stderr) == (2, True)
+
+
+def test_failing_rows_are_shown_as_many_as_asked_for_with_pins_masked(type_, ajar):
+    words = ["show", "stg_commands", "--failing", "matches_pin", "--format", "json"]
+
+    assert [row["pin"] for row in rows(type_(*words))] == ["***"]
+    assert [row["pin"] for row in rows(type_(*words, "--reveal"))] == ["98"]
+    assert rows(type_(*words, "--limit", "0")) == []
+    assert rows(type_("show", "stg_commands", "--failing", "unique_key", "--format", "json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--failing", "matches_pn"], "Did you mean matches_pin"),
+        (["--failing", "matches_pin", "--columns", "pin"], "Leave out --columns"),
+    ],
+)
+def test_a_check_that_there_is_not_or_more_than_it_is_wrong_usage(type_, ajar, words, said):
+    typed = type_("show", "stg_commands", *words)
+
+    assert (typed.exit_code, said in typed.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("name", ["build", "run", "test"])
 def test_in_json_every_line_is_an_object_and_the_last_sums_up(type_, built, name):
     typed = type_(name, "--log-format", "json", "-s", "tag:part_two")
@@ -174,6 +249,10 @@ def test_in_json_every_line_is_an_object_and_the_last_sums_up(type_, built, name
     lines = [json.loads(line) for line in typed.stdout.splitlines()]
     assert typed.stderr == ""
     assert {line["event"] for line in lines[:-1]} <= {"model", "check"}
+    assert len({line["run"] for line in lines}) == 1
+    times = [datetime.fromisoformat(line["time"]) for line in lines]
+    assert times == sorted(times)
+    assert {time.tzinfo for time in times} == {UTC}
     assert lines[-1]["event"] == "done"
     assert lines[-1]["TOTAL"] == len(lines) - 1
     assert lines[-1]["published"] is (None if name == "test" else True)
@@ -185,6 +264,29 @@ def test_in_json_an_error_is_an_object_too(type_):
     [line] = [json.loads(line) for line in typed.stdout.splitlines()]
     assert typed.exit_code == line["exit_status"] == 2
     assert (line["event"], line["message"]) == ("error", "none.parquet does not exist.")
+    assert line["run"]
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "message"),
+    [
+        (["build", "--log-format", "json", "--thread", "2"], {}, "--thread"),
+        (["build", "--log-format=json", "--threads", "many"], {}, "'many'"),
+        (["test", "extra"], {"PIPELINE_LOG_FORMAT": "json"}, "extra"),
+        (["build", "--log-format", "json", "--project", "p"], {}, "--project is not for duckdb"),
+    ],
+)
+def test_in_json_wrong_usage_is_an_object_too(type_, words, environment, message):
+    typed = type_(*words, **environment)
+
+    [line] = [json.loads(line) for line in typed.stdout.splitlines()]
+    assert (line["event"], line["exit_status"]) == ("error", typed.exit_code) == ("error", 2)
+    assert message in line["message"]
+    assert {"time", "run"} <= line.keys()
+
+
+def test_wrong_usage_is_text_where_no_json_was_asked_for(type_):
+    assert type_("build", "--thread", "2").stdout == ""
 
 
 def test_a_build_without_files_reads_what_the_last_one_read_also_tomorrows(type_):

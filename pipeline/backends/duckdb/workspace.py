@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
 from pipeline.backends.base import Made, RawTable, row_of
+from pipeline.backends.duckdb.comments import comments
 from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
 from pipeline.backends.duckdb.folder import sync_folder
 from pipeline.backends.duckdb.interrupts import interruptible
@@ -84,6 +85,7 @@ class DuckDBWorkspace(DuckDBTables):
                 if raw.source.name in model.upstream:
                     require_unchanged(raw)
             self._index_again(model)
+            self.con.raw_sql(f"BEGIN; {comments(model)}; COMMIT")
             if model.materialized == "view":
                 return Made(None)
             counted = self.con.to_pyarrow(self.table(model.name).count())

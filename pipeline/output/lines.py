@@ -1,0 +1,118 @@
+"""What came of a build, run or test as lines for people; dbt's habits are kept.
+
+`line` is the place where a result's line is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from pipeline.output.fitting import Wrapped, as_it_is
+from pipeline.results import CheckResult, Dropped, ModelResult, Result, Started
+
+Told = ModelResult | CheckResult | Dropped
+Event = Started | Told
+STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
+NOT_PUBLISHED = "Nothing was published: the last build is unchanged."
+_WORST_LAST = ("WARN", "FAIL", "ERROR")
+"""The statuses that are told again at the end."""
+
+
+def line(event: Told) -> Text:
+    """Return the one line that tells a model's or a check's result, or what was dropped."""
+    if isinstance(event, Dropped):
+        return Text(f"dropped {event.name}: no model makes it any more")
+    told = _model_line(event) if isinstance(event, ModelResult) else _check_line(event)
+    return Text(told, style=_style(event.status))
+
+
+def short_line(made: ModelResult | None, checks: Sequence[CheckResult], width: int) -> Text:
+    """Return the one line that tells a model's result together with the number of its checks.
+
+    A test makes no model: then the line tells of the checks alone. The time gives way where the
+    screen is too narrow for it.
+    """
+    if made is None:
+        return Text(f"PASS {checks[0].model} ({_passed(checks)})", style=STYLES["PASS"])
+    told = _model_line(made, checks)
+    if made.status == "OK" and len(told) > width:
+        told = told.rpartition(" in ")[0]
+    return Text(told, style=_style(made.status))
+
+
+def recap(result: Result, rows_of: Callable[[CheckResult], str]) -> Iterator[RenderableType]:
+    """Tell once more, above the last line, what needs a look; `rows_of` says how to see its rows.
+
+    Errors stand last, next to where one reads on.
+    """
+    for status in _WORST_LAST:
+        yield from (Wrapped(line(made)) for made in result.models if made.status == status)
+        yield from (_again(found, rows_of) for found in result.checks if found.status == status)
+
+
+def done(result: Result) -> str:
+    """Return the last line of a build, run or test."""
+    return "Done. " + " ".join(f"{name}={number}" for name, number in result.counts.items())
+
+
+def number_of(count: int, what: str) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def size(number_of_bytes: int) -> str:
+    """Return a number of bytes for people, in binary units."""
+    if number_of_bytes < 1024:
+        return f"{number_of_bytes} B"
+    number = float(number_of_bytes)
+    for unit in ("KiB", "MiB", "GiB"):
+        number /= 1024
+        if number < 1024:
+            return f"{number:,.1f} {unit}"
+    return f"{number / 1024:,.1f} TiB"
+
+
+def _again(found: CheckResult, rows_of: Callable[[CheckResult], str]) -> RenderableType:
+    number = f" {found.failures:,}" if found.failures else ""
+    why = found.message or found.description
+    what = f"{found.status}{number} {found.model}.{found.name}: {why}"
+    told = Wrapped(Text(what, style=_style(found.status)))
+    return told if found.sample is None else Group(told, as_it_is(Text(f"  {rows_of(found)}")))
+
+
+def _model_line(made: ModelResult, checks: Sequence[CheckResult] = ()) -> str:
+    if made.status == "SKIP":
+        return f"SKIP {made.name}: {made.message}"
+    if made.status == "ERROR":
+        what = f"ERROR creating {made.materialized} {made.name}"
+        return f"{what} in {made.seconds:.2f}s: {made.message}"
+    details = [number_of(made.rows or 0, "row")]
+    if made.bytes_processed is not None:
+        details.append(f"{size(made.bytes_processed)} scanned")
+    if checks:
+        details.append(_passed(checks))
+    what = f"{made.materialized} {made.name} ({', '.join(details)})"
+    return f"OK created {what} in {made.seconds:.2f}s"
+
+
+def _passed(checks: Sequence[CheckResult]) -> str:
+    passed = sum(found.status == "PASS" for found in checks)
+    return (
+        f"{passed} of {len(checks)} checks" if passed < len(checks) else number_of(passed, "check")
+    )
+
+
+def _check_line(found: CheckResult) -> str:
+    name = f"{found.model}.{found.name}"
+    if found.status in ("SKIP", "ERROR"):
+        return f"{found.status} {name}: {found.message}"
+    number = f" {found.failures:,}" if found.failures else ""
+    because = f": {found.message}" if found.message else ""
+    return f"{found.status}{number} {name} in {found.seconds:.2f}s{because}"
+
+
+def _style(status: str) -> str:
+    return STYLES.get(status, "red")
