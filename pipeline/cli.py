@@ -440,6 +440,24 @@ def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> N
     sys.exit(0 if story.found else 1)
 
 
+@cli.command()
+@click.argument("column", metavar="MODEL.COLUMN")
+@options(LIST_FORMAT)
+@click.option("--down", is_flag=True, help="Tell what is made of it instead.")
+def lineage(column: str, row_format: str, down: bool) -> None:
+    """Tell where a column comes from, up to the raw column and the member of ItemData."""
+    import pipeline.lineage as traced
+    from pipeline.catalog import load
+    from pipeline.lineage.columns import column_lineage
+    from pipeline.output import lineage as shown
+
+    found = column_lineage(load(), traced.of(load()), column, down=down)
+    if row_format == "json":
+        click.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        _print(shown.column_lineage(found))
+
+
 @cli.command("ls", cls=SelectingCommand)
 @options(SELECT, LIST_FORMAT)
 def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:

@@ -22,6 +22,7 @@ from pipeline.errors import EngineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
 from pipeline.expressions import as_declared, columns_read, expression, model_sql, unbuilt
 from pipeline.graph import Models
+from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
 from pipeline.results import CheckResult, Digest, Estimate, Loaded, Result, RunRecord
 from pipeline.sources import SOURCES
@@ -187,6 +188,17 @@ class Project(Displayed):
             return as_declared(self.models[name], self.table(name))
 
         return explain(command_uuid, table, lambda expr: self.backend.fetch(masking.rows(expr)))
+
+    def lineage(self, column: str, *, down: bool = False) -> ColumnLineage:
+        """Return where `MODEL.COLUMN` comes from, or with `down` what is made of it.
+
+        Up to the raw column and the member of its JSON; of a source's column, `down` alone has
+        something to tell.
+
+        Raises:
+            UsageError: there is no such model or column.
+        """
+        return column_lineage(self._graph, lineage.of(self._graph), column, down=down)
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
         """Estimate what building the selected models would scan, one after the other.

@@ -83,6 +83,7 @@ WORDS: dict[str, list[list[str]]] = {
         ["--debug", "show", "stg_sync_events", "--where", "item_key = 'Command' AND slot"],
     ],
     "explain": [["explain", id, "--format", how] for id in IDS for how in ("table", "json")],
+    "lineage": [["lineage", "stg_commands.pin"], ["lineage", "stg_commands.pin", "--down"]],
     "ls": [["ls"], ["ls", "--format", "json"]],
     "digest": [["digest"], ["digest", "--format", "json"]],
     "diff": [["diff", "results.json", "events.ndjson"], ["diff", "events.ndjson", "events.ndjson"]],

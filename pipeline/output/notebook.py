@@ -13,14 +13,17 @@ from pipeline.display import view
 from pipeline.errors import PipelineError
 from pipeline.explain import Explanation
 from pipeline.graph import Models
+from pipeline.lineage.columns import ColumnLineage
 from pipeline.output import lines
 from pipeline.output.fitting import Block, Sheet
+from pipeline.output.lineage import column_lineage
 from pipeline.output.rows import rows_table
 from pipeline.output.timeline import timeline
 from pipeline.project import Project
 from pipeline.results import CheckResult, Result, RunRecord
 
 view.register(Explanation, timeline)
+view.register(ColumnLineage, column_lineage)
 
 
 @view.register
