@@ -35,7 +35,8 @@ class Column:
 
     `sensitive` values open doors (interface, section 3): they are masked wherever they are shown.
     So is a column that is made of a sensitive one by value, unless `not_sensitive` gives the reason
-    why its values tell nothing of it.
+    why its values tell nothing of it. A raw file or table may lack a source's `optional` column: it
+    is NULL there.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Column:
     nullable: bool = True
     sensitive: bool = False
     not_sensitive: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,7 @@ class Project(Displayed):
                 f"{self.backend.engine} has no raw tables: a build reads the files themselves.",
                 "Give the files to the build.",
             )
-        return self.backend.load(self._graph, _inputs(events, users), append=append)
+        return self.backend.load(_inputs(events, users), append=append)
 
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""

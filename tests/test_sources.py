@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.catalog import load
 from pipeline.contract import TIMESTAMP
+from pipeline.expressions import columns_read
 from pipeline.sources import SOURCES
 
 EVENTS, USERS = SOURCES["raw_sync_events"], SOURCES["raw_users"]
@@ -36,6 +38,15 @@ def test_users_are_declared_as_text():
         "dateRegistered": "string",
         "last_modified": "string",
     }
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)
+def test_a_file_may_lack_what_no_model_reads(source):
+    graph = load()
+
+    required = {column.name for column in source.columns if not column.optional}
+
+    assert required <= columns_read(graph, graph.models)[source.name]
 
 
 def test_item_data_alone_is_sensitive():

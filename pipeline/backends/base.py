@@ -138,9 +138,7 @@ class Warehouse(Protocol):
         """Estimate what building each model would scan."""
         ...
 
-    def load(
-        self, graph: Graph, inputs: Mapping[str, Sequence[str]], *, append: bool
-    ) -> list[Loaded]:
+    def load(self, inputs: Mapping[str, Sequence[str]], *, append: bool) -> list[Loaded]:
         """Load local files into the raw tables: replace them, or add to them."""
         ...
 

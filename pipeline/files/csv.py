@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ def parts(
     source: Source,
     paths: Sequence[Path],
     names: Sequence[str],
-    optional: Collection[str],
     scratch: Path,
 ) -> list[Part]:
     """Return a part for each shape among the files: all columns are text.
@@ -41,7 +40,7 @@ def parts(
     """
     surveys = {path: survey(path) for path in paths}
     for path, found in surveys.items():
-        require(path, found.header, names, optional)
+        require(path, found.header, source, names)
     shapes = grouped(paths, lambda path: (surveys[path].header, _options(path, surveys[path])))
     return [
         _part(con, source, alike, header, dict(options), names, surveys)

@@ -39,17 +39,15 @@ class Export:
 def export(
     source: Source,
     patterns: Sequence[str],
-    used: Collection[str],
     as_they_come: Collection[str],
     folder: Path,
     there: Mapping[str, dt.DataType],
 ) -> Export:
     """Write files into a folder: all columns of the source, in its order, memory bounded.
 
-    A column that no model uses may be lacking, and is NULL then. Those that are `as_they_come`
-    keep the files' type where a warehouse has it, else they are text, as they also are where the
-    table `there` that they are added to has text. All others are of the source's type, NULL where
-    a value is not.
+    An optional column that a file lacks is NULL. Those that are `as_they_come` keep the files' type
+    where a warehouse has it, else they are text, as they also are where the table `there` that they
+    are added to has text. All others are of the source's type, NULL where a value is not.
 
     Raises:
         InputError: a file can't be used.
@@ -59,8 +57,7 @@ def export(
     con = ibis.duckdb.connect(preserve_insertion_order=False)
     try:
         names = names_of(source.columns)
-        optional = set(names) - set(used)
-        raw = read(con, source, paths, names, optional, scratch=folder / "scratch")
+        raw = read(con, source, paths, names, scratch=folder / "scratch")
         table = raw.table.select(
             **{
                 name: _kept(raw.table[name], there.get(name))

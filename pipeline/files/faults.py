@@ -102,7 +102,7 @@ def _read_alone(raw: Raw, path: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="pipeline-fault-") as folder:
             scratch = Path(folder)
-            table = read(con, raw.source, [path], raw.names, raw.names, scratch=scratch).table
+            table = read(con, raw.source, [path], raw.names, scratch=scratch).table
             query = con.compiler.to_sqlglot(table).sql("duckdb")
             for _ in con.con.execute(query).to_arrow_reader():
                 pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ def parts(
     source: Source,
     paths: Sequence[Path],
     names: Sequence[str],
-    optional: Collection[str],
     scratch: Path,
 ) -> list[Part]:
     """Return a part for each shape among the files: all columns are text.

@@ -130,7 +130,6 @@ def parts(
     source: Source,
     paths: Sequence[Path],
     names: Sequence[str],
-    optional: Collection[str],
     scratch: Path,
 ) -> list[Part]:
     """Return a part for each shape among the files.
@@ -143,7 +142,7 @@ def parts(
     shapes = []
     for nodes, alike in grouped(paths, found.__getitem__).items():
         for path in alike:
-            require(path, [node.name for node in nodes], names, optional)
+            require(path, [node.name for node in nodes], source, names)
             require_digits(path, [node for node in nodes if node.name in names])
         shapes.append(_Shape(con, source, names, nodes, alike, footers, scratch))
     return [shape.part() for shape in shapes]

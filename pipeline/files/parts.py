@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from ibis.util import gen_name
 
 from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED
+from pipeline.sources import Source
 
 Key = TypeVar("Key")
 
@@ -45,25 +46,33 @@ def grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list
     return groups
 
 
-def require(
-    path: Path, header: Sequence[str], names: Sequence[str], optional: Collection[str] = ()
-) -> None:
-    """Check that a file has the columns; names differ that differ in case.
+def require(path: Path, header: Sequence[str], source: Source, names: Sequence[str]) -> None:
+    """Check that a file has the columns, save those that a file may lack.
 
     Raises:
-        InputError: a column is lacking that is not optional.
+        InputError: it has not; names that differ in case or in blanks around them are others.
     """
-    lacking = [name for name in names if name not in header and name not in optional]
-    if lacking and not set(names) & set(header):
+    required = [column.name for column in source.columns if not column.optional]
+    wanted = [name for name in names if name in required]
+    lacking = [name for name in wanted if name not in header]
+    if not lacking:
+        return
+    folded = {theirs.strip().casefold(): theirs for theirs in header}
+    for name in lacking:
+        if theirs := folded.get(name.casefold()):
+            raise InputError(
+                f"{path} has no column {name}, but {theirs!r}: case and blanks count.",
+                f"Write the header as {', '.join(required)}. {UNCHANGED}",
+            )
+    if not set(names) & set(header):
         raise InputError(
-            f"{path} has none of the columns {', '.join(names)}: it is the file of something else.",
+            f"{path} has none of the columns {', '.join(wanted)}: it is something else's file.",
             f"Name the right file; --events and --users may be mixed up. {UNCHANGED}",
         )
-    if lacking:
-        raise InputError(
-            f"{path} has no column {lacking[0]}, which the models read.",
-            f"Export it with that column or leave the file out. {UNCHANGED}",
-        )
+    raise InputError(
+        f"{path} has no column {lacking[0]}, which the models read.",
+        f"Export it with that column or leave the file out. {UNCHANGED}",
+    )
 
 
 def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sge.Anonymous:

@@ -70,19 +70,18 @@ def read(
     source: Source,
     paths: Sequence[Path],
     columns: Collection[str],
-    optional: Collection[str] = (),
     *,
     scratch: Path,
 ) -> Raw:
     """Return these files as one lazy table: these columns, in the source's order.
 
     A row is the same whatever files are read with it. Where all files agree on a column's type, it
-    has that type; else it is a struct with a field for each type (see `rules.mixed`). An
-    `optional` column is NULL where a file lacks it. What the engine can't read of a sound file is
-    written anew into the folder `scratch`, which must last as long as the table is used.
+    has that type; else it is a struct with a field for each type (see `rules.mixed`). What the
+    engine can't read of a sound file is written anew into the folder `scratch`, which must last as
+    long as the table is used.
 
     Raises:
-        InputError: a file can't be read, or lacks a column.
+        InputError: a file can't be read, or lacks a column that is not optional.
     """
     names = [column.name for column in source.columns if column.name in columns]
     states = {path: _state(path) for path in paths}
@@ -90,7 +89,7 @@ def read(
     for kind, parts_of in _READERS.items():
         of_kind = [path for path in paths if kind_of(path) == kind]
         if of_kind:
-            parts += parts_of(con, source, of_kind, names, optional, scratch)
+            parts += parts_of(con, source, of_kind, names, scratch)
     rows = {path: count for part in parts for path, count in part.rows.items()}
     files = tuple(FileRead(os.path.realpath(path), *states[path], rows[path]) for path in paths)
     table = unite([part.table for part in parts], names)

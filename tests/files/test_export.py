@@ -28,9 +28,7 @@ def exported(tmp_path):
     def run(name, path, there=None):
         folder = tmp_path / "out"
         folder.mkdir()
-        made = export(
-            SOURCES[name], [str(path)], USED[name], AS_THEY_COME[name], folder, there or {}
-        )
+        made = export(SOURCES[name], [str(path)], AS_THEY_COME[name], folder, there or {})
         tables = [pq.read_table(part) for part in made.parts]
         return made, pa.concat_tables(tables).to_pylist()
 

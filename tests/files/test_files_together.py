@@ -84,6 +84,20 @@ def test_files_of_all_kinds_make_one_table(read, write, tmp_path):
     ]
 
 
+def test_an_optional_column_is_null_in_a_file_that_lacks_it(read, write, tmp_path):
+    pq.write_table(pa.table({"ItemKey": ["a"], "EventId": [7]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"ItemKey": ["b"]}), tmp_path / "b.parquet")
+    write("c.csv", b"ItemKey\nc\n")
+    write("d.ndjson", b'{"ItemKey": "d", "ItemData": "d"}\n')
+
+    alone = read("b.parquet", "c.csv", "d.ndjson", columns=("EventId", "ItemKey"))
+
+    assert alone.values == [(None, "b"), (None, "c"), (None, "d")]
+    both = read("a.parquet", "b.parquet", columns=("EventId", "ItemKey"))
+    assert sorted(both.values, key=str) == [(7, "a"), (None, "b")]
+    assert both.types["EventId"] == "int64"
+
+
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "ndjson", "ndjson.gz"])
 @pytest.mark.parametrize(
     "stem", ["ItemKey=x/a", "a[1]", "a*?", 'it\'s "q"', "ü and blanks", "back\\slash", "{a,b}"]

@@ -180,7 +180,7 @@ def test_a_path_is_taken_as_it_stands(read, put, path):
 def test_a_lacking_column_is_named_only_if_it_is_used(read, fault, put):
     name = put("a.parquet", ("ItemKey", ["k"]), ("itemdata", ["d"]))
 
-    assert fault(name) == "a.parquet has no column ItemData, which the models read."
+    assert fault(name) == "a.parquet has no column ItemData, but 'itemdata': case and blanks count."
     assert read(name, columns=("ItemKey",)).values == [("k",)]
 
 

@@ -129,9 +129,7 @@ class BigQuery:
         finally:
             place.clear()
 
-    def load(
-        self, graph: Graph, inputs: Mapping[str, Sequence[str]], *, append: bool
-    ) -> list[Loaded]:
+    def load(self, inputs: Mapping[str, Sequence[str]], *, append: bool) -> list[Loaded]:
         """Load local files into the raw tables, all of them or none.
 
         Raises:
@@ -140,7 +138,7 @@ class BigQuery:
         """
         from pipeline.backends.bigquery.load import load  # reads local files, with DuckDB
 
-        return load(graph, self, inputs, append=append)
+        return load(self, inputs, append=append)
 
     def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
         """Estimate what building each model would scan, on what is published now.

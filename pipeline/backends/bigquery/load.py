@@ -13,9 +13,7 @@ from typing import Protocol
 import ibis
 
 from pipeline.errors import InputError, UsageError
-from pipeline.expressions import columns_read
 from pipeline.files import Export, export
-from pipeline.graph import Graph
 from pipeline.results import Loaded
 from pipeline.sources import SOURCES
 
@@ -51,7 +49,6 @@ class HasRawTables(Protocol):
 
 
 def load(
-    graph: Graph,
     backend: HasRawTables,
     inputs: Mapping[str, Sequence[str]],
     *,
@@ -65,13 +62,12 @@ def load(
     """
     if not inputs:
         raise UsageError("There is nothing to load.", "Name files with --events or --users.")
-    used = columns_read(graph, graph.models)
     done: list[Loaded] = []
     with backend.loading() as place:
         for name, patterns in inputs.items():
             there = backend.raw_schema(name) if append else None
             clock = time.perf_counter()
-            with _exported(name, patterns, used[name], there) as exported:
+            with _exported(name, patterns, there) as exported:
                 _require_same_types(exported, there)
                 size = sum(part.stat().st_size for part in exported.parts)
                 place.add(exported)
@@ -81,12 +77,10 @@ def load(
 
 
 @contextlib.contextmanager
-def _exported(
-    name: str, patterns: Sequence[str], used: frozenset[str], there: ibis.Schema | None
-) -> Iterator[Export]:
+def _exported(name: str, patterns: Sequence[str], there: ibis.Schema | None) -> Iterator[Export]:
     with tempfile.TemporaryDirectory(prefix="pipeline-load-") as folder:
         source = SOURCES[name]
-        yield export(source, patterns, used, AS_THEY_COME[name], Path(folder), there or {})
+        yield export(source, patterns, AS_THEY_COME[name], Path(folder), there or {})
 
 
 def _require_same_types(exported: Export, there: ibis.Schema | None) -> None:

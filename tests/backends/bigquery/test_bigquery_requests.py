@@ -199,13 +199,14 @@ def test_raw_columns_that_nothing_uses_and_nested_values_are_not_read(server):
         "GET", "/raw_sync_events", (200, {"tableReference": table, "schema": {"fields": fields}})
     )
 
-    used = {"raw_sync_events": ["ItemData", "ItemKey", "DateCreated"]}
+    used = {"raw_sync_events": ["ItemData", "ItemKey", "DateCreated", "EventId"]}
     with backend(server).sources(used) as raw:
         found = raw["raw_sync_events"]
 
     sql = " ".join(ibis.to_sql(found.unbind(), dialect="bigquery").split())
     assert "TO_JSON_STRING(`ItemData`) AS `ItemData`" in sql
     assert "CAST(NULL AS STRING) AS `ItemKey`" in sql
+    assert "CAST(NULL AS INT64) AS `EventId`" in sql
     assert "more" not in sql
     assert found.DateCreated.type() == ibis.dtype("timestamp(6)")
 
