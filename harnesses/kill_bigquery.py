@@ -2,10 +2,11 @@
 
 python -m harnesses.kill_bigquery --kills 30
 
-As `harnesses.kill`, save that here tables are published one by one: a kill while that goes on may
-leave some of them old and some new, each whole. A view is as its tables are. What a killed build
-made under names of its own expires by itself, as `tests/backends/bigquery` shows of its statement;
-the emulator keeps no expiry, so that it is counted here, and nothing else may be left.
+As `harnesses.kill`. BigQuery publishes in one transaction. The emulator has none, so here a kill
+while that goes on may leave some tables old and some new, each whole; a view is as its tables are.
+What a killed build made under names of its own expires by itself, as `tests/backends/bigquery`
+shows of its statement. The emulator keeps no expiry, so those tables are counted here, and nothing
+else may be left.
 
 Two kinds of builds take turns: the models from the raw events to a fact without their checks, and
 those of the users with theirs. The emulator takes a second for each long statement, however few
@@ -29,7 +30,7 @@ from harnesses.builds import Digests
 from harnesses.killing import Place, Stage
 from harnesses.verdict import KEEP, Verdict
 from pipeline.backends.bigquery.runs import RUNS
-from pipeline.backends.bigquery.workspace import PREFIX
+from pipeline.backends.bigquery.tables import PREFIX
 from pipeline.contract import Model
 from pipeline.project import Project
 from tests.emulator.server import PROJECT, emulator

@@ -28,8 +28,8 @@ def connect(backend: str = "duckdb", **options: Any) -> Project:
 
     For `duckdb`: `database`, `threads`, `memory_limit`, `events`, `users` (a path or glob, or a
     list of them). For `bigquery`: `project`, `dataset`, `source_dataset`, `location`,
-    `api_endpoint`, `max_bytes_billed`, and `labels` for its jobs. Nothing is opened before it is
-    needed.
+    `api_endpoint`, `max_bytes_billed`, `policy_tag` for sensitive columns, and `labels` for its
+    jobs. Nothing is opened before it is needed.
 
     Raises:
         UsageError: there is no such backend or option.

@@ -28,6 +28,7 @@ from pipeline.results import (
     CheckResult,
     Dropped,
     ModelResult,
+    Note,
     Result,
     RunRecord,
     SourceRead,
@@ -35,7 +36,7 @@ from pipeline.results import (
 )
 from pipeline.sources import SOURCES
 
-Report = Callable[[Started | ModelResult | CheckResult | Dropped], None]
+Report = Callable[[Started | ModelResult | CheckResult | Dropped | Note], None]
 OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
 """Is given the rows that break a rule as an expression of the tables."""
 
@@ -73,12 +74,15 @@ def build(
         )
         run.require_upstream()
         run.read_sources(columns)
+        for text in workspace.notes:
+            report(Note(text))
         run.work(checks)
         result = run.result
         result.seconds = time.perf_counter() - clock
         result.published = result.ok
         if result.ok:
-            workspace.publish(run.record(partial=partial))
+            for text in workspace.publish(run.record(partial=partial)):
+                report(Note(text))
             for name in workspace.obsolete:
                 result.dropped.append(name)
                 report(Dropped(name))

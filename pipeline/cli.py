@@ -167,13 +167,23 @@ BIGQUERY = (
     common("--project", help="BigQuery project, which pays."),
     common("--dataset", help="BigQuery dataset of the models, made if missing."),
     common("--source-dataset", help="BigQuery dataset of the raw tables. [default: the same]"),
-    common("--location", help="Where BigQuery runs jobs and makes datasets, such as EU."),
+    common(
+        "--location",
+        help="Where BigQuery runs jobs and makes datasets, such as EU. "
+        "[default: where the raw tables are]",
+    ),
     common("--api-endpoint", metavar="URL", help="An emulator instead of BigQuery."),
     common(
         "--max-bytes-billed",
         type=click.IntRange(0),
         metavar="N",
         help="Let each BigQuery statement fail that would be billed more bytes.",
+    ),
+    common(
+        "--policy-tag",
+        metavar="RESOURCE",
+        help="BigQuery policy tag for the sensitive columns of new tables: "
+        "projects/…/policyTags/….",
     ),
 )
 OPTIONS = {
@@ -185,6 +195,7 @@ OPTIONS = {
         "location",
         "api_endpoint",
         "max_bytes_billed",
+        "policy_tag",
     ),
 }
 """What each backend can be told."""

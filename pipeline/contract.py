@@ -26,6 +26,7 @@ TIMESTAMP = "timestamp('UTC', 6)"
 """The type of every time: UTC with microseconds (contract, introduction)."""
 
 Materialization = Literal["table", "view"]
+PartitionUnit = Literal["day", "month"]
 TableFunction = Callable[..., ir.Table]
 
 
@@ -115,6 +116,7 @@ class Model(Displayed):
     partition_by: str | None
     cluster_by: tuple[str, ...]
     locality: Locality = None
+    partition_unit: PartitionUnit = "day"
 
     def __repr__(self) -> str:
         return f"<model {self.name}: {self.grain}>"
@@ -170,6 +172,7 @@ def model(
     partition_by: str | None = None,
     cluster_by: Sequence[str] = (),
     locality: Locality = None,
+    partition_unit: PartitionUnit = "day",
 ) -> Callable[[TableFunction], TableFunction]:
     """Declare a function of tables as a model; it stays the plain function it was.
 
@@ -189,6 +192,7 @@ def model(
             partition_by,
             _names(cluster_by),
             locality,
+            partition_unit,
         )
         return function
 

@@ -410,6 +410,7 @@ def _bigquery(
     location: str | None = None,
     api_endpoint: str | None = None,
     max_bytes_billed: int | None = None,
+    policy_tag: str | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Backend:
     if not project or not dataset:
@@ -430,6 +431,7 @@ def _bigquery(
         api_endpoint,
         max_bytes_billed,
         labels or {},
+        policy_tag,
     )
 
 

@@ -46,6 +46,17 @@ class Dropped:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Whoever builds should know this, in a line: it went well, yet not as they may expect."""
+
+    text: str
+
+    def to_json(self) -> Json:
+        """Return the field."""
+        return {"message": self.text}
+
+
+@dataclass(frozen=True)
 class ModelResult:
     """What came of building one model; `seconds` is the engine's time for it.
 

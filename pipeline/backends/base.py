@@ -72,6 +72,11 @@ class Workspace(Tables, Protocol):
         """The models that an earlier build made and no model makes any more."""
         ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What whoever builds should know of the sources that were read, a line each."""
+        ...
+
     def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
         """Return a source with the columns in use."""
         ...
@@ -80,8 +85,11 @@ class Workspace(Tables, Protocol):
         """Materialize a model."""
         ...
 
-    def publish(self, record: RunRecord) -> None:
-        """Put what was built in the place of what was published before."""
+    def publish(self, record: RunRecord) -> Sequence[str]:
+        """Put what was built in the place of what was published before.
+
+        Returns lines that whoever builds should know.
+        """
         ...
 
 

@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.output.fitting import Wrapped, as_it_is
-from pipeline.results import CheckResult, Dropped, ModelResult, Result, Started
+from pipeline.results import CheckResult, Dropped, ModelResult, Note, Result, Started
 
-Told = ModelResult | CheckResult | Dropped
+Told = ModelResult | CheckResult | Dropped | Note
 Event = Started | Told
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
 NOT_PUBLISHED = "Nothing was published: the last build is unchanged."
@@ -25,6 +25,8 @@ def line(event: Told) -> Text:
     """Return the one line that tells a model's or a check's result, or what was dropped."""
     if isinstance(event, Dropped):
         return Text(f"dropped {event.name}: no model makes it any more")
+    if isinstance(event, Note):
+        return Text(event.text)
     told = _model_line(event) if isinstance(event, ModelResult) else _check_line(event)
     return Text(told, style=_style(event.status))
 

@@ -19,6 +19,7 @@ from pipeline.results import (
     Finding,
     Loaded,
     ModelResult,
+    Note,
     Price,
     Result,
 )
@@ -46,7 +47,7 @@ def price_line(found: Price, price_per_tib: float) -> str:
 
 def event_json(event: Told) -> dict[str, Any]:
     """Return an event as a JSON object of one log line; failing rows are left out."""
-    kinds = {ModelResult: "model", CheckResult: "check", Dropped: "dropped"}
+    kinds = {ModelResult: "model", CheckResult: "check", Dropped: "dropped", Note: "note"}
     return {"event": kinds[type(event)], **event.to_json()}
 
 

@@ -14,6 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from emulator.server import PROJECT, emulator
+from emulator.service import Service, refusing
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,12 +22,12 @@ ROOT = Path(__file__).parents[2]
 class Warehouse:
     """A project at the emulator: commands run on it, and its tables looked at."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, service: Service) -> None:
+        self.service, self.url = service, service.url
         self.client = bigquery.Client(
             PROJECT,
             credentials=AnonymousCredentials(),
-            client_options=ClientOptions(api_endpoint=url),
+            client_options=ClientOptions(api_endpoint=service.url),
         )
 
     def start(self, command: str, *options: str, dataset: str) -> subprocess.Popen[str]:
@@ -61,8 +62,8 @@ class Warehouse:
 @pytest.fixture(scope="session")
 def warehouse() -> Iterator[Warehouse]:
     """An empty project."""
-    with emulator() as url:
-        yield Warehouse(url)
+    with emulator() as url, refusing(url) as service:
+        yield Warehouse(service)
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,13 @@ from pipeline.backends.bigquery.errors import is_missing, told
 from pipeline.backends.bigquery.estimate import estimates
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.loading import BigQueryLoading
+from pipeline.backends.bigquery.lock import locked
 from pipeline.backends.bigquery.runs import RUNS
 from pipeline.backends.bigquery.sources import raw_table
 from pipeline.backends.bigquery.statements import DIALECT
 from pipeline.backends.bigquery.tables import Dataset, PublishedTables
 from pipeline.backends.bigquery.types import schema_of
-from pipeline.backends.bigquery.workspace import BigQueryWorkspace
+from pipeline.backends.bigquery.workspace import BigQueryWorkspace, name_of_run
 from pipeline.errors import EngineError, InputError, UsageError
 from pipeline.graph import Graph
 from pipeline.results import Estimate, Loaded, RunRecord
@@ -57,6 +58,7 @@ class BigQuery:
     api_endpoint: str | None = None
     max_bytes_billed: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    policy_tag: str | None = None
     engine: Engine = "bigquery"
 
     @property
@@ -76,12 +78,20 @@ class BigQuery:
         Raises:
             UsageError: no credentials, no such project, no permission, nobody answers.
         """
-        found = self.require_dataset(self.dataset)
-        workspace = BigQueryWorkspace(self._tables(found), self.raw, self.source_dataset)
-        try:
-            yield workspace
-        finally:
-            workspace.clear()
+        dataset, run = self._tables(self.require_dataset(self.dataset)), name_of_run()
+        with locked(self.con.client, dataset.full, "build", run) as lock:
+            workspace = BigQueryWorkspace(
+                dataset,
+                self._require_raw,
+                lock.since,
+                run,
+                self.policy_tag,
+                whole=() if keep else names,
+            )
+            try:
+                yield workspace
+            finally:
+                workspace.clear()
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[PublishedTables]:
@@ -103,13 +113,7 @@ class BigQuery:
         Raises:
             InputError: there is no such table, or it lacks one of the columns.
         """
-        found = self._raw(source.name)
-        if found is None:
-            raise InputError(
-                f"There is no table {self.project}.{self.source_dataset}.{source.name}.",
-                "Fill it with `python cli.py load`, or name its dataset with --source-dataset.",
-            )
-        return raw_table(self.con, source, found, columns)
+        return raw_table(self.con, source, self._require_raw(source), columns)
 
     def raw_schema(self, source: str) -> ibis.Schema | None:
         """Return the types of a raw table, None where there is none yet."""
@@ -123,11 +127,13 @@ class BigQuery:
         Raises:
             UsageError: as `workspace`.
         """
-        place = BigQueryLoading(self._tables(self.require_dataset(self.source_dataset)))
-        try:
-            yield place
-        finally:
-            place.clear()
+        dataset, run = self._tables(self.require_dataset(self.source_dataset)), name_of_run()
+        with locked(self.con.client, dataset.full, "load", run):
+            place = BigQueryLoading(dataset, run, self.policy_tag)
+            try:
+                yield place
+            finally:
+                place.clear()
 
     def load(self, inputs: Mapping[str, Sequence[str]], *, append: bool) -> list[Loaded]:
         """Load local files into the raw tables, all of them or none.
@@ -202,17 +208,40 @@ class BigQuery:
         return Jobs(self.con.client, self.location, self.max_bytes_billed, self.labels)
 
     def require_dataset(self, name: str) -> bigquery.Dataset:
-        """Return a dataset, which is made where it is missing."""
+        """Return a dataset; where it is missing it is made, in the raw tables' location.
+
+        Raises:
+            UsageError: as `workspace`.
+        """
         try:
             return self._find(name)
         except UsageError as error:
             if not is_missing(error.__cause__):
                 raise
         wanted = bigquery.Dataset(f"{self.project}.{name}")
-        if self.location:
-            wanted.location = self.location
+        if location := self.location or self._location_of_sources(name):
+            wanted.location = location
         with told():
             return self.con.client.create_dataset(wanted, exists_ok=True, retry=_FIRST_CONTACT)
+
+    def _location_of_sources(self, name: str) -> str | None:
+        if name == self.source_dataset:
+            return None
+        try:
+            return str(self._find(self.source_dataset).location)
+        except UsageError as error:
+            if not is_missing(error.__cause__):
+                raise
+            return None
+
+    def _require_raw(self, source: Source) -> bigquery.Table:
+        found = self._raw(source.name)
+        if found is None:
+            raise InputError(
+                f"There is no table {self.project}.{self.source_dataset}.{source.name}.",
+                "Fill it with `python cli.py load`, or name its dataset with --source-dataset.",
+            )
+        return found
 
     def _raw(self, name: str) -> bigquery.Table | None:
         try:

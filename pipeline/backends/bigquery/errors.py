@@ -28,6 +28,18 @@ _REMEDIES = {
 }
 _REMEDIES["required"] = _REMEDIES["authError"]
 _REMEDIES["internalError"] = _REMEDIES["backendError"]
+_PASSING = frozenset(
+    [
+        "backendError",
+        "internalError",
+        "rateLimitExceeded",
+        "badGateway",
+        "jobBackendError",
+        "jobInternalError",
+        "jobRateLimitExceeded",
+    ]
+)
+"""BigQuery's reasons for which Google's documentation says to send a job again."""
 _BY_STATUS = {401: "authError", 403: "accessDenied", 404: "notFound", 503: "backendError"}
 
 
@@ -60,6 +72,11 @@ def told() -> Iterator[None]:
 def is_missing(error: BaseException | None) -> bool:
     """Tell whether something is not there, by the cause of an error of ours."""
     return isinstance(error, NotFound)
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Tell whether a job failed by trouble that passes, by the cause of an error of ours."""
+    return isinstance(error, GoogleAPICallError) and reason_of(error) in _PASSING
 
 
 def _told(error: GoogleAPICallError) -> PipelineError:

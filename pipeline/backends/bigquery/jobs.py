@@ -1,67 +1,75 @@
-"""The jobs that BigQuery is asked to run: labelled, limited in bytes, and waited for."""
+"""The jobs that BigQuery runs for us: labelled, limited in bytes, tried again, and cancelled."""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import ibis.expr.types as ir
 import pyarrow as pa
+import requests.exceptions
+from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.cloud import bigquery
 
-from pipeline.backends.bigquery.errors import told
+from pipeline.backends.bigquery.errors import is_passing, told
+from pipeline.errors import PipelineError
 from pipeline.sql import to_sql
+
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before a job that failed by passing trouble is sent again, longer each time."""
 
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9_-]")
 _LONGEST_LABEL = 63
+_UTC = bigquery.ConnectionProperty("time_zone", "UTC")
+"""A project or dataset may have another time zone, which moves days and texts of times."""
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """Runs jobs through a client.
+    """Runs jobs through a client; several threads may do so at once.
 
-    What Google says is safe to send again is sent again, by the client's own rules: requests that
-    met passing trouble, and queries that failed by BigQuery's fault.
+    The client sends requests again that met passing trouble. A job that failed by such trouble is
+    sent again here, under a new id: it had no effect. A program that ends while its jobs run
+    cancels them, because they would go on and be billed.
     """
 
     client: bigquery.Client
     location: str | None
     max_bytes_billed: int | None
     labels: Mapping[str, str] = field(default_factory=dict)
+    under_way: set[str] = field(default_factory=set, compare=False)
+    """The ids of the jobs that run now."""
 
     def query(self, sql: str, **labels: str) -> bigquery.QueryJob:
-        """Run a statement to its end.
+        """Run a statement, or several as one script, to its end.
 
         Raises:
             UsageError, EngineError: see `told`.
         """
-        config = self._query_config(labels)
-        with told():
-            job = self.client.query(sql, config, location=self.location)
-            job.result()
-            return job
+        job, _ = self._query(sql, labels)
+        return job
 
     def rows(self, sql: str, **labels: str) -> pa.Table:
         """Return the result of a query, by REST: the storage API asks for one more permission."""
-        config = self._query_config(labels)
+        _, result = self._query(sql, labels)
         with told():
-            result = self.client.query(sql, config, location=self.location).result()
             return result.to_arrow(create_bqstorage_client=False)
 
-    def fetch(self, expr: ir.Table) -> pa.Table:
+    def fetch(self, expr: ir.Table, **labels: str) -> pa.Table:
         """Evaluate an expression; types and names are those that it declares."""
-        return self.rows(to_sql(expr, "bigquery")).cast(expr.schema().to_pyarrow())
+        return self.rows(to_sql(expr, "bigquery"), **labels).cast(expr.schema().to_pyarrow())
 
     def batches(self, expr: ir.Table) -> Iterator[pa.RecordBatch]:
         """Evaluate an expression a page at a time; types and names are those that it declares."""
         schema = expr.schema().to_pyarrow()
+        _, result = self._query(to_sql(expr, "bigquery"), {})
         with told():
-            job = self.client.query(
-                to_sql(expr, "bigquery"), self._query_config({}), location=self.location
-            )
-            for batch in job.result().to_arrow_iterable():
+            for batch in result.to_arrow_iterable():
                 yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
 
     def bytes_scanned(self, sql: str, **labels: str) -> int:
@@ -71,16 +79,17 @@ class Jobs:
             job = self.client.query(sql, config, location=self.location)
             return int(job.total_bytes_processed or 0)
 
-    def copy(self, source: str, target: str, *, append: bool = False, **labels: str) -> None:
-        """Put a table in the place of another, or append it, in one atomic step."""
+    def copy(self, source: str, target: str, *, replace: bool = False, **labels: str) -> None:
+        """Copy a table whole, in one atomic step; onto another table only to `replace` it."""
         config = bigquery.CopyJobConfig(
-            write_disposition="WRITE_APPEND" if append else "WRITE_TRUNCATE",
+            write_disposition="WRITE_TRUNCATE" if replace else "WRITE_EMPTY",
             labels=self._labels(labels),
         )
-        with told():
-            self.client.copy_table(
-                source, target, location=self.location, job_config=config
-            ).result()
+        self._run(
+            lambda job_id: self.client.copy_table(
+                source, target, job_id=job_id, location=self.location, job_config=config
+            )
+        )
 
     def load(
         self,
@@ -100,14 +109,67 @@ class Jobs:
             write_disposition="WRITE_APPEND",
             labels=self._labels(labels),
         )
-        with told():
+
+        def start(job_id: str) -> bigquery.LoadJob:
             # without a size the upload is resumable: cut off, it goes on where it was
-            self.client.load_table_from_file(
-                content, target, location=self.location, job_config=config
-            ).result()
+            return self.client.load_table_from_file(
+                content,
+                target,
+                rewind=True,
+                job_id=job_id,
+                location=self.location,
+                job_config=config,
+            )
+
+        self._run(start)
+
+    def cancel(self) -> None:
+        """Cancel all jobs that run now, so that none goes on and is billed."""
+        for job_id in sorted(self.under_way):
+            # the reason for the end is the better thing to say
+            with contextlib.suppress(GoogleAPICallError, requests.exceptions.RequestException):
+                self.client.cancel_job(job_id, location=self.location, timeout=10)
+
+    def _query(self, sql: str, labels: Mapping[str, str]) -> tuple[bigquery.QueryJob, Any]:
+        config = self._query_config(labels)
+        return self._run(
+            lambda job_id: self.client.query(
+                sql, config, job_id=job_id, location=self.location, job_retry=None
+            )
+        )
+
+    def _run(self, start: Callable[[str], Any]) -> tuple[Any, Any]:
+        """Return a job that came to its end, and its result."""
+        for pause in PAUSES:
+            try:
+                return self._once(start)
+            except PipelineError as error:
+                if not is_passing(error.__cause__):
+                    raise
+            time.sleep(pause)
+        return self._once(start)
+
+    def _once(self, start: Callable[[str], Any]) -> tuple[Any, Any]:
+        job_id = str(uuid.uuid4())
+        self.under_way.add(job_id)
+        try:
+            with told():
+                try:
+                    job = start(job_id)
+                except Conflict:
+                    # the answer to an earlier request was lost: BigQuery has the job already
+                    job = self.client.get_job(job_id, location=self.location)
+                return job, job.result()
+        except (KeyboardInterrupt, SystemExit):
+            self.cancel()
+            raise
+        finally:
+            self.under_way.discard(job_id)
 
     def _query_config(self, labels: Mapping[str, str], **settings: Any) -> bigquery.QueryJobConfig:
-        config = bigquery.QueryJobConfig(labels=self._labels(labels), **settings)
+        config = bigquery.QueryJobConfig(
+            labels=self._labels(labels), connection_properties=[_UTC], **settings
+        )
         if self.max_bytes_billed is not None:
             config.maximum_bytes_billed = self.max_bytes_billed
         return config

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
+from datetime import datetime
+from typing import Any
 
+from google.cloud import bigquery
 from google.cloud.bigquery import SchemaField
 
 from pipeline.backends.base import record_of, row_of
 from pipeline.backends.bigquery.jobs import Jobs
-from pipeline.backends.bigquery.statements import quoted
+from pipeline.backends.bigquery.statements import quoted, text, time
 from pipeline.results import RunRecord
 
 RUNS = "_pipeline_runs"
-
+DESCRIPTION = "One row per build that was published."
 
 SCHEMA = (
     SchemaField("started_at", "TIMESTAMP", description="when the build began (UTC)"),
@@ -21,21 +23,85 @@ SCHEMA = (
     SchemaField("sources", "STRING", description="JSON: what was read of each source"),
     SchemaField("models", "STRING", description="JSON: the models built"),
     SchemaField("checks", "STRING", description="JSON: the checks and what came of them"),
+    SchemaField("run", "STRING", description="the build's own name, on its jobs' labels too"),
+    SchemaField(
+        "published_at",
+        "TIMESTAMP",
+        description="a moment (UTC) at which this build's rows were the published ones in every"
+        " table: FOR SYSTEM_TIME AS OF it reads one build, for seven days",
+    ),
+)
+# while a build is published, its record is there before the time is
+_PUBLISHED = (
+    "COALESCE(published_at, IF(run IS NULL, started_at,"
+    " TIMESTAMP_ADD(started_at, INTERVAL CAST(seconds AS INT64) SECOND)))"
 )
 
 
-def write(jobs: Jobs, dataset: str, record: RunRecord) -> None:
-    """Add a record to the table; `dataset` is with its project."""
-    row = row_of(record) | {"started_at": record.started_at.isoformat()}
-    # loaded, not inserted: that costs nothing, and makes the table where it is missing
-    line = io.BytesIO(json.dumps(row).encode())
-    jobs.load(line, f"{dataset}.{RUNS}", SCHEMA, "NEWLINE_DELIMITED_JSON")
+def table_of(dataset: str) -> bigquery.Table:
+    """Return the empty table; `dataset` is with its project."""
+    table = bigquery.Table(f"{dataset}.{RUNS}", SCHEMA)
+    table.description = DESCRIPTION
+    return table
 
 
-def last(jobs: Jobs, dataset: str) -> RunRecord | None:
-    """Return the latest record of a table that is there."""
-    found = jobs.rows(
-        "SELECT started_at, seconds, sources, models, checks"
-        f" FROM {quoted(f'{dataset}.{RUNS}')} ORDER BY started_at DESC LIMIT 1"
-    ).to_pylist()
-    return record_of(found[0]) if found else None
+def with_new_columns(found: bigquery.Table) -> bool:
+    """Give a table that an older version made the columns it lacks; tell whether it lacked any."""
+    there = {field.name for field in found.schema}
+    lacking = [field for field in SCHEMA if field.name not in there]
+    found.schema = [*found.schema, *lacking]
+    return bool(lacking)
+
+
+def insert(dataset: str, record: RunRecord, run: str) -> str:
+    """Return the statement that adds a record; `published_at` is for when all is published."""
+    row = row_of(record)
+    values = {
+        "started_at": time(row.pop("started_at")),
+        "seconds": repr(row.pop("seconds")),
+        **{name: text(value) for name, value in row.items()},
+        "run": text(run),
+    }
+    names = ", ".join(map(quoted, values))
+    place = quoted(f"{dataset}.{RUNS}")
+    return f"INSERT INTO {place} ({names})\nVALUES ({', '.join(values.values())})"
+
+
+def mark_published(dataset: str, run: str) -> str:
+    """Return the statement that writes down when a run was published, once it is."""
+    return (
+        f"UPDATE {quoted(f'{dataset}.{RUNS}')} SET published_at = CURRENT_TIMESTAMP()\n"
+        f"WHERE run = {text(run)}"
+    )
+
+
+def last(jobs: Jobs, found: bigquery.Table) -> RunRecord | None:
+    """Return the record of the build that was published last."""
+    rows = _rows(jobs, found, f"ORDER BY {_order(found)} DESC LIMIT 1")
+    return record_of(rows[0]) if rows else None
+
+
+def published_since(jobs: Jobs, found: bigquery.Table, moment: datetime) -> list[str]:
+    """Return the names of the builds that were published after a moment."""
+    if _lacks_time(found):
+        return []
+    rows = _rows(jobs, found, f"WHERE {_PUBLISHED} > {time(moment)} ORDER BY {_PUBLISHED}")
+    return [row["run"] for row in rows if row["run"]]
+
+
+def models_ever_made(jobs: Jobs, found: bigquery.Table) -> set[str]:
+    """Return the names of all models that any recorded build made."""
+    return {made["name"] for row in _rows(jobs, found, "") for made in json.loads(row["models"])}
+
+
+def _rows(jobs: Jobs, found: bigquery.Table, rest: str) -> list[dict[str, Any]]:
+    place = f"{found.project}.{found.dataset_id}.{found.table_id}"
+    return jobs.rows(f"SELECT * FROM {quoted(place)} {rest}".rstrip()).to_pylist()
+
+
+def _lacks_time(found: bigquery.Table) -> bool:
+    return "published_at" not in {field.name for field in found.schema}
+
+
+def _order(found: bigquery.Table) -> str:
+    return "started_at" if _lacks_time(found) else _PUBLISHED

@@ -13,7 +13,7 @@ from google.cloud.bigquery import SchemaField, Table
 from ibis.backends.bigquery import Backend as IbisBigQuery
 from ibis.backends.sql.datatypes import BigQueryType
 
-from pipeline.backends.bigquery.statements import DIALECT, select
+from pipeline.backends.bigquery.statements import DIALECT, quoted, select
 from pipeline.backends.bigquery.types import scalar
 from pipeline.contract import Column
 from pipeline.errors import InputError
@@ -21,6 +21,32 @@ from pipeline.sources import Source
 
 DOCUMENT = "ItemData"
 """The one column that may hold a nested value: it is read as its JSON text."""
+
+
+def used_fields(
+    source: Source, found: Table, columns: Collection[str]
+) -> Mapping[Column, SchemaField | None]:
+    """Return the fields of a raw table that hold these columns, in the source's order.
+
+    None stands for an optional column that the table lacks.
+
+    Raises:
+        InputError: the table lacks one of the other columns.
+    """
+    # names that differ in case only are the same to BigQuery
+    fields = {field.name.casefold(): field for field in found.schema}
+    used = {
+        column: fields.get(column.name.casefold())
+        for column in source.columns
+        if column.name in columns
+    }
+    for column, field in used.items():
+        if field is None and not column.optional:
+            raise InputError(
+                f"{name_of(found)} has no column {column.name}, which the models read.",
+                "Load it with that column, or name another dataset with --source-dataset.",
+            )
+    return used
 
 
 def raw_table(
@@ -34,25 +60,37 @@ def raw_table(
     Raises:
         InputError: the table lacks one of the other columns.
     """
-    place = f"{found.project}.{found.dataset_id}.{found.table_id}"
-    # names that differ in case only are the same to BigQuery
-    fields = {field.name.casefold(): field for field in found.schema}
-    used = {
-        column: fields.get(column.name.casefold())
-        for column in source.columns
-        if column.name in columns
-    }
-    for column, field in used.items():
-        if field is None and not column.optional:
-            raise InputError(
-                f"{place} has no column {column.name}, which the models read.",
-                "Load it with that column, or name another dataset with --source-dataset.",
-            )
+    used = used_fields(source, found, columns)
     schema = ibis.schema({column.name: _type(column, field) for column, field in used.items()})
-    if all(field and scalar(field) for field in used.values()):
+    where = every_row(found)
+    if not where and all(field and scalar(field) for field in used.values()):
         return table(con, found, schema)
-    query = select(_values(used), place)
+    query = select(_values(used), name_of(found), where)
     return ops.SQLQueryResult(query.sql(DIALECT), schema, con).to_expr()
+
+
+def every_row(found: Table) -> str:
+    """Return a condition on the partition column that each row meets, empty if none is asked for.
+
+    BigQuery refuses a query of a table that requires a partition filter without one.
+    """
+    by_time, by_range = found.time_partitioning, found.range_partitioning
+    required = found.require_partition_filter or (by_time and by_time.require_partition_filter)
+    if not required:
+        return ""
+    if by_range is not None:
+        column, least = quoted(by_range.field), str(-(2**63))
+    elif by_time.field is None:
+        column, least = "_PARTITIONTIME", "TIMESTAMP '0001-01-01'"
+    else:
+        kind = {field.name: field.field_type for field in found.schema}[by_time.field]
+        column, least = quoted(by_time.field), f"{kind} '0001-01-01'"
+    return f"({column} >= {least} OR {column} IS NULL)"
+
+
+def name_of(found: Table) -> str:
+    """Return a table's name with project and dataset."""
+    return f"{found.project}.{found.dataset_id}.{found.table_id}"
 
 
 def table(con: IbisBigQuery, found: Table, schema: ibis.Schema) -> ir.Table:

@@ -1,34 +1,62 @@
-"""The statements that materialize a model, with all that it declares about its storage."""
+"""The statements that fill, publish and describe models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import ibis.expr.datatypes as dt
 import sqlglot.expressions as sge
-from ibis.backends.sql.datatypes import BigQueryType
 
 from pipeline.contract import Model
 
 DIALECT = "bigquery"
 
 
-def create(model: Model, name: str, query: str, expires: datetime | None = None) -> str:
-    """Return the one atomic statement that makes a model's table or view, replacing another.
+@dataclass(frozen=True)
+class Copied:
+    """The rows of a table that take the place of another one's, or come to them.
 
-    `name` is project.dataset.table, `query` the model's SELECT, its columns as declared.
+    Names are project.dataset.table. Each of `parts` is a condition; together they hold for each row
+    once. One statement writes one part, because a job writes at most 4,000 partitions.
     """
-    table = model.materialized == "table"
-    lines = [f"CREATE OR REPLACE {model.materialized.upper()} {quoted(name)} ("]
-    lines += [",\n".join(_columns(model, typed=table)), ")"]
-    if table and model.partition_by:
-        lines.append(f"PARTITION BY {_partition(model)}")
-    if table and model.cluster_by:
-        lines.append(f"CLUSTER BY {', '.join(map(quoted, model.cluster_by))}")
+
+    source: str
+    target: str
+    columns: Sequence[str]
+    parts: Sequence[str] = ("",)
+    append: bool = False
+
+    def statements(self) -> Iterable[str]:
+        """Return the statements, in order."""
+        if not self.append:
+            yield f"TRUNCATE TABLE {quoted(self.target)}"
+        for part in self.parts:
+            yield insert(self.target, self.columns, f"SELECT * FROM {quoted(self.source)}", part)
+
+
+def insert(target: str, columns: Iterable[str], query: str, where: str = "") -> str:
+    """Return the statement that adds a query's rows to a table, each column by its name."""
     # named once more, so that each goes to the column of its name
+    names = ", ".join(map(quoted, columns))
+    lines = [f"INSERT INTO {quoted(target)} ({names})", f"SELECT {names} FROM (", query, ")"]
+    return "\n".join([*lines, f"WHERE {where}"] if where else lines)
+
+
+def transaction(statements: Iterable[str]) -> str:
+    """Return one script whose statements all take effect in one moment, or none of them."""
+    return ";\n".join(["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION"]) + ";"
+
+
+def create_view(model: Model, name: str, query: str, expires: datetime | None = None) -> str:
+    """Return the one atomic statement that makes a model's view, replacing another."""
+    columns = ",\n".join(
+        f"  {quoted(column.name)} OPTIONS(description={text(column.description)})"
+        for column in model.columns
+    )
     names = ", ".join(map(quoted, model.schema.names))
+    lines = [f"CREATE OR REPLACE VIEW {quoted(name)} (", columns, ")"]
     lines += [_options(model, expires), f"AS SELECT {names} FROM (", query, ")"]
     return "\n".join(lines)
 
@@ -44,9 +72,13 @@ def text(value: str) -> str:
     return sge.convert(value).sql(DIALECT)
 
 
+def time(value: datetime) -> str:
+    """Return a time as a literal."""
+    return f"TIMESTAMP {text(value.isoformat())}"
+
+
 def renamed(query: sge.Query, names: Mapping[str, str]) -> sge.Query:
     """Return a query that reads other tables: in place of each name the one it maps to."""
-
     copy = query.copy()
     for table in copy.find_all(sge.Table):
         if table.name in names:
@@ -54,29 +86,26 @@ def renamed(query: sge.Query, names: Mapping[str, str]) -> sge.Query:
     return copy
 
 
-def _columns(model: Model, *, typed: bool) -> Iterable[str]:
-    schema: Mapping[str, dt.DataType] = model.schema
-    for column in model.columns:
-        kind = f" {BigQueryType.to_string(schema[column.name])}" if typed else ""
-        yield f"  {quoted(column.name)}{kind} OPTIONS(description={text(column.description)})"
+def as_of(query: sge.Query, tables: Iterable[str], moment: datetime) -> sge.Query:
+    """Return a query that reads some tables, given by name, as they were at a moment."""
+    held, copy = set(tables), query.copy()
+    for table in copy.find_all(sge.Table):
+        if table.name in held:
+            held_at = sge.Var(this=time(moment))
+            table.set("version", sge.Version(this="TIMESTAMP", expression=held_at, kind="AS OF"))
+    return copy
 
 
-def _partition(model: Model) -> str:
-    assert model.partition_by is not None
-    column = quoted(model.partition_by)
-    is_time = model.schema[model.partition_by].is_timestamp()
-    return f"TIMESTAMP_TRUNC({column}, DAY)" if is_time else column
+def select(expressions: Iterable[Any], table: str, where: str = "") -> sge.Select:
+    """Return a query of expressions over a table given as project.dataset.table."""
+    query = sge.Select(expressions=list(expressions)).from_(
+        sge.to_table(quoted(table), dialect=DIALECT)
+    )
+    return query.where(where, dialect=DIALECT) if where else query
 
 
 def _options(model: Model, expires: datetime | None) -> str:
     options = [f"description={text(model.grain)}"]
     if expires is not None:
-        options.append(f"expiration_timestamp=TIMESTAMP {text(expires.isoformat())}")
+        options.append(f"expiration_timestamp={time(expires)}")
     return f"OPTIONS({', '.join(options)})"
-
-
-def select(expressions: Iterable[Any], table: str) -> sge.Select:
-    """Return a query of expressions over a table given as project.dataset.table."""
-    return sge.Select(expressions=list(expressions)).from_(
-        sge.to_table(quoted(table), dialect=DIALECT)
-    )

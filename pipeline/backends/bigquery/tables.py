@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 from google.cloud import bigquery
 from ibis.backends.bigquery import Backend as IbisBigQuery
 
-from pipeline.backends.bigquery import runs, sources
+from pipeline.backends.bigquery import lock, runs, sources
 from pipeline.backends.bigquery.errors import told
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.statements import quoted
 from pipeline.backends.bigquery.types import schema_of
 from pipeline.results import RunRecord
 
-_DROPPED_AS = {"EXTERNAL": "EXTERNAL TABLE", "SNAPSHOT": "SNAPSHOT TABLE", "CLONE": "TABLE"}
+PREFIX = "_building_"
+"""How the names of tables begin that a build makes for itself."""
 
 
 @dataclass(frozen=True)
@@ -30,35 +31,66 @@ class Dataset:
     project: str
     name: str
 
+    @property
+    def full(self) -> str:
+        """The dataset's name with its project."""
+        return f"{self.project}.{self.name}"
+
     def full_name(self, table: str) -> str:
         """Return a table's name with project and dataset."""
-        return f"{self.project}.{self.name}.{table}"
+        return f"{self.full}.{table}"
 
     def kinds(self) -> dict[str, str]:
-        """Return whether each object is a TABLE or a VIEW, or what else, by its name."""
+        """Return whether each object is a TABLE or a VIEW, or what else, by its name.
+
+        Locks and what builds make for themselves are left out.
+        """
         with told():
-            listed = self.con.client.list_tables(f"{self.project}.{self.name}")
-            return {item.table_id: item.table_type for item in listed}
+            listed = self.con.client.list_tables(self.full)
+            kinds = {item.table_id: item.table_type for item in listed}
+        ours = (PREFIX, lock.PREFIX)
+        return {name: kind for name, kind in kinds.items() if not name.startswith(ours)}
 
     def get(self, table: str) -> bigquery.Table:
         """Return what BigQuery says about a table that is there."""
         with told():
             return self.con.client.get_table(self.full_name(table))
 
-    def drop(self, table: str, kind: str) -> None:
+    def create(self, table: bigquery.Table) -> None:
+        """Make an empty table, whose texts compare exactly, whatever its dataset says."""
+        table._properties["defaultCollation"] = ""
+        with told():
+            self.con.client.create_table(table)
+
+    def update(self, table: bigquery.Table, *fields: str) -> bigquery.Table:
+        """Change what a table says about itself."""
+        with told():
+            return self.con.client.update_table(table, fields)
+
+    def drop(self, table: str, kind: str = "TABLE") -> None:
         """Remove a table, a view or what else, if it is there; `kind` is as in `kinds`."""
-        what = _DROPPED_AS.get(kind, kind.replace("_", " "))
-        self.jobs.query(f"DROP {what} IF EXISTS {quoted(self.full_name(table))}")
+        if kind == "VIEW":
+            self.jobs.query(f"DROP VIEW IF EXISTS {quoted(self.full_name(table))}")
+            return
+        # this is no job
+        with told():
+            self.con.client.delete_table(self.full_name(table), not_found_ok=True)
 
     def keep(self, table: str, description: str) -> None:
-        """Let a published table stay, and say what it is."""
-        # a copy may keep the old description, and a dataset may let all its tables expire
+        """Let a new table stay, although its dataset may let all tables expire, and describe it."""
         found = self.get(table)
-        if found.description == description and found.expires is None:
+        if found.expires is None and found.description == description:
             return
-        found.description, found.expires = description, None
+        found.expires, found.description = None, description
+        self.update(found, "expires", "description")
+
+    def policies(self, table: str) -> list[str]:
+        """Return the names of a table's row access policies."""
+        path = f"/projects/{self.project}/datasets/{self.name}/tables/{table}/rowAccessPolicies"
         with told():
-            self.con.client.update_table(found, ["description", "expires"])
+            found = self.con.client._connection.api_request(method="GET", path=path)
+        listed = found.get("rowAccessPolicies", [])
+        return [policy["rowAccessPolicyReference"]["policyId"] for policy in listed]
 
     def expression(self, table: str) -> ir.Table:
         """Return a table, with the types that it has."""
@@ -91,7 +123,7 @@ class PublishedTables:
                 writer.write_batch(batch)
 
     def last_run(self) -> RunRecord | None:
-        """Return the record of the last build, if there is one."""
+        """Return the record of the build that was published last, if there is one."""
         if runs.RUNS not in self.names():
             return None
-        return runs.last(self.dataset.jobs, f"{self.dataset.project}.{self.dataset.name}")
+        return runs.last(self.dataset.jobs, self.dataset.get(runs.RUNS))

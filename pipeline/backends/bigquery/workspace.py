@@ -5,15 +5,27 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
+from google.cloud import bigquery
 
 from pipeline.backends.base import Made, RawTable
-from pipeline.backends.bigquery import runs, statements
-from pipeline.backends.bigquery.tables import PublishedTables
+from pipeline.backends.bigquery import partitions, runs, storage
+from pipeline.backends.bigquery.publishing import Built, publish, require_replaceable
+from pipeline.backends.bigquery.sources import every_row, name_of, raw_table, used_fields
+from pipeline.backends.bigquery.statements import (
+    DIALECT,
+    as_of,
+    create_view,
+    insert,
+    quoted,
+    select,
+)
+from pipeline.backends.bigquery.tables import PREFIX, PublishedTables
 from pipeline.contract import Model
 from pipeline.errors import EngineError, InputError, PipelineError
 from pipeline.results import RunRecord, SourceRead
@@ -23,8 +35,6 @@ from pipeline.sql import to_query
 LIFETIME = timedelta(days=1)
 """How long what a killed build left stays there; no build takes as long."""
 
-PREFIX = "_building_"
-
 
 def name_of_run() -> str:
     """Return a name for a build or load, in the order of time and never given twice."""
@@ -32,28 +42,36 @@ def name_of_run() -> str:
 
 
 @dataclass(frozen=True)
-class Built:
-    """A model that is built but not published: its table or view for now, and its query."""
-
-    model: Model
-    name: str
-    query: sge.Query
-
-
-@dataclass(frozen=True)
 class BigQueryWorkspace(PublishedTables):
-    """The published tables, and in their place those that this build has made already."""
+    """The published tables, and in their place those that this build has made already.
 
-    raw: Callable[[Source, Collection[str]], ir.Table]
-    source_dataset: str
-    run: str = field(default_factory=name_of_run)
+    Every statement reads the raw tables as they were at `moment`, so that rows which arrive
+    meanwhile are in all of them or in none.
+    """
+
+    raw: Callable[[Source], bigquery.Table]
+    moment: datetime
+    run: str
+    policy_tag: str | None = None
     built: dict[str, Built] = field(default_factory=dict)
+    whole: Collection[str] = ()
+    """The names of all models, where all are built: others of ours are left from earlier builds."""
     obsolete: Sequence[str] = ()
+    held: set[str] = field(default_factory=set)
+    """The raw tables that BigQuery keeps as they were at the moment."""
+    temporary: dict[str, str] = field(default_factory=dict)
+    """Whether each thing that this build made for itself is a TABLE or a VIEW."""
+    notes: list[str] = field(default_factory=list)
+    """What whoever builds should know, a line each."""
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """What is published, which nobody else changes while this build holds its lock."""
+        return self.dataset.kinds()
 
     def names(self) -> set[str]:
         """Return the names of all tables and views, without what other builds are making."""
-        there = {name for name in super().names() if not name.startswith(PREFIX)}
-        return there.union(self.built)
+        return {*self.kinds, *self.built}
 
     def table(self, name: str) -> ir.Table:
         """Return a model as this build made it, else as it is published."""
@@ -65,82 +83,174 @@ class BigQueryWorkspace(PublishedTables):
         Raises:
             InputError: there is no such table, it lacks a column, or it can't be read.
         """
-        table = self.raw(source, columns)
-        name = f"{self.dataset.project}.{self.source_dataset}.{source.name}"
+        found = self.raw(source)
+        name = name_of(found)
         try:
-            counted = self.dataset.jobs.rows(
-                f"SELECT COUNT(*) AS number_of_rows FROM {statements.quoted(name)}"
-            )
+            if found.table_type == "TABLE":
+                self.held.add(found.table_id)
+                rows = self._count(found)
+            else:
+                found, rows = self._copied(source, found, columns)
         except EngineError as error:
             raise InputError(
                 f"{name} can't be read. {error.what}",
                 "Load it again, or name another dataset with --source-dataset.",
             ) from error
-        return RawTable(table, SourceRead((name,), int(counted.column(0)[0].as_py())))
+        table = raw_table(self.dataset.con, source, found, columns)
+        return RawTable(table, SourceRead((name,), rows))
 
     def create(self, model: Model, expr: ir.Table) -> Made:
         """Create the model's table or view under a name of this build.
 
         Raises:
-            UsageError: permission, quota or --max-bytes-billed does not allow it.
+            UsageError: permission, quota or --max-bytes-billed does not allow it, or what is
+                published in its place is protected and can't be replaced.
             EngineError: BigQuery can't run the model's statement.
         """
-        name = f"{PREFIX}{self.run}_{model.name}"
+        name = self._temporary(model.name, model.materialized.upper())
         query = to_query(expr, "bigquery")
-        self.built[model.name] = Built(model, name, query)
-        statement = self._statement(model, name, query, datetime.now(UTC) + LIFETIME)
-        job = self.dataset.jobs.query(statement, model=model.name, run=self.run)
-        is_view = model.materialized == "view"
-        rows = None if is_view else int(self.dataset.get(name).num_rows)
-        return Made(rows, job.total_bytes_processed or 0, job.total_bytes_billed or 0)
+        if model.materialized == "view":
+            self.built[model.name] = Built(model, name, query)
+            statement = create_view(
+                model, self.dataset.full_name(name), query.sql(DIALECT, pretty=True), self._expiry()
+            )
+            job = self.dataset.jobs.query(statement, model=model.name, run=self.run)
+            return Made(None, job.total_bytes_processed or 0, job.total_bytes_billed or 0)
+        return self._fill(model, name, query)
 
-    def publish(self, record: RunRecord) -> None:
-        """Put each table in the place of the published one, then the views, then the record."""
-        kinds = self.dataset.kinds()
-        views_last = sorted(
-            self.built.values(), key=lambda built: built.model.materialized == "view"
-        )
-        for built in views_last:
-            self._make_room(built, kinds.get(built.model.name))
-            if built.model.materialized == "view":
-                self._publish_view(built)
-            else:
-                source, target = map(self.dataset.full_name, (built.name, built.model.name))
-                self.dataset.jobs.copy(source, target, model=built.model.name, run=self.run)
-            self.dataset.keep(built.model.name, built.model.grain)
-        runs.write(self.dataset.jobs, f"{self.dataset.project}.{self.dataset.name}", record)
+    def publish(self, record: RunRecord) -> Sequence[str]:
+        """Put all tables in the place of the published ones in one moment, with the record.
+
+        Returns lines about others who published meanwhile, and about tables of ours that no model
+        makes any more: nothing drops them here, because others may read them.
+        """
+        others = self._published_since()
+        job = publish(self.dataset, self.kinds, self.built, record, self.run)
+        said = [
+            f"The build {other} was published since this one began: what it published of these"
+            " models is replaced."
+            for other in others
+        ]
+        if left := self._left():
+            names = ", ".join(left)
+            said.append(f"No model makes {names} any more, an earlier build did: drop by hand.")
+        scanned = job.total_bytes_processed or 0
+        return [*said, f"Published all in one moment ({scanned:,} bytes scanned)."]
+
+    def _published_since(self) -> list[str]:
+        if runs.RUNS not in self.kinds:
+            return []
+        found = self.dataset.get(runs.RUNS)
+        return runs.published_since(self.dataset.jobs, found, self.moment)
+
+    def _left(self) -> list[str]:
+        if not self.whole or runs.RUNS not in self.kinds:
+            return []
+        made = runs.models_ever_made(self.dataset.jobs, self.dataset.get(runs.RUNS))
+        return sorted(made.intersection(self.kinds).difference(self.whole))
 
     def clear(self) -> None:
         """Remove all that this build made under names of its own."""
-        for built in self.built.values():
-            # what can't be removed now expires; why the build ended is the better thing to tell
+        for name, kind in self.temporary.items():
+            # a table that can't be removed now expires; the reason for the end matters more
             with contextlib.suppress(PipelineError):
-                self.dataset.drop(built.name, built.model.materialized.upper())
+                self.dataset.drop(name, kind)
 
-    def _statement(
-        self, model: Model, name: str, query: sge.Query, expires: datetime | None = None
-    ) -> str:
-        sql = query.sql(statements.DIALECT, pretty=True)
-        return statements.create(model, self.dataset.full_name(name), sql, expires)
-
-    def _make_room(self, built: Built, kind: str | None) -> None:
-        # BigQuery neither replaces a view by a table, or a table by a view, nor copies to a table
-        # that is partitioned or clustered in another way
-        wanted = built.model.materialized.upper()
-        if kind is not None and (kind != wanted or self._stored_otherwise(built)):
-            self.dataset.drop(built.model.name, kind)
-
-    def _stored_otherwise(self, built: Built) -> bool:
-        if built.model.materialized == "view":
-            return False
-        made, published = self.dataset.get(built.name), self.dataset.get(built.model.name)
-        return (
-            made.time_partitioning != published.time_partitioning
-            or made.clustering_fields != published.clustering_fields
+    def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
+        published = self._published(model)
+        tags = storage.tags_of(published) if published else self._tags(model)
+        table = storage.table_of(
+            model, self.dataset.full_name(name), tags=tags, expires=self._expiry()
         )
+        if published is not None:
+            require_replaceable(self.dataset, model, published, table)
+        self.dataset.create(table)
+        self.built[model.name] = Built(model, name, query)
+        sql = as_of(query, self.held, self.moment).sql(DIALECT, pretty=True)
+        try:
+            job = self._insert(model, name, sql)
+        except EngineError as error:
+            if not partitions.are_too_many(error):
+                raise
+            return self._fill_by_parts(model, table, sql)
+        return _made([job])
 
-    def _publish_view(self, built: Built) -> None:
-        published = {other.name: name for name, other in self.built.items()}
-        query = statements.renamed(built.query, published)
-        statement = self._statement(built.model, built.model.name, query)
-        self.dataset.jobs.query(statement, model=built.model.name, run=self.run)
+    def _fill_by_parts(self, model: Model, table: bigquery.Table, sql: str) -> Made:
+        built, jobs = self.built[model.name], self.dataset.jobs
+        aside = self._temporary(f"{model.name}_aside")
+        loose = bigquery.Table(self.dataset.full_name(aside), table.schema)
+        loose.expires = self._expiry()
+        # so that a range of days reads its own rows alone
+        loose.clustering_fields = [model.partition_by]
+        self.dataset.create(loose)
+        labels = {"model": model.name, "run": self.run}
+        filled = [self._insert(model, aside, sql)]
+        place = self.dataset.full_name(aside)
+        parts = partitions.parts_of(jobs, place, table, **labels)
+        for part in parts:
+            filled.append(self._insert(model, built.name, f"SELECT * FROM {quoted(place)}", part))
+        self.built[model.name] = replace(built, parts=tuple(parts))
+        made = _made(filled)
+        return replace(made, rows=filled[0].num_dml_affected_rows)
+
+    def _insert(self, model: Model, name: str, sql: str, where: str = "") -> bigquery.QueryJob:
+        statement = insert(self.dataset.full_name(name), model.schema.names, sql, where)
+        return self.dataset.jobs.query(statement, model=model.name, run=self.run)
+
+    def _count(self, found: bigquery.Table) -> int:
+        query = select(
+            [sge.alias_(sge.Count(this=sge.Star()), "rows_read")],
+            name_of(found),
+            every_row(found),
+        )
+        sql = as_of(query, self.held, self.moment).sql(DIALECT)
+        counted = self.dataset.jobs.rows(sql, model=found.table_id, run=self.run)
+        return int(counted.column(0)[0].as_py())
+
+    def _copied(
+        self, source: Source, found: bigquery.Table, columns: Collection[str]
+    ) -> tuple[bigquery.Table, int]:
+        """Copy what is no table, such as a view: BigQuery can't hold it still, a copy it can."""
+        there = used_fields(source, found, columns).values()
+        used = [field for field in there if field is not None]
+        name = self._temporary(source.name)
+        table = bigquery.Table(self.dataset.full_name(name), used)
+        table.expires = self._expiry()
+        self.dataset.create(table)
+        fields = [field.name for field in used]
+        query = select(
+            [sge.column(field, quoted=True) for field in fields], name_of(found), every_row(found)
+        )
+        statement = insert(self.dataset.full_name(name), fields, query.sql(DIALECT))
+        job = self.dataset.jobs.query(statement, model=source.name, run=self.run)
+        self.notes.append(
+            f"{name_of(found)} is a {found.table_type.lower().replace('_', ' ')}, which BigQuery"
+            " can't hold still: the build read it once, into a table of its own."
+        )
+        return table, int(job.num_dml_affected_rows or 0)
+
+    def _published(self, model: Model) -> bigquery.Table | None:
+        is_table = self.kinds.get(model.name) == "TABLE"
+        return self.dataset.get(model.name) if is_table else None
+
+    def _tags(self, model: Model) -> storage.Tags:
+        """Return the policy tags that a new table of a model gets."""
+        if self.policy_tag is None:
+            return {}
+        return {name: [self.policy_tag] for name in sorted(model.sensitive)}
+
+    def _temporary(self, name: str, kind: str = "TABLE") -> str:
+        made = f"{PREFIX}{self.run}_{name}"
+        self.temporary[made] = kind
+        return made
+
+    def _expiry(self) -> datetime:
+        return datetime.now(UTC) + LIFETIME
+
+
+def _made(jobs: Sequence[bigquery.QueryJob]) -> Made:
+    return Made(
+        sum(job.num_dml_affected_rows or 0 for job in jobs),
+        sum(job.total_bytes_processed or 0 for job in jobs),
+        sum(job.total_bytes_billed or 0 for job in jobs),
+    )

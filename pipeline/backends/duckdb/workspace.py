@@ -43,6 +43,7 @@ class DuckDBWorkspace(DuckDBTables):
     """Whether the new file began as a copy of the published one."""
     require_unwritten: Callable[[], None]
     """Raises UsageError if another program wrote to the published file since the build began."""
+    notes: Sequence[str] = ()
     _read: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in an order, each with its column."""
@@ -91,7 +92,7 @@ class DuckDBWorkspace(DuckDBTables):
             counted = self.con.to_pyarrow(self.table(model.name).count())
         return Made(int(counted.as_py()))
 
-    def publish(self, record: RunRecord) -> None:
+    def publish(self, record: RunRecord) -> Sequence[str]:
         """Record the run, and put the new file in the place of the old one.
 
         Raises:
@@ -109,6 +110,7 @@ class DuckDBWorkspace(DuckDBTables):
             log_of(self.file).unlink(missing_ok=True)
             self.path.replace(self.file)
             sync_folder(self.file.parent)
+        return ()
 
     def remove(self, models: Collection[str]) -> None:
         """Drop models' tables and views, and free their space."""

@@ -84,11 +84,11 @@ def test_jobs_carry_labels_and_the_limit_of_bytes(server):
     assert asked["configuration"]["query"]["maximumBytesBilled"] == "1000"
 
 
-@pytest.mark.parametrize(("append", "disposition"), [(False, "TRUNCATE"), (True, "APPEND")])
-def test_a_table_is_put_in_place_by_one_copy_job(server, append, disposition):
+@pytest.mark.parametrize(("replace", "disposition"), [(True, "TRUNCATE"), (False, "EMPTY")])
+def test_a_table_is_put_in_place_by_one_copy_job(server, replace, disposition):
     server.answer("POST", "/jobs", answers.job(kind="copy"))
 
-    backend(server).jobs.copy("project.models.new", "project.models.old", append=append)
+    backend(server).jobs.copy("project.models.new", "project.models.old", replace=replace)
 
     (asked,) = server.bodies("POST", "/jobs")
     copy = asked["configuration"]["copy"]
@@ -165,6 +165,9 @@ def test_without_a_dataset_there_is_nothing_to_read(server):
 
 def test_a_missing_raw_table_is_named(server):
     server.answer("GET", "/datasets/models", answers.dataset())
+    lock = {"projectId": "project", "datasetId": "models", "tableId": "lock"}
+    made = {"tableReference": lock, "creationTime": "1795627983712"}
+    server.answer("POST", "/datasets/models/tables", (200, made))
     server.answer("GET", "/datasets/models/tables", (200, {"tables": []}))
 
     found = run(server, "build", "--source-dataset", "raw", "--select", "stg_user_versions")

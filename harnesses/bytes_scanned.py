@@ -1,0 +1,270 @@
+"""Count the bytes that BigQuery bills for each command, from the statements that are really sent.
+
+python -m harnesses.bytes_scanned --keep
+
+The commands run on the emulator, whose proxy records the statements. BigQuery's rules for sizes are
+applied to generated rows in DuckDB: a text has 2 bytes and its own, a time, day or number 8, a
+boolean 1, NULL none. A statement is billed for the columns that it reads, of the partitions and
+blocks that literal conditions on the partition column, or on the first clustered columns, leave;
+at least 10 MB a table. The sums are scaled to 100 million events. `--keep` writes the table into
+docs/COSTS.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import duckdb
+import sqlglot
+import sqlglot.expressions as sge
+from click.testing import CliRunner
+from sqlglot.optimizer.pushdown_predicates import pushdown_predicates
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import traverse_scope
+
+import pipeline
+from pipeline.cli import cli
+from pipeline.contract import Model
+from pipeline.generate import generate
+from pipeline.sources import SOURCES
+from tests.emulator.server import PROJECT, emulator
+from tests.emulator.service import refusing
+
+EVENTS = 100_000_000
+LEAST = 10_000_000
+GB = 1_000_000_000
+WANTED = {"build": 85, "test": 25, "explain": 1, "show stg_commands": 1}
+_OURS = re.compile(r"_(?:building|loading)_\d+t\d+_[0-9a-f]{8}_(\w+)")
+_COSTS = Path(__file__).parents[1] / "docs" / "COSTS.md"
+_FLAT = {"BIGINT": 8, "DOUBLE": 8, "DATE": 8, "TIMESTAMP WITH TIME ZONE": 8, "BOOLEAN": 1}
+
+
+@dataclass
+class Sizes:
+    """The rows of all tables in DuckDB, and how each is stored on BigQuery."""
+
+    con: duckdb.DuckDBPyConnection
+    models: Mapping[str, Model]
+    events: int
+    _seen: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def schema(self, table: str) -> dict[str, str]:
+        """Return the columns of a table and their types, as DuckDB names them."""
+        found = self.con.execute(f'DESCRIBE "{table}"').fetchall()
+        return {name: kind for name, kind, *_ in found}
+
+    def scanned(self, table: str, columns: set[str], where: str) -> int:
+        """Return the bytes of some columns, of rows that a condition leaves, for 100 M events."""
+        kinds = self.schema(table)
+        total = 0
+        for column in sorted(columns & set(kinds)):
+            key = (table, column, where)
+            if key not in self._seen:
+                size = _size(f'"{column}"', kinds[column])
+                sql = f'SELECT sum({size}) FROM "{table}"' + (f" WHERE {where}" if where else "")
+                self._seen[key] = int(self.con.execute(sql).fetchone()[0] or 0)
+            total += self._seen[key]
+        return total * EVENTS // self.events
+
+
+def _size(value: str, kind: str) -> str:
+    if kind.endswith("[]"):
+        return f"coalesce(list_sum(list_transform({value}, x -> {_size('x', kind[:-2])})), 0)"
+    if kind.startswith("STRUCT("):
+        fields = re.findall(r'"?(\w+)"? ([A-Z ]+)[,)]', kind[len("STRUCT") :])
+        return " + ".join(_size(f"{value}.{name}", each.strip()) for name, each in fields)
+    if kind == "VARCHAR":
+        return f"coalesce(2 + strlen({value}), 0)"
+    return f"CASE WHEN {value} IS NULL THEN 0 ELSE {_FLAT[kind]} END"
+
+
+@dataclass
+class Reader:
+    """Reads statements: which columns of which rows each scans."""
+
+    sizes: Sizes
+    views: dict[str, sge.Query] = field(default_factory=dict)
+
+    def billed(self, statement: sge.Expression) -> int:
+        """Return the bytes that one statement is billed."""
+        if isinstance(statement, sge.Create) and statement.kind == "VIEW":
+            name = _plain(statement.this.find(sge.Table).name)
+            self.views[name] = statement.expression
+            return 0
+        query = statement.expression if isinstance(statement, sge.Insert) else statement
+        if not isinstance(query, sge.Query):
+            return 0
+        scans: Counter[str] = Counter()
+        for table, columns, where in self._scans(query):
+            scans[table] += self.sizes.scanned(table, columns, where)
+        return sum(max(scanned, LEAST) for scanned in scans.values() if scanned)
+
+    def _scans(self, query: sge.Query) -> Iterator[tuple[str, set[str], str]]:
+        flat = self._expanded(query.copy())
+        schema = {
+            name: self.sizes.schema(name)
+            for name in {table.name for table in flat.find_all(sge.Table)}
+            if name in self.sizes.models or name in SOURCES
+        }
+        tree = qualify(flat, schema=schema, dialect="bigquery", validate_qualify_columns=False)
+        tree = pushdown_projections(pushdown_predicates(tree, dialect="bigquery"), schema=schema)
+        for scope in traverse_scope(tree):
+            for alias, source in scope.sources.items():
+                if isinstance(source, sge.Table) and source.name in schema:
+                    used = {c.name for c in scope.columns if c.table == alias}
+                    yield source.name, used, self._pruned(source.name, alias, scope.expression)
+
+    def _expanded(self, query: sge.Query) -> sge.Query:
+        """Replace views by their queries, and tables of a build by the published ones."""
+        for table in list(query.find_all(sge.Table)):
+            name = _plain(table.name)
+            if name in self.views:
+                inner = self._expanded(self.views[name].copy())
+                table.replace(inner.subquery(table.alias_or_name))
+            elif table.db:
+                plain = sge.to_table(name, dialect="bigquery")
+                table.replace(sge.alias_(plain, table.alias_or_name, table=True))
+        return query
+
+    def _pruned(self, table: str, alias: str, select: sge.Expression) -> str:
+        """Return the conditions of a scan that leave partitions or blocks out, in DuckDB's SQL."""
+        model = self.sizes.models.get(table)
+        where = select.args.get("where") if isinstance(select, sge.Select) else None
+        if model is None or where is None:
+            return ""
+        by_column: dict[str, list[str]] = defaultdict(list)
+        for condition in where.this.flatten() if isinstance(where.this, sge.And) else [where.this]:
+            columns = {c.name for c in condition.find_all(sge.Column) if c.table == alias}
+            literal = len(list(condition.find_all(sge.Column))) == 1
+            plain = isinstance(
+                condition.unnest(), (sge.EQ, sge.In, sge.Between, sge.GT, sge.GTE, sge.LT, sge.LTE)
+            )
+            if len(columns) == 1 and literal and plain:
+                bare = condition.copy()
+                for column in bare.find_all(sge.Column):
+                    column.set("table", None)
+                by_column[columns.pop()].append(bare.sql("duckdb"))
+        kept = list(by_column.get(model.partition_by or "", ()))
+        for column in model.cluster_by:
+            if column not in by_column:
+                break
+            kept += by_column[column]
+        return " AND ".join(f"({each})" for each in kept)
+
+
+def _plain(name: str) -> str:
+    found = _OURS.fullmatch(name)
+    return found[1] if found else name
+
+
+def billed(reader: Reader, sql: str) -> int:
+    """Return the bytes that a job is billed: one statement, or a script of several."""
+    return sum(reader.billed(each) for each in sqlglot.parse(sql, read="bigquery") if each)
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Write the table into docs/COSTS.md.")
+@click.option("--commands", default=2_000, show_default=True, help="Commands to measure sizes on.")
+@click.option("--recorded", type=click.Path(path_type=Path), help="Statements: read, else written.")
+def main(keep: bool, commands: int, recorded: Path | None) -> None:
+    """Count what each command is billed."""
+    with tempfile.TemporaryDirectory() as folder:
+        if recorded and recorded.exists():
+            sent = json.loads(recorded.read_text())
+        else:
+            sent = record(Path(folder))
+            if recorded:
+                recorded.write_text(json.dumps(sent, indent=1))
+        reader = Reader(sizes_of(Path(folder), commands))
+        found = {}
+        for command, statements in sent.items():
+            found[command] = [(label, billed(reader, sql)) for label, sql in statements]
+    lines = table(found)
+    click.echo("\n".join(lines))
+    if keep:
+        text = _COSTS.read_text()
+        start, end = "<!-- bytes -->\n", "<!-- end of bytes -->"
+        before, _, rest = text.partition(start)
+        _COSTS.write_text(before + start + "\n".join(lines) + "\n" + end + rest.partition(end)[2])
+
+
+def table(found: Mapping[str, list[tuple[str, int]]]) -> list[str]:
+    """Return the bytes as a table, a command a row, with what most of them are for."""
+    lines = ["| command | GB billed | most of it |", "|---|--:|---|"]
+    for command, jobs in found.items():
+        total = sum(size for _, size in jobs)
+        by_label: Counter[str] = Counter()
+        for label, size in jobs:
+            by_label[label] += size
+        most = ", ".join(
+            f"{label} {size / GB:.1f}"
+            for label, size in by_label.most_common(8)
+            if size > total / 50
+        )
+        lines.append(f"| `{command}` | {total / GB:.1f} | {most} |")
+    return lines
+
+
+def record(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Run the commands on the emulator; return label and statement of each job, by command."""
+    made = generate(folder / "few", commands=20, devices=3, days=3, seed=5)
+    files = ["--events", str(made.event_files[0]), "--users", str(made.users_file)]
+    sent: dict[str, list[tuple[str, str]]] = {}
+    with emulator() as url, refusing(url) as service:
+        where = ["--project", PROJECT, "--dataset", "models", "--api-endpoint", service.url]
+
+        def run(name: str, *words: str) -> str:
+            service.asked.clear()
+            backend = [] if words[0] == "load" else ["--backend", "bigquery"]
+            found = CliRunner().invoke(cli, [words[0], *backend, *where, *words[1:]])
+            if found.exit_code:
+                raise RuntimeError(found.output) from found.exception
+            jobs = [job["configuration"] for job in service.jobs()]
+            sent[name] = [
+                (job.get("labels", {}).get("model", "publish"), job["query"]["query"])
+                for job in jobs
+                if "query" in job
+            ]
+            return found.output
+
+        run("load", "load", *files)
+        run("first build", "build")
+        run("build", "build")
+        run("test", "test")
+        run("digest", "digest")
+        run("show stg_commands", "show", "stg_commands")
+        uuid = json.loads(run("show", "show", "stg_commands", "--format", "json", "--limit", "1"))
+        del sent["show"]
+        run("explain", "explain", uuid[0]["command_uuid"])
+    return sent
+
+
+def sizes_of(folder: Path, commands: int) -> Sizes:
+    """Build generated events on DuckDB, and open the tables."""
+    made = generate(folder / "many", commands=commands, devices=commands // 40, days=60, seed=7)
+    events, users = map(str, (folder / "many" / "raw_sync_events*.parquet", made.users_file))
+    database = folder / "many.duckdb"
+    project = pipeline.connect("duckdb", database=database, events=events, users=users)
+    if not project.build(checks=False).published:
+        raise RuntimeError("the build of a harness failed")
+    models = project.models
+    project.reconnect()
+    con = duckdb.connect(str(database), read_only=True)
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(
+        "CREATE TEMP VIEW raw_sync_events AS FROM read_parquet(?)".replace("?", f"'{events}'")
+    )
+    con.execute(f"CREATE TEMP VIEW raw_users AS FROM read_parquet('{users}')")
+    return Sizes(con, models, made.events)
+
+
+if __name__ == "__main__":
+    main()

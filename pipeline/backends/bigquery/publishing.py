@@ -1,0 +1,181 @@
+"""From what a build made to what everybody reads: all tables in one moment, with the record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlglot.expressions as sge
+from google.cloud import bigquery
+
+from pipeline.backends.bigquery import runs, storage
+from pipeline.backends.bigquery.statements import (
+    DIALECT,
+    Copied,
+    create_view,
+    quoted,
+    renamed,
+    transaction,
+)
+from pipeline.backends.bigquery.tables import Dataset
+from pipeline.contract import Model
+from pipeline.results import RunRecord
+
+TEXT = "text"
+"""The label of a published view that tells its text, so that the same is not published again."""
+
+_LABEL = 32
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model that is built but not published: its table or view for now, and its query.
+
+    `parts` are as `Copied` has them.
+    """
+
+    model: Model
+    name: str
+    query: sge.Query
+    parts: Sequence[str] = ("",)
+
+
+def require_replaceable(
+    dataset: Dataset, model: Model, published: bigquery.Table, made: bigquery.Table
+) -> None:
+    """Refuse to replace a table whose protection would be lost.
+
+    Rows can be put into a table that is there, and its policies stay. Another layout needs another
+    table, without them.
+
+    Raises:
+        UsageError: the published table has another layout, and policies.
+    """
+    if _takes_rows_of(published, made):
+        return
+    why = f"{model.name} declares other columns, types or partitions than the table has"
+    storage.require_unprotected(dataset, published, why)
+
+
+def publish(
+    dataset: Dataset,
+    kinds: Mapping[str, str],
+    built: Mapping[str, Built],
+    record: RunRecord,
+    run: str,
+) -> bigquery.QueryJob:
+    """Publish tables, views and record: no reader sees rows of two builds.
+
+    A table that is new, or of a new layout, is made whole first; then views whose text changed;
+    then one transaction puts the rows of all other tables in place, with the record. Policies,
+    tags, grants, labels and options of a table that keeps its layout stay as they are.
+
+    Raises:
+        UsageError, EngineError: BigQuery refuses; nothing of the transaction took effect.
+    """
+    tables = [each for each in built.values() if each.model.materialized == "table"]
+    copies = [_in_place(dataset, each, kinds.get(each.model.name), run) for each in tables]
+    for name, each in built.items():
+        if each.model.materialized == "view":
+            _switch_view(dataset, each, built, kinds.get(name), run)
+    _require_runs(dataset, kinds)
+    statements = [line for rows in copies if rows for line in rows.statements()]
+    statements.append(runs.insert(dataset.full, record, run))
+    script = f"{transaction(statements)}\n{runs.mark_published(dataset.full, run)};"
+    return dataset.jobs.query(script, run=run)
+
+
+def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Copied | None:
+    """Make a table ready to take its rows, or put it in place whole, if there is none to keep."""
+    model, made = built.model, dataset.get(built.name)
+    target = dataset.full_name(model.name)
+    if kind == "TABLE":
+        published = dataset.get(model.name)
+        if _takes_rows_of(published, made):
+            _describe(dataset, published, model)
+            return Copied(dataset.full_name(built.name), target, model.schema.names, built.parts)
+        _swap(dataset, built, run)
+        return None
+    if kind is not None:
+        # BigQuery neither renames a view nor replaces one by a table
+        dataset.drop(model.name, kind)
+    if storage.tags_of(made):
+        # a copy may lose the tags, and rows would be open: the table gets them first
+        table = storage.table_of(model, target, tags=storage.tags_of(made))
+        dataset.create(table)
+        dataset.keep(model.name, model.grain)
+        return Copied(dataset.full_name(built.name), target, model.schema.names, built.parts)
+    dataset.jobs.copy(dataset.full_name(built.name), target, model=model.name, run=run)
+    dataset.keep(model.name, model.grain)
+    return None
+
+
+def _takes_rows_of(published: bigquery.Table, made: bigquery.Table) -> bool:
+    return storage.same_partitions(published, made) and storage.same_columns(published, made)
+
+
+def _describe(dataset: Dataset, published: bigquery.Table, model: Model) -> None:
+    """Bring up to date what no policy hangs on: clusters, and a description that is missing."""
+    changed = []
+    if list(published.clustering_fields or ()) != list(model.cluster_by):
+        published.clustering_fields = list(model.cluster_by) or None
+        changed.append("clustering_fields")
+    if not published.description:
+        published.description = model.grain
+        changed.append("description")
+    if changed:
+        dataset.update(published, *changed)
+
+
+def _swap(dataset: Dataset, built: Built, run: str) -> None:
+    """Put a table of another layout in the place of the published one.
+
+    BigQuery changes no layout, so one script renames both: the old table is there until the new
+    one is, and goes last.
+    """
+    dataset.keep(built.name, built.model.grain)
+    target, name = dataset.full_name(built.model.name), built.model.name
+    before = f"{built.name}_before"
+    script = (
+        f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)};\n"
+        f"ALTER TABLE {quoted(dataset.full_name(built.name))} RENAME TO {quoted(name)};"
+    )
+    dataset.jobs.query(script, model=name, run=run)
+    dataset.drop(before)
+
+
+def _switch_view(
+    dataset: Dataset, built: Built, all_built: Mapping[str, Built], kind: str | None, run: str
+) -> None:
+    """Publish a view, unless the same text is published already."""
+    model = built.model
+    published = {other.name: name for name, other in all_built.items()}
+    query = renamed(built.query, published).sql(DIALECT, pretty=True)
+    statement = create_view(model, dataset.full_name(model.name), query)
+    text = hashlib.sha256(statement.encode()).hexdigest()[:_LABEL]
+    before = f"{built.name}_before"
+    if kind == "VIEW" and dataset.get(model.name).labels.get(TEXT) == text:
+        return
+    if kind == "TABLE":
+        target = dataset.full_name(model.name)
+        statement = f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)};\n{statement};"
+    elif kind not in (None, "VIEW"):
+        dataset.drop(model.name, kind)
+    dataset.jobs.query(statement, model=model.name, run=run)
+    found = dataset.get(model.name)
+    found.labels, found.expires = {**found.labels, TEXT: text}, None
+    found.description = model.grain
+    dataset.update(found, "labels", "expires", "description")
+    if kind == "TABLE":
+        dataset.drop(before)
+
+
+def _require_runs(dataset: Dataset, kinds: Mapping[str, str]) -> None:
+    if runs.RUNS not in kinds:
+        dataset.create(runs.table_of(dataset.full))
+        dataset.keep(runs.RUNS, runs.DESCRIPTION)
+        return
+    found = dataset.get(runs.RUNS)
+    if runs.with_new_columns(found):
+        dataset.update(found, "schema")
