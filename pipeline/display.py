@@ -6,6 +6,7 @@ This module knows none of them: the code that draws a kind of object registers w
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,35 @@ def view(shown: object) -> RenderableType:
     return object.__repr__(shown)
 
 
+class Watch:
+    """Follows work that takes long; this one shows nothing of it."""
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """End, well or not."""
+
+    def __call__(self, event: object) -> None:
+        """Take in what has just happened."""
+
+    def end(self, result: object) -> None:
+        """Take in what came of the work."""
+
+
+_watches: list[Callable[[], Watch | None]] = []
+
+
+def watch_by(make: Callable[[], Watch | None]) -> None:
+    """Register what makes a watch where it can show something, else None."""
+    _watches.append(make)
+
+
+def watch() -> Watch:
+    """Return what follows work here: nothing, where nobody would see it."""
+    return next((made for make in _watches if (made := make())), Watch())
+
+
 class Displayed:
     """Shows itself as text where it is printed and as HTML in a notebook, both made by `view`."""
 
@@ -55,7 +85,11 @@ def text(shown: RenderableType) -> str:
     from rich.console import Console
 
     file = io.StringIO()
-    Console(file=file, width=WIDTH, highlight=False, color_system=None).print(shown)
+    # in a notebook rich would show it there and then, whatever the file
+    console = Console(
+        file=file, width=WIDTH, highlight=False, color_system=None, force_jupyter=False
+    )
+    console.print(shown, crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines())
 
 
@@ -63,8 +97,10 @@ def html(shown: RenderableType) -> str:
     """Return what rich can print as HTML, for a white or a dark notebook."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True)
-    console.print(shown)
+    console = Console(
+        file=io.StringIO(), width=WIDTH, highlight=False, record=True, force_jupyter=False
+    )
+    console.print(shown, crop=False)
     return console.export_html(theme=_theme(), inline_styles=True, code_format=_HTML)
 
 

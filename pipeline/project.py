@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,19 +13,19 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 import pipeline.lineage as lineage
-from pipeline.backends.base import Backend, Tables, Warehouse
+from pipeline.backends.base import Backend, Session, Tables, Warehouse
 from pipeline.build import OnFailure, Report, build, test
 from pipeline.catalog import load
 from pipeline.checks import declared_checks
 from pipeline.digest import digest
-from pipeline.display import Displayed
+from pipeline.display import Displayed, Watch, watch
 from pipeline.errors import EngineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
 from pipeline.expressions import as_declared, columns_read, expression, model_sql, unbuilt
 from pipeline.graph import Models
 from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
-from pipeline.results import CheckResult, Digest, Estimate, Loaded, Result, RunRecord
+from pipeline.results import CheckResult, Digests, Estimate, Loaded, Result, RunRecord
 from pipeline.sources import SOURCES
 from pipeline.sql import Engine
 from pipeline.where import columns_of, condition
@@ -43,7 +44,6 @@ class Project(Displayed):
         self.backend = backend
         self._graph = load()
         self._open = contextlib.ExitStack()
-        self._tables: Tables | None = None
 
     @classmethod
     def connect(cls, backend: str = "duckdb", **options: Any) -> Project:
@@ -74,7 +74,7 @@ class Project(Displayed):
             UsageError: there is no such model, or it is not built yet.
         """
         self._require(name)
-        tables = self._published()
+        tables = self._session
         if name not in tables.names():
             raise UsageError(
                 f"{name} is not built yet.", f"Build it: p.build(select={f'+{name}'!r})."
@@ -82,12 +82,13 @@ class Project(Displayed):
         return tables.table(name)
 
     def expr(self, name: str) -> ir.Table:
-        """Return a model as one unbuilt expression from the sources, to take apart and change."""
+        """Return a model as one unbuilt expression from the sources, to take apart and change.
+
+        It is on the connection of the built tables, so the two can be joined and compared.
+        """
         self._require(name)
         self._graph.require([name, *self._graph.needs(name)])
-        columns = columns_read(self._graph, [name, *self._graph.needs(name)])
-        raw = self._open.enter_context(self.backend.sources(columns))
-        return unbuilt(self._graph, name, raw.__getitem__)
+        return unbuilt(self._graph, name, self._raw([name, *self._graph.needs(name)]))
 
     def sql(self, name: str) -> str:
         """Return a model's SQL on this backend: one SELECT of its upstream tables."""
@@ -103,34 +104,38 @@ class Project(Displayed):
         checks: bool = True,
         fail_fast: bool = False,
         warn_error: bool = False,
-        report: Report = lambda event: None,
+        report: Report | None = None,
         reveal: bool = False,
         on_failure: OnFailure = lambda result, rows, tables: None,
     ) -> Result:
         """Build, check and publish the selected models, all of them by default.
 
         Sensitive values are masked in failing rows and messages unless `reveal`.
-        The same object reads the new build afterwards.
+        The same object reads the new build afterwards. Without a `report` of one's own a notebook's
+        cell shows the progress, and in the end the result.
 
         Raises:
             UsageError: a selection that names nothing, or lacks something upstream.
             InputError: a source can't be read.
         """
         names = self._selected(select, exclude)
-        try:
-            return build(
-                self._graph,
-                self.backend,
-                names,
-                checks=checks,
-                fail_fast=fail_fast,
-                warn_error=warn_error,
-                report=report,
-                reveal=reveal,
-                on_failure=on_failure,
-            )
-        finally:
-            self.reconnect()
+        with watch() if report is None else Watch() as watching:
+            try:
+                result = build(
+                    self._graph,
+                    self.backend,
+                    names,
+                    checks=checks,
+                    fail_fast=fail_fast,
+                    warn_error=warn_error,
+                    report=report or watching,
+                    reveal=reveal,
+                    on_failure=on_failure,
+                )
+            finally:
+                self.reconnect()
+            watching.end(result)
+        return result
 
     def test(
         self,
@@ -139,7 +144,7 @@ class Project(Displayed):
         *,
         fail_fast: bool = False,
         warn_error: bool = False,
-        report: Report = lambda event: None,
+        report: Report | None = None,
         reveal: bool = False,
         on_failure: OnFailure = lambda result, rows, tables: None,
     ) -> Result:
@@ -148,30 +153,33 @@ class Project(Displayed):
         Raises:
             UsageError: a selection that names nothing, or a model that is not built yet.
         """
-        tables = self._published()
+        tables = self._session
         names = self.select(select, exclude)
         if not _as_list(select):
             names = [name for name in names if name in tables.names()]
         self._graph.require(names)
-        return test(
-            self._graph,
-            tables,
-            names,
-            fail_fast=fail_fast,
-            warn_error=warn_error,
-            report=report,
-            reveal=reveal,
-            on_failure=on_failure,
-        )
+        with watch() if report is None else Watch() as watching:
+            result = test(
+                self._graph,
+                tables,
+                names,
+                fail_fast=fail_fast,
+                warn_error=warn_error,
+                report=report or watching,
+                reveal=reveal,
+                on_failure=on_failure,
+            )
+            watching.end(result)
+        return result
 
-    def digest(self, select: Spec = (), exclude: Spec = ()) -> dict[str, Digest]:
+    def digest(self, select: Spec = (), exclude: Spec = ()) -> Digests:
         """Return each selected model's rows and digest: equal content, on any engine, is equal.
 
         Raises:
             UsageError: a selection that names nothing, or a model that is not built yet.
         """
         names = self._selected(select, exclude)
-        return digest(self._graph, self._published(), names)
+        return Digests(digest(self._graph, self._session, names))
 
     def explain(self, command_uuid: str, *, reveal: bool = False) -> Explanation:
         """Return one command's whole story from raw to mart, shown as a timeline.
@@ -237,11 +245,8 @@ class Project(Displayed):
         """Return a model as its code is now, on the built upstream tables."""
         self._require(name)
         self._graph.require([name])
-        model = self.models[name]
-        sources = [upstream for upstream in model.upstream if upstream in SOURCES]
-        if sources:
-            return self.expr(name)
-        return expression(model, self.table)
+        raw = self._raw([name])
+        return expression(self.models[name], lambda up: (raw if up in SOURCES else self.table)(up))
 
     def rows(
         self,
@@ -298,7 +303,7 @@ class Project(Displayed):
             if found.name == check:
                 rows = tables.fetch(breaking.limit(limit))
 
-        result = self.test(name, reveal=reveal, on_failure=keep)
+        result = self.test(name, report=lambda event: None, reveal=reveal, on_failure=keep)
         [found] = [each for each in result.checks if each.name == check]
         if found.status in ("SKIP", "ERROR"):
             raise UsageError(f"{name}.{check} can't be run: {found.message}")
@@ -337,9 +342,8 @@ class Project(Displayed):
         return self._graph.select(_as_list(select), _as_list(exclude))
 
     def reconnect(self) -> None:
-        """Let go of the build that is open; the next look reads what is published then."""
-        self._open.close()
-        self._tables = None
+        """Read what another process has published since; expressions made before read it too."""
+        self._session.refresh()
 
     def __getattr__(self, name: str) -> ir.Table:
         if name.startswith("_") or name not in self.models:
@@ -350,10 +354,14 @@ class Project(Displayed):
         yield from super().__dir__()
         yield from self.models
 
-    def _published(self) -> Tables:
-        if self._tables is None:
-            self._tables = self._open.enter_context(self.backend.reader())
-        return self._tables
+    @cached_property
+    def _session(self) -> Session:
+        return self._open.enter_context(self.backend.session())
+
+    def _raw(self, names: Sequence[str]) -> Callable[[str], ir.Table]:
+        """Return what gives each source with the columns that these models read."""
+        columns = columns_read(self._graph, names)
+        return lambda source: self._session.source(SOURCES[source], columns[source])
 
     def _sql_on_each_engine(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the models' SQL by engine, this backend's first."""
@@ -370,7 +378,7 @@ class Project(Displayed):
 
     def _audit(self) -> list[dict[str, Any]]:
         """Return the rows of audit_dispositions, none where it is not built."""
-        tables = self._published()
+        tables = self._session
         if "audit_dispositions" not in tables.names():
             return []
         return tables.fetch(tables.table("audit_dispositions")).to_pylist()

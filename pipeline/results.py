@@ -217,8 +217,8 @@ class SourceRead:
         return cls(tuple(found["inputs"]), found["rows"])
 
 
-@dataclass(frozen=True)
-class RunRecord:
+@dataclass(frozen=True, repr=False)
+class RunRecord(Displayed):
     """One build as its database keeps it: what the build read, built and found.
 
     `sources` holds, for each source, the latest reading that the published tables are made of.
@@ -231,6 +231,9 @@ class RunRecord:
     sources: Mapping[str, SourceRead]
     models: tuple[ModelResult, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True)
@@ -300,6 +303,13 @@ class Digest:
     def from_json(cls, found: Mapping[str, Any]) -> Digest:
         """Read what `to_json` wrote."""
         return cls(found["rows"], found["digest"])
+
+
+class Digests(Displayed, dict[str, Digest]):
+    """Digests by model, in dependency order."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 import pipeline
 from pipeline import contract
+from pipeline.backends.duckdb import session
 from pipeline.marts import fct_command_statuses
 
 ROOT = Path(pipeline.__file__).parents[1]
@@ -59,6 +60,58 @@ def test_the_unbuilt_expression_has_the_same_rows_and_can_be_changed(project):
     assert content(unbuilt.to_pyarrow()) == content(project.dim_users.to_pyarrow())
     changed = unbuilt.filter(unbuilt.user_id == "7").select("user_id")
     assert changed.to_pyarrow().to_pylist() == [{"user_id": "7"}]
+
+
+def test_an_expression_and_a_built_table_are_on_one_connection(project):
+    project.build(select="+dim_users")
+    unbuilt, built = project.expr("dim_users"), project.dim_users
+
+    assert unbuilt.anti_join(built, "user_id").count().to_pyarrow().as_py() == 0
+    assert unbuilt.join(built, "user_id").count().to_pyarrow().as_py() == 2
+    assert unbuilt.union(project.expr("stg_users")).count().to_pyarrow().as_py() == 4
+
+
+def test_what_was_asked_for_before_a_build_reads_the_new_one(project, tmp_path):
+    project.build(select="+dim_users")
+    users, unbuilt = project.dim_users, project.expr("dim_users")
+    more = arrow([raw_user(7), raw_user(8), raw_user(9)], user_types())
+    parquet.write_table(more, tmp_path / "users.parquet")
+
+    project.build(select="+dim_users")
+
+    assert [table.count().to_pyarrow().as_py() for table in (users, unbuilt)] == [3, 3]
+    assert unbuilt.anti_join(project.dim_users, "user_id").count().to_pyarrow().as_py() == 0
+
+
+def test_another_processs_build_is_read_after_reconnecting(project, tmp_path):
+    project.build(select="+dim_users")
+    users = project.dim_users
+    other = [raw_user(7)]
+    parquet.write_table(arrow(other, user_types()), tmp_path / "other.parquet")
+    database = project.backend.place
+    pipeline.connect("duckdb", database=database, users=tmp_path / "other.parquet").build(
+        "+dim_users"
+    )
+
+    before = users.count().to_pyarrow().as_py()
+    project.reconnect()
+
+    assert (before, users.count().to_pyarrow().as_py()) == (2, 1)
+
+
+def test_raw_files_are_looked_through_once(project, monkeypatch):
+    read = []
+    look = session.find
+    monkeypatch.setattr(session, "find", lambda inputs: read.append(inputs) or look(inputs))
+
+    project.expr("dim_users")
+    project.expr("stg_users")
+    project.preview("stg_user_versions")
+    once = len(read)
+    project.reconnect()
+    project.expr("dim_users")
+
+    assert (once, len(read)) == (1, 2)
 
 
 def test_an_expression_needs_no_build(project):

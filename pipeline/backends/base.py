@@ -64,6 +64,18 @@ class Tables(Protocol):
         ...
 
 
+class Session(Tables, Protocol):
+    """What is published and the raw sources on one connection; each is opened when needed."""
+
+    def source(self, source: Source, columns: Collection[str]) -> ir.Table:
+        """Return a source with these columns; it is looked through once."""
+        ...
+
+    def refresh(self) -> None:
+        """Let go of what is open; what is asked next reads what is published by then."""
+        ...
+
+
 class Workspace(Tables, Protocol):
     """Where a build writes before it is published; forgotten if it never is."""
 
@@ -115,10 +127,8 @@ class Backend(Protocol):
         """Open a place to build models in; `keep` brings along the other models' tables."""
         ...
 
-    def sources(
-        self, columns: Mapping[str, Collection[str]]
-    ) -> AbstractContextManager[Mapping[str, ir.Table]]:
-        """Open the raw sources alone, with these columns of each."""
+    def session(self) -> AbstractContextManager[Session]:
+        """Open one connection for what is published and for the raw sources."""
         ...
 
     def reader(self) -> AbstractContextManager[Tables]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from pipeline.catalog import load
 from pipeline.contract import Column, Model
-from pipeline.display import view
+from pipeline.display import Watch, html, text, view, watch_by
 from pipeline.errors import PipelineError
 from pipeline.explain import Explanation
 from pipeline.graph import Models
 from pipeline.lineage.columns import ColumnLineage
-from pipeline.output import lines
+from pipeline.output import lines, render
 from pipeline.output.fitting import Block, Sheet
 from pipeline.output.lineage import column_lineage
 from pipeline.output.rows import rows_table
 from pipeline.output.timeline import timeline
 from pipeline.project import Project
-from pipeline.results import CheckResult, Result, RunRecord
+from pipeline.results import CheckResult, Digests, ModelResult, Result, RunRecord, Started
 
 view.register(Explanation, timeline)
 view.register(ColumnLineage, column_lineage)
@@ -75,6 +79,72 @@ def _(found: CheckResult) -> RenderableType:
     if found.sample is None:
         return Group(line, Text(f"  {found.description}"))
     return Group(line, Text(f"  {found.description}"), rows_table(found.sample))
+
+
+@view.register
+def _(digests: Digests) -> RenderableType:
+    return render.digests_table(digests)
+
+
+@view.register
+def _(run: RunRecord) -> RenderableType:
+    return Group(*map(Text, _last_build(run)), _built(load().models, run))
+
+
+class CellWatch(Watch):
+    """Shows in a notebook's cell what a build or test does now, and in the end what came of it."""
+
+    def __init__(self, shell: Any, display: Callable[..., Any]) -> None:
+        self._shell, self._display = shell, display
+        self._told: list[RenderableType] = []
+        self._handle = display(
+            _bundle(Text("reading the sources")), raw=True, display_id=uuid.uuid4().hex
+        )
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Leave what was done where an error ends the work."""
+        if error is not None:
+            self._show(*self._told, Text("stopped", style="red"))
+
+    def __call__(self, event: object) -> None:
+        """Show what has just happened."""
+        if isinstance(event, Started):
+            doing = "building" if event.what == "model" else "checking"
+            self._show(*self._told, Text(f"{event.number} of {event.of}: {doing} {event.name}"))
+        elif isinstance(event, ModelResult):
+            self._told.append(lines.line(event))
+
+    def end(self, result: object) -> None:
+        """Show the result in the place of the progress, and not once more as the cell's value."""
+        self._show(result)
+        cell, shown = self._shell.execution_count, vars(result)
+
+        def show_later() -> None:
+            del shown["_ipython_display_"]
+            if self._shell.execution_count != cell:
+                self._display(result)
+
+        shown["_ipython_display_"] = show_later
+
+    def _show(self, *shown: Any) -> None:
+        self._handle.update(_bundle(Group(*shown)), raw=True)
+
+
+def _cell_watch() -> Watch | None:
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython.display import display
+
+    return CellWatch(shell, display)
+
+
+watch_by(_cell_watch)
+
+
+def _bundle(shown: RenderableType) -> dict[str, str]:
+    return {"text/plain": text(shown), "text/html": html(shown)}
 
 
 def _title(kind: str, name: str = "") -> Text:

@@ -24,6 +24,7 @@ from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.loading import BigQueryLoading
 from pipeline.backends.bigquery.lock import locked
 from pipeline.backends.bigquery.runs import RUNS
+from pipeline.backends.bigquery.session import BigQuerySession
 from pipeline.backends.bigquery.sources import raw_table
 from pipeline.backends.bigquery.statements import DIALECT
 from pipeline.backends.bigquery.tables import Dataset, PublishedTables
@@ -100,7 +101,12 @@ class BigQuery:
         Raises:
             UsageError: as `workspace`, or there is no such dataset.
         """
-        yield PublishedTables(self._tables(self._find(self.dataset)))
+        yield self._open()
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[BigQuerySession]:
+        """Open one connection for what is published and for the raw tables; nothing is read yet."""
+        yield BigQuerySession(self._open, self.raw)
 
     @contextlib.contextmanager
     def sources(self, columns: Mapping[str, Collection[str]]) -> Iterator[dict[str, ir.Table]]:
@@ -251,6 +257,9 @@ class BigQuery:
             if not is_missing(error.__cause__):
                 raise
             return None
+
+    def _open(self) -> PublishedTables:
+        return PublishedTables(self._tables(self._find(self.dataset)))
 
     def _find(self, name: str) -> bigquery.Dataset:
         with told():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +29,10 @@ from pipeline.backends.duckdb.errors import (
 )
 from pipeline.backends.duckdb.folder import building_folder
 from pipeline.backends.duckdb.interrupts import interruptible
+from pipeline.backends.duckdb.session import DuckDBSession, attach
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
-from pipeline.files import find, read
 from pipeline.results import RunRecord
 from pipeline.sources import SOURCES
 from pipeline.sql import Engine, Names
@@ -133,32 +132,10 @@ class DuckDB:
             yield DuckDBTables(con)
 
     @contextlib.contextmanager
-    def sources(self, columns: Mapping[str, Collection[str]]) -> Iterator[dict[str, ir.Table]]:
-        """Open the raw sources alone, on a connection of their own.
-
-        Raises:
-            UsageError: no files were given for a source and none are recorded.
-            InputError: a file can't be used.
-        """
-        previous = self.last_run()
-        with (
-            tempfile.TemporaryDirectory(prefix="pipeline-sources-") as scratch,
-            self._connection(None) as con,
-        ):
-            raws = {
-                name: read(
-                    con,
-                    SOURCES[name],
-                    find(self.inputs_of(name, previous)),
-                    columns[name],
-                    scratch=Path(scratch),
-                )
-                for name in columns
-            }
-            # nobody is there to try again when these tables are evaluated
-            for raw in raws.values():
-                raw.mend()
-            yield {name: raw.table for name, raw in raws.items()}
+    def session(self) -> Iterator[DuckDBSession]:
+        """Open one connection for what is published and for the raw files; nothing is read yet."""
+        with self._connection(None) as con:
+            yield DuckDBSession(con, self.database, self.inputs_of)
 
     def filtered(self, table: ir.Table, condition: sge.Expression) -> ir.Table:
         """Return the rows of a table for which a condition holds.
@@ -254,14 +231,8 @@ class DuckDB:
 
     @contextlib.contextmanager
     def _reading(self, path: Path) -> Iterator[IbisDuckDB]:
-        # A process that opens a file twice gets the same database twice: with the settings it was
-        # opened with first, and without what was published meanwhile. One attached to another
-        # database is its own.
         with self._connection(None) as con:
-            name = sge.convert(str(path.absolute())).sql("duckdb")
-            with opening(path):
-                con.raw_sql(f"ATTACH {name} AS published (READ_ONLY)")
-            con.raw_sql("USE published")
+            attach(con, path)
             yield con
 
     def _look_through(self, folder: Path, names: Collection[str]) -> tuple[Path | None, Contents]:

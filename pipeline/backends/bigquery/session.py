@@ -1,0 +1,61 @@
+"""What is published and the raw tables, on the connection that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from pipeline.backends.bigquery.tables import PublishedTables
+from pipeline.results import RunRecord
+from pipeline.sources import Source
+
+
+@dataclass(frozen=True)
+class BigQuerySession:
+    """The published tables and the raw ones; the models' dataset is looked for when it is needed.
+
+    BigQuery answers from what is published at that moment, so `refresh` has nothing to do.
+    """
+
+    open: Callable[[], PublishedTables]
+    raw: Callable[[Source, Collection[str]], ir.Table]
+
+    def names(self) -> set[str]:
+        """Return the names of all tables and views."""
+        return self._published.names()
+
+    def table(self, name: str) -> ir.Table:
+        """Return a table or view."""
+        return self._published.table(name)
+
+    def fetch(self, expr: ir.Table) -> pa.Table:
+        """Evaluate an expression."""
+        return self._published.fetch(expr)
+
+    def export(self, expr: ir.Table, file: Path) -> None:
+        """Write the rows of an expression to a Parquet file."""
+        self._published.export(expr, file)
+
+    def last_run(self) -> RunRecord | None:
+        """Return the record of the last build, if there is one."""
+        return self._published.last_run()
+
+    def source(self, source: Source, columns: Collection[str]) -> ir.Table:
+        """Return a raw table with these columns.
+
+        Raises:
+            InputError: there is no such table, or it lacks one of the columns.
+        """
+        return self.raw(source, columns)
+
+    def refresh(self) -> None:
+        """Do nothing."""
+
+    @cached_property
+    def _published(self) -> PublishedTables:
+        return self.open()

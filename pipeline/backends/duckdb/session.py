@@ -1,0 +1,118 @@
+"""One connection to what is published and to the raw files, so expressions of both go together."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ibis.expr.types as ir
+import sqlglot.expressions as sge
+from ibis.backends.duckdb import Backend
+
+from pipeline.backends.duckdb.errors import opening
+from pipeline.backends.duckdb.tables import DuckDBTables
+from pipeline.errors import PipelineError, UsageError
+from pipeline.files import find, read
+from pipeline.results import RunRecord
+from pipeline.sources import Source
+
+_PUBLISHED = "published"
+"""What the published database is called on the connection."""
+
+
+@dataclass(frozen=True)
+class DuckDBSession(DuckDBTables):
+    """The published tables and the raw sources on one connection; each is opened when needed.
+
+    Expressions stay usable after `refresh`: they then read what is published by then.
+    """
+
+    database: Path
+    inputs: Callable[[str, RunRecord | None], Sequence[str]]
+    """Gives the paths and globs of a source."""
+    _raw: dict[str, tuple[frozenset[str], ir.Table]] = field(default_factory=dict)
+    """The columns and the table of each source whose files are looked through."""
+
+    def names(self) -> set[str]:
+        """Return the names of all tables and views.
+
+        Raises:
+            UsageError: nothing is built yet, or the file can't be read.
+        """
+        self._attach()
+        return super().names()
+
+    def table(self, name: str) -> ir.Table:
+        """Return a published table or view."""
+        self._attach()
+        return super().table(name)
+
+    def last_run(self) -> RunRecord | None:
+        """Return the record of the last build, None where nothing is built yet."""
+        if not self._is_open() and not self.database.exists():
+            return None
+        self._attach()
+        return super().last_run()
+
+    def source(self, source: Source, columns: Collection[str]) -> ir.Table:
+        """Return a source's files as one table; they are looked through once.
+
+        Raises:
+            UsageError: no files were given for the source and none are recorded.
+            InputError: a file can't be used.
+        """
+        known, table = self._raw.get(source.name, (frozenset(), None))
+        if table is None or not known.issuperset(columns):
+            wanted = known.union(columns)
+            paths = find(self.inputs(source.name, self.last_run()))
+            raw = read(self.con, source, paths, wanted, scratch=self._scratch())
+            # nobody is there to try again when the table is evaluated
+            raw.mend()
+            table = raw.table
+            self._raw[source.name] = (wanted, table)
+        return table.select(*(column.name for column in source.columns if column.name in columns))
+
+    def refresh(self) -> None:
+        """Open the build that is published now, and look through the files anew when asked."""
+        self._raw.clear()
+        if self._is_open():
+            self.con.raw_sql("USE memory")
+            self.con.raw_sql(f"DETACH {_PUBLISHED}")
+            with contextlib.suppress(PipelineError):  # the next look at a table says why
+                self._attach()
+
+    def _scratch(self) -> Path:
+        """Return a new folder for what reading a file has to write; it ends with the session."""
+        folder = Path(tempfile.mkdtemp(prefix="pipeline-sources-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def _is_open(self) -> bool:
+        return self.con.current_catalog == _PUBLISHED
+
+    def _attach(self) -> None:
+        if self._is_open():
+            return
+        if not self.database.exists():
+            raise UsageError(
+                f"There is no database {self.database} yet.",
+                "Build it first: `python cli.py build`, or name another one with --database.",
+            )
+        attach(self.con, self.database)
+
+
+def attach(con: Backend, path: Path) -> None:
+    """Open a database for reading, so that names are those of its tables.
+
+    DuckDB caches databases per process: a second connect() returns the first instance, with its
+    settings and old content. ATTACH to a database of one's own avoids the cache.
+    """
+    name = sge.convert(str(path.absolute())).sql("duckdb")
+    with opening(path):
+        con.raw_sql(f"ATTACH {name} AS {_PUBLISHED} (READ_ONLY)")
+    con.raw_sql(f"USE {_PUBLISHED}")
