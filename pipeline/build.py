@@ -29,6 +29,7 @@ from pipeline.results import (
     Dropped,
     ModelResult,
     Note,
+    Read,
     Result,
     RunRecord,
     SourceRead,
@@ -36,7 +37,7 @@ from pipeline.results import (
 )
 from pipeline.sources import SOURCES
 
-Report = Callable[[Started | ModelResult | CheckResult | Dropped | Note], None]
+Report = Callable[[Started | Note | Read | ModelResult | CheckResult | Dropped], None]
 OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
 """Is given the rows that break a rule as an expression of the tables."""
 
@@ -75,14 +76,14 @@ def build(
         run.require_upstream()
         run.read_sources(columns)
         for text in workspace.notes:
-            report(Note(text))
+            run.note(text)
         run.work(checks)
         result = run.result
         result.seconds = time.perf_counter() - clock
         result.published = result.ok
         if result.ok:
             for text in workspace.publish(run.record(partial=partial)):
-                report(Note(text))
+                run.note(text)
             for name in workspace.obsolete:
                 result.dropped.append(name)
                 report(Dropped(name))
@@ -196,12 +197,18 @@ class _Run:
                     f"Select what it needs as well: --select +{name}.",
                 )
 
+    def note(self, text: str) -> None:
+        self.result.notes.append(Note(text))
+        self.report(self.result.notes[-1])
+
     def read_sources(self, columns: Mapping[str, frozenset[str]]) -> None:
         previous = self.workspace.last_run()
         self.read = dict(previous.sources) if previous else {}
         for source in self.graph.sources_of(self.names):
             raw = self.workspace.read_source(SOURCES[source], columns[source])
             self.raw[source], self.read[source] = raw.table, raw.read
+            self.result.sources.append(raw.told)
+            self.report(raw.told)
 
     def table(self, name: str) -> ir.Table:
         return self.raw[name] if name in self.raw else self.workspace.table(name)

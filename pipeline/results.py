@@ -20,6 +20,7 @@ Json = dict[str, Any]
 _TIB = 2**40
 Severity = Literal["error", "warn"]
 ModelStatus = Literal["OK", "ERROR", "SKIP"]
+Origin = Literal["given", "recorded", "sample"]
 CheckStatus = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 Level = Literal["error", "cost"]
 
@@ -32,6 +33,32 @@ class Started:
     what: Literal["model", "checks"]
     number: int
     of: int
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a build has read of a source, before it builds anything.
+
+    `inputs` are absolute paths and globs, or a warehouse's table, of which `files` is None.
+    `origin` says who named them: the user, the record of an earlier build, or nobody: then they
+    are the sample.
+    """
+
+    source: str
+    inputs: tuple[str, ...]
+    rows: int
+    files: int | None = None
+    origin: Origin = "given"
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {
+            "source": self.source,
+            "inputs": list(self.inputs),
+            "rows": self.rows,
+            "files": self.files,
+            "origin": self.origin,
+        }
 
 
 @dataclass(frozen=True)
@@ -166,6 +193,8 @@ class Result(Displayed):
     checks: list[CheckResult] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     """The tables of models that are no more, which the build dropped."""
+    sources: list[Read] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     published: bool | None = None
     seconds: float = 0.0
 
@@ -194,6 +223,8 @@ class Result(Displayed):
             "published": self.published,
             "seconds": self.seconds,
             "counts": self.counts,
+            "notes": [note.text for note in self.notes],
+            "sources": [read.to_json() for read in self.sources],
             "models": [made.to_json() for made in self.models],
             "checks": [found.to_json() for found in self.checks],
             "dropped": self.dropped,

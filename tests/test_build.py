@@ -220,5 +220,6 @@ def test_each_model_is_announced_before_its_result(build):
 
     build("ann", report=told.append, checks=False, select=["first", "second"])
 
-    assert [type(event).__name__ for event in told] == ["Started", "ModelResult"] * 2
-    assert [(event.number, event.of) for event in told[::2]] == [(1, 2), (2, 2)]
+    names = [type(event).__name__ for event in told]
+    assert names == ["Read", *["Started", "ModelResult"] * 2]
+    assert [(event.number, event.of) for event in told[1::2]] == [(1, 2), (2, 2)]

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import catalog
-from pipeline.backends.duckdb.backend import SAMPLE
+from pipeline.backends.duckdb.inputs import SAMPLE
 
 COMMITTED = Path(__file__).parents[1] / "notebooks" / "explore.ipynb"
 PICTURE = "image/svg+xml"

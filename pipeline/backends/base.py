@@ -15,17 +15,21 @@ import sqlglot.expressions as sge
 
 from pipeline.contract import Model
 from pipeline.graph import Graph
-from pipeline.results import CheckResult, Estimate, Loaded, ModelResult, RunRecord, SourceRead
+from pipeline.results import CheckResult, Estimate, Loaded, ModelResult, Read, RunRecord, SourceRead
 from pipeline.sources import Source
 from pipeline.sql import Engine, Names
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """A source as a table with the types as they came, and its rows counted independently."""
+    """A source as a table with the types as they came, and its rows counted independently.
+
+    `read` is for the record, `told` for people.
+    """
 
     table: ir.Table
     read: SourceRead
+    told: Read
 
 
 @dataclass(frozen=True)

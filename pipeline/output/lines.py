@@ -5,28 +5,36 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.output.fitting import Wrapped, as_it_is
-from pipeline.results import CheckResult, Dropped, ModelResult, Note, Result, Started
+from pipeline.results import CheckResult, Dropped, ModelResult, Note, Read, Result, Started
 
-Told = ModelResult | CheckResult | Dropped | Note
+Told = Note | Read | ModelResult | CheckResult | Dropped
 Event = Started | Told
 STYLES = {"OK": "green", "PASS": "green", "WARN": "yellow", "SKIP": "dim"}
+_MOST_INPUTS = 3
+_LITERAL = re.compile(r"\[([*?[])\]")
 NOT_PUBLISHED = "Nothing was published: the last build is unchanged."
 _WORST_LAST = ("WARN", "FAIL", "ERROR")
 """The statuses that are told again at the end."""
 
 
 def line(event: Told) -> Text:
-    """Return the one line that tells a model's or a check's result, or what was dropped."""
-    if isinstance(event, Dropped):
-        return Text(f"dropped {event.name}: no model makes it any more")
+    """Return the one line that tells an event."""
     if isinstance(event, Note):
         return Text(event.text)
+    if isinstance(event, Read):
+        return Text(_read_line(event))
+    if isinstance(event, Dropped):
+        return Text(f"dropped {event.name}: no model makes it any more")
     told = _model_line(event) if isinstance(event, ModelResult) else _check_line(event)
     return Text(told, style=_style(event.status))
 
@@ -83,6 +91,22 @@ def _again(found: CheckResult, rows_of: Callable[[CheckResult], str]) -> Rendera
     what = f"{found.status}{number} {found.model}.{found.name}: {why}"
     told = Wrapped(Text(what, style=_style(found.status)))
     return told if found.sample is None else Group(told, as_it_is(Text(f"  {rows_of(found)}")))
+
+
+def _read_line(read: Read) -> str:
+    inputs = [_place(path) for path in read.inputs[:_MOST_INPUTS]]
+    if len(read.inputs) > _MOST_INPUTS:
+        inputs.append(f"and {len(read.inputs) - _MOST_INPUTS:,} more")
+    place = ", ".join(inputs)
+    if read.files is not None and (read.files != 1 or glob.has_magic(place)):
+        place = f"{number_of(read.files, 'file')}, {place}"
+    origin = {"given": "", "recorded": " (as the last build)", "sample": " (the sample)"}
+    return f"read {read.source}: {number_of(read.rows, 'row')} of {place}{origin[read.origin]}"
+
+
+def _place(path: str) -> str:
+    """Return a path or glob as people write it, from where they stand if it is below."""
+    return _LITERAL.sub(r"\1", path).removeprefix(f"{Path.cwd()}{os.sep}")
 
 
 def _model_line(made: ModelResult, checks: Sequence[CheckResult] = ()) -> str:

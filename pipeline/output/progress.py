@@ -17,7 +17,7 @@ from pipeline.disk import writing
 from pipeline.output import lines, render
 from pipeline.output.fitting import Wrapped
 from pipeline.output.rows import rows_table
-from pipeline.results import CheckResult, Dropped, ModelResult, Note, Started
+from pipeline.results import CheckResult, Dropped, ModelResult, Note, Read, Started
 
 
 class People:
@@ -56,7 +56,7 @@ class People:
             return
         if isinstance(event, Started):
             self._begin(event)
-        elif self._every or isinstance(event, Dropped | Note):
+        elif self._every or isinstance(event, Note | Read | Dropped):
             self._tell_model()
             self._tell(event)
         elif isinstance(event, ModelResult):

@@ -21,6 +21,7 @@ from pipeline.results import (
     ModelResult,
     Note,
     Price,
+    Read,
     Result,
 )
 
@@ -47,7 +48,13 @@ def price_line(found: Price, price_per_tib: float) -> str:
 
 def event_json(event: Told) -> dict[str, Any]:
     """Return an event as a JSON object of one log line; failing rows are left out."""
-    kinds = {ModelResult: "model", CheckResult: "check", Dropped: "dropped", Note: "note"}
+    kinds = {
+        Read: "read",
+        Note: "note",
+        ModelResult: "model",
+        CheckResult: "check",
+        Dropped: "dropped",
+    }
     return {"event": kinds[type(event)], **event.to_json()}
 
 

@@ -15,7 +15,7 @@ from pipeline.backends.base import RunRecord
 from pipeline.catalog import load
 from pipeline.errors import UsageError
 from pipeline.graph import Graph
-from pipeline.output import render
+from pipeline.output import lines, render
 
 USERS = "+dim_users"
 
@@ -180,7 +180,7 @@ def test_a_full_build_drops_what_no_model_makes_any_more_and_names_it(build, dat
 
     assert (partial.dropped, kept) == ([], [[(2,)]])
     assert full.dropped == ["dim_users"]
-    assert render.line(told[-1]) == "dropped dim_users: no model makes it any more"
+    assert lines.line(told[-1]).plain == "dropped dim_users: no model makes it any more"
     assert render.event_json(told[-1]) == {"event": "dropped", "name": "dim_users"}
     assert full.to_json()["dropped"] == ["dim_users"]
     with pytest.raises(duckdb.CatalogException):

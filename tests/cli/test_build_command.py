@@ -55,7 +55,8 @@ def test_each_model_and_check_has_its_line_and_the_last_sums_them_up(type_):
     typed = type_("build", *write_raw([AJAR], [raw_user()]), *COMMANDS)
 
     lines = typed.stdout.splitlines()
-    assert re.fullmatch(r"OK created table stg_sync_events \(1 row\) in \d+\.\d\ds", lines[0])
+    assert lines[0] == "read raw_sync_events: 1 row of events.parquet"
+    assert re.fullmatch(r"OK created table stg_sync_events \(1 row\) in \d+\.\d\ds", lines[1])
     assert any(re.match(r"PASS stg_commands.unique_key in", line) for line in lines)
     assert any(
         re.match(r"WARN 1 stg_commands.accepted_values_lock_state in", line) for line in lines

@@ -28,7 +28,7 @@ from pipeline.backends.bigquery.statements import (
 from pipeline.backends.bigquery.tables import PREFIX, PublishedTables
 from pipeline.contract import Model
 from pipeline.errors import EngineError, InputError, PipelineError
-from pipeline.results import RunRecord, SourceRead
+from pipeline.results import Read, RunRecord, SourceRead
 from pipeline.sources import Source
 from pipeline.sql import to_query
 
@@ -97,7 +97,7 @@ class BigQueryWorkspace(PublishedTables):
                 "Load it again, or name another dataset with --source-dataset.",
             ) from error
         table = raw_table(self.dataset.con, source, found, columns)
-        return RawTable(table, SourceRead((name,), rows))
+        return RawTable(table, SourceRead((name,), rows), Read(source.name, (name,), rows))
 
     def create(self, model: Model, expr: ir.Table) -> Made:
         """Create the model's table or view under a name of this build.

@@ -28,17 +28,14 @@ from pipeline.backends.duckdb.errors import (
     opening,
 )
 from pipeline.backends.duckdb.folder import building_folder
+from pipeline.backends.duckdb.inputs import inputs_of
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.session import DuckDBSession, attach
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
 from pipeline.results import RunRecord
-from pipeline.sources import SOURCES
 from pipeline.sql import Engine, Names
-
-SAMPLE = (Path(__file__).parents[2] / "sample").resolve()
-"""The folder of the sample: `data` in a checkout, inside the package where it is installed."""
 
 STORAGE_VERSION = "v1.4.0"
 """How files are written: newer than DuckDB's default, texts compress in a fifth less time."""
@@ -89,8 +86,11 @@ class DuckDB:
         Raises:
             UsageError: another build of this database runs, or the file is no DuckDB database of
                 ours.
+            InputError: files that were named are missing, also if no model reads them.
             ResourceError: the disk is full.
         """
+        for patterns in (self.inputs or {}).values():
+            find(patterns)
         with building_folder(self.file) as folder:
             work = folder / self.file.name
             found = published.stamp(self.file)
@@ -104,11 +104,12 @@ class DuckDB:
                     con,
                     work,
                     self.file,
-                    lambda source: self.inputs_of(source, held.previous),
+                    lambda source: inputs_of(source, self.inputs or {}, held.previous),
                     held.indexes,
                     () if keep else tuple(sorted(held.models.difference(names))),
                     copied,
                     lambda: self._require_unwritten(found),
+                    self._notes(readable),
                 )
                 if copied and not keep:
                     workspace.remove(held.models)
@@ -135,7 +136,11 @@ class DuckDB:
     def session(self) -> Iterator[DuckDBSession]:
         """Open one connection for what is published and for the raw files; nothing is read yet."""
         with self._connection(None) as con:
-            yield DuckDBSession(con, self.database, self.inputs_of)
+            yield DuckDBSession(
+                con,
+                self.database,
+                lambda source, previous: inputs_of(source, self.inputs or {}, previous),
+            )
 
     def filtered(self, table: ir.Table, condition: sge.Expression) -> ir.Table:
         """Return the rows of a table for which a condition holds.
@@ -169,27 +174,6 @@ class DuckDB:
             return None
         with self.reader() as reader:
             return reader.last_run()
-
-    def inputs_of(self, source: str, previous: RunRecord | None) -> tuple[str, ...]:
-        """Return the files of a source: as given, else as last read, else the sample's.
-
-        The sample stands in only where neither source was given or recorded.
-
-        Raises:
-            UsageError: no files were given for the source and none are recorded.
-        """
-        recorded = (
-            {name: read.inputs for name, read in previous.sources.items()} if previous else {}
-        )
-        known = recorded | (self.inputs or {})
-        known = known or {name: (str(SAMPLE / f"{name}.parquet"),) for name in SOURCES}
-        if source not in known:
-            option = {"raw_sync_events": "--events", "raw_users": "--users"}[source]
-            raise UsageError(
-                f"No files of {source} were given, and no build recorded any here.",
-                f"Name them with {option} PATH.",
-            )
-        return known[source]
 
     def _connect(self, path: Path | None) -> IbisDuckDB:
         if (self.memory_limit or "").lstrip().startswith("-"):
@@ -234,6 +218,14 @@ class DuckDB:
         with self._connection(None) as con:
             attach(con, path)
             yield con
+
+    def _notes(self, published: Path | None) -> tuple[str, ...]:
+        if published or self.inputs:
+            return ()
+        return (
+            f"{self.database} is new in {Path.cwd()}, and no files were named: this builds the "
+            "sample. Name files of your own with --events and --users.",
+        )
 
     def _look_through(self, folder: Path, names: Collection[str]) -> tuple[Path | None, Contents]:
         """Return a path at which the published file can be read, whoever has it open, and contents.

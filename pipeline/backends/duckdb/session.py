@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
 from pipeline.backends.duckdb.errors import opening
+from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.errors import PipelineError, UsageError
-from pipeline.files import find, read
+from pipeline.files import read
 from pipeline.results import RunRecord
 from pipeline.sources import Source
 
@@ -33,8 +34,7 @@ class DuckDBSession(DuckDBTables):
     """
 
     database: Path
-    inputs: Callable[[str, RunRecord | None], Sequence[str]]
-    """Gives the paths and globs of a source."""
+    inputs: Callable[[str, RunRecord | None], Inputs]
     _raw: dict[str, tuple[frozenset[str], ir.Table]] = field(default_factory=dict)
     """The columns and the table of each source whose files are looked through."""
 
@@ -69,7 +69,7 @@ class DuckDBSession(DuckDBTables):
         known, table = self._raw.get(source.name, (frozenset(), None))
         if table is None or not known.issuperset(columns):
             wanted = known.union(columns)
-            paths = find(self.inputs(source.name, self.last_run()))
+            paths = self.inputs(source.name, self.last_run()).find()
             raw = read(self.con, source, paths, wanted, scratch=self._scratch())
             # nobody is there to try again when the table is evaluated
             raw.mend()

@@ -14,6 +14,7 @@ from pipeline.backends.base import Made, RawTable, row_of
 from pipeline.backends.duckdb.comments import comments
 from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
 from pipeline.backends.duckdb.folder import sync_folder
+from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.order import row_order
 from pipeline.backends.duckdb.published import log_of, renew_identity
@@ -21,7 +22,7 @@ from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.contract import Model
 from pipeline.disk import writing
 from pipeline.errors import UsageError
-from pipeline.files import Raw, absolute, find, mended, read, require_unchanged
+from pipeline.files import Raw, mended, read, require_unchanged
 from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import Source
 
@@ -33,8 +34,7 @@ class DuckDBWorkspace(DuckDBTables):
     path: Path
     file: Path
     """The published file, whose place the new one takes."""
-    inputs: Callable[[str], Sequence[str]]
-    """Gives the paths and globs of a source."""
+    inputs: Callable[[str], Inputs]
     indexes: Mapping[str, Sequence[str]]
     """The statements of the indexes that others made on models' tables."""
     obsolete: Sequence[str]
@@ -44,6 +44,7 @@ class DuckDBWorkspace(DuckDBTables):
     require_unwritten: Callable[[], None]
     """Raises UsageError if another program wrote to the published file since the build began."""
     notes: Sequence[str] = ()
+    """Facts to tell people before the build."""
     _read: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in an order, each with its column."""
@@ -56,12 +57,13 @@ class DuckDBWorkspace(DuckDBTables):
             InputError: a file can't be used.
         """
         inputs = self.inputs(source.name)
-        scratch = self.path.parent / "files"
-        raw = read(self.con, source, find(inputs), columns, scratch=scratch)
+        paths, scratch = inputs.find(), self.path.parent / "files"
+        raw = interruptible(
+            self.con, lambda: read(self.con, source, paths, columns, scratch=scratch)
+        )
         self._read.append(raw)
-        # the patterns, not what they match today: a glob finds tomorrow's files too
-        patterns = tuple(absolute(pattern) for pattern in inputs)
-        return RawTable(raw.table, SourceRead(patterns, raw.rows))
+        told = inputs.read(len(paths), raw.rows)
+        return RawTable(raw.table, SourceRead(inputs.to_record, raw.rows), told)
 
     def create(self, model: Model, expr: ir.Table) -> Made:
         """Create the model's table or view.
