@@ -9,13 +9,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 
 from pipeline.lint.nullness import Nullness
-from pipeline.lint.rule import Rule
-
-GOOGLE = "https://cloud.google.com/bigquery/docs"
-SQL = f"{GOOGLE}/reference/standard-sql"
-DUCKDB = "https://duckdb.org/docs/stable/sql"
-IBIS = "https://github.com/ibis-project/ibis/issues"
-OPERATIONS = "https://ibis-project.org/reference"
+from pipeline.lint.rule import DUCKDB, IBIS, OPERATIONS, SQL, Rule
 
 Find = Callable[["Tree"], Iterator[str]]
 

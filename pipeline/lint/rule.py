@@ -8,6 +8,12 @@ from typing import Any
 
 from pipeline.results import Finding, Level
 
+GOOGLE = "https://cloud.google.com/bigquery/docs"
+SQL = f"{GOOGLE}/reference/standard-sql"
+DUCKDB = "https://duckdb.org/docs/stable/sql"
+IBIS = "https://github.com/ibis-project/ibis/issues"
+OPERATIONS = "https://ibis-project.org/reference"
+
 
 @dataclass(frozen=True)
 class Rule:

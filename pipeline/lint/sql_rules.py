@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlglot.expressions as sge
 
-from pipeline.lint.expression_rules import GOOGLE, IBIS, SQL
-from pipeline.lint.rule import Rule
+from pipeline.lint.rule import GOOGLE, IBIS, SQL, Rule
 from pipeline.sources import SOURCES
 
 Node = Any
@@ -17,22 +15,11 @@ Node = Any
 
 Find = Callable[[Node], Iterator[str]]
 
-# they navigate or number rows, so that their windows have no RANGE frame
+# these navigate or number rows; BigQuery lets them skip NULLs
 _NAVIGATING = (
     *(sge.FirstValue, sge.LastValue, sge.NthValue, sge.Lag, sge.Lead, sge.RowNumber),
     *(sge.Rank, sge.DenseRank, sge.PercentileCont, sge.PercentileDisc),
 )
-_PERCENTILES = (sge.PercentileCont, sge.PercentileDisc)
-_WORDS = """
-all and any array as asc assert_rows_modified at between by case cast collate contains
-create cross cube current default define desc distinct else end enum escape except exclude
-exists extract false fetch following for from full group grouping groups hash having if
-ignore in inner intersect interval into is join lateral left like limit lookup merge
-natural new no not null nulls of on or order outer over partition preceding proto qualify
-range recursive respect right rollup rows select set some struct tablesample then to treat
-true unbounded union unnest using when where window with within
-"""
-_RESERVED_WORDS = frozenset(_WORDS.split())
 
 
 def _shown(node: Node) -> str:
@@ -61,24 +48,9 @@ def _in_aggregate(key: Node) -> bool:
     return isinstance(around, sge.AggFunc) and _needs_second_sort(key)
 
 
-def _has_range_frame(window: Node) -> bool:
-    spec = window.args.get("spec")
-    # an aggregate without a frame has a RANGE frame too
-    return spec.args["kind"] == "RANGE" if spec else not isinstance(_called(window), _NAVIGATING)
-
-
 def _called(window: Node) -> Node:
     nulls = isinstance(window.this, sge.IgnoreNulls | sge.RespectNulls)
     return window.this.this if nulls else window.this
-
-
-def _in_range_window(window: Node) -> bool:
-    order = window.args.get("order")
-    return (
-        bool(order)
-        and _has_range_frame(window)
-        and any(map(_needs_second_sort, order.find_all(sge.Ordered)))
-    )
 
 
 def _skips_nulls(window: Node) -> bool:
@@ -86,19 +58,8 @@ def _skips_nulls(window: Node) -> bool:
     return skips and not isinstance(_called(window), _NAVIGATING)
 
 
-def _is_of_intervals(spec: Node) -> bool:
-    ends = (spec.args.get("start"), spec.args.get("end"))
-    return spec.args.get("kind") == "RANGE" and any(isinstance(end, sge.Interval) for end in ends)
-
-
 def _counts_distinct_in_order(window: Node) -> bool:
     return bool(window.args.get("order")) and bool(window.this.find(sge.Distinct))
-
-
-def _is_in_condition(window: Node) -> bool:
-    return isinstance(
-        window.find_ancestor(sge.Where, sge.Having, sge.Query), sge.Where | sge.Having
-    )
 
 
 # --- Joins ----------------------------------------------------------------------------------------
@@ -125,12 +86,11 @@ def _joins_tables_freely(join: Node) -> bool:
 
 
 def _is_outer(join: Node) -> bool:
-    return bool(join.side) and join.args.get("method") != "ASOF" and _joins_tables_freely(join)
+    return bool(join.side) and _joins_tables_freely(join)
 
 
 def _compares_all_pairs(join: Node) -> bool:
-    is_inner = not join.side and join.args.get("method") != "ASOF"
-    return is_inner and _joins_tables_freely(join) and not _is_small(join.this)
+    return not join.side and _joins_tables_freely(join) and not _is_small(join.this)
 
 
 def _is_small(source: Node) -> bool:
@@ -175,15 +135,6 @@ def _columns_from_outside(select: Node) -> list[sge.Column]:
 # --- Result and scan ------------------------------------------------------------------------------
 
 
-def _names(tree: Node) -> Iterator[str]:
-    names = Counter(part.output_name.lower() for part in tree.selects if not _is_star(part))
-    yield from (name or "a column without a name" for name, n in names.items() if n > 1 or not name)
-
-
-def _is_star(part: Node) -> bool:
-    return isinstance(part.this if isinstance(part, sge.Column) else part, sge.Star)
-
-
 def _order(tree: Node) -> Iterator[str]:
     if tree.args.get("order") and not tree.args.get("limit"):
         yield _shown(tree.args["order"])
@@ -202,10 +153,6 @@ def _reads_all_of_a_source(select: Node) -> bool:
     )
 
 
-def _is_reserved(name: Node) -> bool:
-    return not name.args.get("quoted") and name.name.lower() in _RESERVED_WORDS
-
-
 SQL_RULES = (
     Rule(
         "null_order_in_aggregate",
@@ -216,28 +163,12 @@ SQL_RULES = (
         every(sge.Ordered, when=_in_aggregate),
     ),
     Rule(
-        "null_order_in_range_window",
-        "error",
-        "BigQuery sorts a RANGE window with NULLs first when ascending, last when descending.",
-        "Filter NULLs out, or use a ROWS frame.",
-        "https://github.com/tobymao/sqlglot/issues/4480",
-        every(sge.Window, when=_in_range_window),
-    ),
-    Rule(
         "ignore_nulls_in_window",
         "error",
         "BigQuery's aggregates take no IGNORE NULLS with OVER, as collect().over() has it.",
         "Group, collect and join back.",
         f"{IBIS}/11663",
         every(sge.Window, when=_skips_nulls),
-    ),
-    Rule(
-        "range_frame_of_time",
-        "error",
-        "A RANGE frame has bounds that are numbers.",
-        "Order by UNIX_MICROS, bounds as integers.",
-        f"{SQL}/window-function-calls#def_window_frame",
-        every(sge.WindowSpec, when=_is_of_intervals),
     ),
     Rule(
         "count_distinct_in_order",
@@ -248,74 +179,12 @@ SQL_RULES = (
         every(sge.Window, when=_counts_distinct_in_order),
     ),
     Rule(
-        "window_in_condition",
-        "error",
-        "WHERE and HAVING hold no window function.",
-        "Compute it in a select of its own and filter that, or use QUALIFY.",
-        f"{SQL}/window-function-calls",
-        every(sge.Window, when=_is_in_condition),
-    ),
-    Rule(
-        "asof_in_sql",
-        "error",
-        "BigQuery has no ASOF join.",
-        "Join by an equality, then number the rows and filter.",
-        f"{SQL}/query-syntax#join_types",
-        every(sge.Join, when=lambda join: join.args.get("method") == "ASOF"),
-    ),
-    Rule(
         "cast_to_json",
         "error",
         "BigQuery casts nothing to JSON.",
         "Use PARSE_JSON, or JSON_VALUE of the text.",
         f"{IBIS}/11753",
         every(sge.Cast, sge.TryCast, when=lambda cast: cast.to.is_type("json")),
-    ),
-    Rule(
-        "percentile_without_over",
-        "error",
-        "PERCENTILE_CONT and PERCENTILE_DISC are window functions only.",
-        "Take the nearest rank from row_number() and count() over the group.",
-        f"{SQL}/navigation_functions#percentile_cont",
-        every(
-            *_PERCENTILES,
-            when=lambda node: not isinstance(node.find_ancestor(sge.Window, sge.Query), sge.Window),
-        ),
-    ),
-    Rule(
-        "negative_offset",
-        "error",
-        "SAFE_OFFSET of a negative number is always NULL.",
-        "Write xs[xs.length() - 1].",
-        f"{SQL}/operators#array_subscript_operator",
-        every(
-            sge.Bracket,
-            when=lambda at: any(isinstance(index, sge.Neg) for index in at.expressions),
-        ),
-    ),
-    Rule(
-        "aggregate_filter",
-        "error",
-        "BigQuery's aggregates have no FILTER (WHERE ...).",
-        "Write COUNTIF, or IF inside the aggregate.",
-        f"{SQL}/aggregate-function-calls",
-        every(sge.Filter),
-    ),
-    Rule(
-        "distinct_on",
-        "error",
-        "BigQuery has no DISTINCT ON.",
-        "Number the rows with row_number() over a total order and keep number 0.",
-        f"{SQL}/query-syntax#select_distinct",
-        every(sge.Distinct, when=lambda node: bool(node.args.get("on"))),
-    ),
-    Rule(
-        "lateral_join",
-        "error",
-        "BigQuery has no LATERAL join.",
-        "Unnest an array, or join and aggregate.",
-        f"{SQL}/query-syntax#join_types",
-        every(sge.Lateral),
     ),
     Rule(
         "outer_join_without_equality",
@@ -332,22 +201,6 @@ SQL_RULES = (
         "Join and aggregate.",
         "https://github.com/jOOQ/jOOQ/issues/16766",
         every(sge.Select, when=_cannot_be_decorrelated),
-    ),
-    Rule(
-        "result_names",
-        "error",
-        "A table's columns need names that differ, compared without case.",
-        "Name each column.",
-        f"{GOOGLE}/schemas#column_names",
-        _names,
-    ),
-    Rule(
-        "reserved_word",
-        "error",
-        "A reserved word is no name unless it is quoted.",
-        "Quote it, or take another name.",
-        f"{SQL}/lexical#reserved_keywords",
-        every(sge.Identifier, when=_is_reserved),
     ),
     Rule(
         "join_without_equality",

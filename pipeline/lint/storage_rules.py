@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pipeline.contract import Model
-from pipeline.lint.expression_rules import GOOGLE
-from pipeline.lint.rule import Rule
+from pipeline.lint.rule import GOOGLE, Rule
 
 _MOST_CLUSTERS = 4
 _RESERVED = ("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER")
