@@ -18,14 +18,14 @@ from pipeline.build import OnFailure, Report, build, test
 from pipeline.catalog import load
 from pipeline.checks import declared_checks
 from pipeline.digest import digest
-from pipeline.display import Displayed, Watch, watch
-from pipeline.errors import EngineError, UsageError, did_you_mean
+from pipeline.display import Displayed, Watch, view, watch
+from pipeline.errors import EngineError, PipelineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
 from pipeline.expressions import as_declared, columns_read, expression, model_sql, unbuilt
 from pipeline.graph import Models
 from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
-from pipeline.results import CheckResult, Digests, Estimate, Loaded, Result, RunRecord
+from pipeline.results import CheckResult, Digests, Estimate, Loaded, Overview, Result, RunRecord
 from pipeline.sources import SOURCES
 from pipeline.sql import Engine
 from pipeline.where import columns_of, condition
@@ -337,6 +337,15 @@ class Project(Displayed):
         )
         return write(site, Path(output))
 
+    def overview(self) -> Overview:
+        """Return what is built, for the picture of this object."""
+        place = f"{self.backend.engine}: {self.backend.place}"
+        layers = {name: model.layer for name, model in self.models.items()}
+        try:
+            return Overview(place, layers, self.last_run())
+        except PipelineError as error:
+            return Overview(place, layers, None, str(error))
+
     def select(self, select: Spec = (), exclude: Spec = ()) -> list[str]:
         """Return the names of the selected models in dependency order."""
         return self._graph.select(_as_list(select), _as_list(exclude))
@@ -392,6 +401,9 @@ class Project(Displayed):
     def _require(self, name: str) -> None:
         if name not in self.models:
             raise UsageError(f"There is no model {name!r}.", did_you_mean(name, self.models))
+
+
+view.register(Project, lambda project: view(project.overview()))
 
 
 def _duckdb(

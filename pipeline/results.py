@@ -268,6 +268,19 @@ class RunRecord(Displayed):
 
 
 @dataclass(frozen=True)
+class Overview:
+    """What there is on a backend: the last build, and the layer of each model by its name.
+
+    `problem` says why the last build can't be read.
+    """
+
+    place: str
+    layers: Mapping[str, str]
+    run: RunRecord | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Loaded:
     """What was loaded into a raw table; `bytes` are those of the files that were sent."""
 

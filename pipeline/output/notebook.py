@@ -14,7 +14,6 @@ from rich.text import Text
 from pipeline.catalog import load
 from pipeline.contract import Column, Model
 from pipeline.display import Watch, html, text, view, watch_by
-from pipeline.errors import PipelineError
 from pipeline.explain import Explanation
 from pipeline.graph import Models
 from pipeline.lineage.columns import ColumnLineage
@@ -23,23 +22,20 @@ from pipeline.output.fitting import Block, Sheet
 from pipeline.output.lineage import column_lineage
 from pipeline.output.rows import rows_table
 from pipeline.output.timeline import timeline
-from pipeline.project import Project
-from pipeline.results import CheckResult, Digests, ModelResult, Result, RunRecord, Started
+from pipeline.results import CheckResult, Digests, ModelResult, Overview, Result, RunRecord, Started
 
 view.register(Explanation, timeline)
 view.register(ColumnLineage, column_lineage)
 
 
 @view.register
-def _(project: Project) -> RenderableType:
-    title = _title("Pipeline on", f"{project.backend.engine}: {project.backend.place}")
-    try:
-        run = project.last_run()
-    except PipelineError as error:
-        return Group(title, Text(str(error), style="red"))
-    if run is None:
+def _(shown: Overview) -> RenderableType:
+    title = _title("Pipeline on", shown.place)
+    if shown.problem:
+        return Group(title, Text(shown.problem, style="red"))
+    if shown.run is None:
         return Group(title, Text("Nothing is built yet: p.build() builds all models."))
-    return Group(title, *map(Text, _last_build(run)), _built(project.models, run))
+    return Group(title, *map(Text, _last_build(shown.run)), _built(shown.layers, shown.run))
 
 
 @view.register
@@ -88,7 +84,8 @@ def _(digests: Digests) -> RenderableType:
 
 @view.register
 def _(run: RunRecord) -> RenderableType:
-    return Group(*map(Text, _last_build(run)), _built(load().models, run))
+    layers = {name: model.layer for name, model in load().models.items()}
+    return Group(*map(Text, _last_build(run)), _built(layers, run))
 
 
 class CellWatch(Watch):
@@ -157,16 +154,16 @@ def _last_build(run: RunRecord) -> Iterator[str]:
         yield f"  {name}: {read.rows:,} rows"
 
 
-def _built(models: Mapping[str, Model], run: RunRecord) -> Sheet:
+def _built(layers: Mapping[str, str], run: RunRecord) -> Sheet:
     counts = {made.name: f"{made.rows:,}" for made in run.models}
     rows = [
         [
             Text(name),
-            Text(model.layer),
+            Text(layer),
             Text(counts.get(name, "not built")),
             Text(_statuses(name, run.checks)),
         ]
-        for name, model in models.items()
+        for name, layer in layers.items()
     ]
     return Sheet(("model", "layer", "rows", "checks"), rows, right=("rows",), words=("checks",))
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from pipeline.contract import Model
 from pipeline.output.fitting import Sheet
 from pipeline.output.lines import Told, size
 from pipeline.results import (
@@ -24,6 +23,9 @@ from pipeline.results import (
     Read,
     Result,
 )
+
+if TYPE_CHECKING:
+    from pipeline.contract import Model
 
 
 def loaded_line(made: Loaded) -> str:
