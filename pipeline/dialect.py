@@ -440,6 +440,25 @@ def _iso_time_bigquery(compiler: Any, op: IsoTime, *, text: sge.Expression) -> s
 rules(IsoTime, duckdb=_iso_time_duckdb, bigquery=_iso_time_bigquery)
 
 
+class UtcTime(ops.Value):
+    """A time of any precision, with or without a zone, or a date, in UTC with microseconds.
+
+    NULL where the engine's type has no such time.
+    """
+
+    time: ops.Value[dt.Timestamp | dt.Date]
+    shape = rlz.shape_like("time")
+    dtype = UTC_MICROSECONDS
+
+
+rules(
+    UtcTime,
+    # at the ends of INT64 even a TRY_CAST raises
+    duckdb=lambda compiler, op, *, time: _function("try", sge.cast(time, "timestamptz")),
+    bigquery=lambda compiler, op, *, time: sge.cast(time, "timestamptz"),
+)
+
+
 class Microseconds(ops.Value):
     """Microseconds since 1970-01-01 00:00 UTC."""
 
@@ -479,10 +498,11 @@ class TimeText(ops.Value):
 
 
 def _time_text_duckdb(compiler: Any, op: TimeText, *, time: sge.Expression) -> sge.Expression:
-    # of a time with a zone, strftime asks the calendar of the zone, which takes three times as long
+    # strftime of a time with a zone asks the zone's calendar and takes three times as long
     utc = _function("make_timestamp", _function("epoch_us", time))
     text = _function("strftime", utc, "%Y-%m-%d %H:%M:%S.%f+00")
-    return _function("coalesce", text, sge.cast(time.copy(), "text"))  # of infinity
+    # strftime fails at the ends of INT64 and is NULL for infinity, which a cast both writes
+    return _function("coalesce", _function("try", text), sge.cast(time.copy(), "text"))
 
 
 def _time_text_bigquery(compiler: Any, op: TimeText, *, time: sge.Expression) -> sge.Expression:
@@ -537,6 +557,14 @@ def days(first: ir.Value, last: ir.Value) -> ir.ArrayColumn:
 def iso_time(text: ir.StringValue) -> ir.TimestampColumn:
     """Return the UTC time that a text of ISO-8601's form says, or NULL where there is none."""
     return IsoTime(text).to_expr()
+
+
+def utc_time(time: ir.Value) -> ir.TimestampColumn:
+    """Return a time or a date as UTC with microseconds, a date as its midnight.
+
+    A time without a zone is UTC. NULL where the engine has no such time.
+    """
+    return time if time.type() == UTC_MICROSECONDS else UtcTime(time).to_expr()
 
 
 def microseconds(time: ir.Value) -> ir.IntegerColumn:
@@ -658,6 +686,33 @@ rules(Total, duckdb=_total_duckdb, bigquery=_total_bigquery)
 def total(numbers: ir.Value, where: ir.Value | None = None) -> ir.IntegerScalar:
     """Sum INT64 values; the sum is an INT64 on every engine."""
     return Total(numbers, where=where).to_expr()
+
+
+class Quotient(ops.Value):
+    """The quotient of two INT64 as INT64, cut towards zero; exact where FLOAT64 is not."""
+
+    dividend: ops.Value[dt.Integer]
+    divisor: ops.Value[dt.Integer]
+    shape = rlz.shape_like("args")
+    dtype = dt.int64
+
+
+def _quotient_duckdb(
+    compiler: Any, op: Quotient, *, dividend: sge.Expression, divisor: sge.Expression
+) -> sge.Expression:
+    return sge.cast(compiler.binop(sge.IntDiv, dividend, divisor), "bigint")
+
+
+rules(
+    Quotient,
+    duckdb=_quotient_duckdb,
+    bigquery=lambda compiler, op, *, dividend, divisor: _function("DIV", dividend, divisor),
+)
+
+
+def quotient(dividend: ir.Value, divisor: int) -> ir.IntegerColumn:
+    """Divide an INT64 by another, the quotient cut towards zero, exact over the whole range."""
+    return Quotient(dividend, divisor).to_expr()
 
 
 # --- Texts ----------------------------------------------------------------------------------------

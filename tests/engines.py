@@ -31,7 +31,9 @@ KINDS = {
     "text": types_of(
         event_types(DateCreated=pa.string()), user_types(uid=pa.string(), time=pa.string())
     ),
-    "numbers": types_of(event_types(), user_types(uid=pa.float64(), time=pa.int64())),
+    "numbers": types_of(
+        event_types(DateCreated=pa.int64()), user_types(uid=pa.float64(), time=pa.int64())
+    ),
 }
 """The types that sources come in."""
 

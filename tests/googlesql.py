@@ -11,6 +11,7 @@ import datetime as dt
 import functools
 import re
 from collections.abc import Mapping
+from decimal import Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from zetasql.wasi._pb2.zetasql.public import type_pb2, value_pb2
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
+DIGITS_38 = Context(prec=38)
 
 # GoogleSQL has more than BigQuery: with these on, it would accept what BigQuery refuses
 NOT_IN_BIGQUERY = (
@@ -48,6 +50,7 @@ SCALARS = {
     type_pb2.TYPE_STRING: ("string_value", pa.string()),
     type_pb2.TYPE_INT64: ("int64_value", pa.int64()),
     type_pb2.TYPE_DOUBLE: ("double_value", pa.float64()),
+    type_pb2.TYPE_NUMERIC: ("numeric_value", pa.decimal128(38, 9)),
     type_pb2.TYPE_BOOL: ("bool_value", pa.bool_()),
     type_pb2.TYPE_DATE: ("date_value", pa.date32()),
     type_pb2.TYPE_TIMESTAMP: ("timestamp_value", pa.timestamp("us", "UTC")),
@@ -199,6 +202,9 @@ def _google_value(value: Any, kind: Any) -> Any:
         value = {"seconds": seconds, "nanos": micros * 1_000}
     elif kind.type_kind == type_pb2.TYPE_DATE:
         value = (value - EPOCH.date()).days
+    elif kind.type_kind == type_pb2.TYPE_NUMERIC:
+        # two's complement of the billionths, the lowest byte first
+        value = int(value.scaleb(9, DIGITS_38)).to_bytes(16, "little", signed=True)
     return value_pb2.ValueProto(**{SCALARS[kind.type_kind][0]: value})
 
 
@@ -222,4 +228,6 @@ def _python_value(value: Any, kind: Any) -> Any:
         return EPOCH + dt.timedelta(microseconds=micros)
     if kind.type_kind == type_pb2.TYPE_DATE:
         return EPOCH.date() + dt.timedelta(days=found)
+    if kind.type_kind == type_pb2.TYPE_NUMERIC:
+        return Decimal(int.from_bytes(found, "little", signed=True)).scaleb(-9, DIGITS_38)
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -75,7 +75,7 @@ NO_ITEM_TIMES = (
     "2022-01-31T23:59:50+14:01",
     "2022-01-31T23:59:50-15:00",
     "2022-01-31T23:59:50+01:60",
-    "2022-01-31T23:59:50+0100",
+    "2022-02-01T00:59:50+0100",
     "2022-01-31T23:59:50+1:00",
     "2022-01-31T23:59:50 +01:00",
     "2022-01-31T23:59:50z",
@@ -98,9 +98,12 @@ NO_ITEM_TIMES = (
     "now",
     "",
 )
-EXPORTED_ENDS = ("", "Z", "+00:00", "+00", " UTC", "-00:00")
+EXPORTED_ENDS = ("", "Z", "+00:00", "+00", " UTC", "-00:00", "+0000")
 # what only an exported TIMESTAMP may end in, and ends that are nobody's
-ONLY_EXPORTED = ("2022-01-31T23:59:50 UTC", "2022-01-31 23:59:50+00", "2022-01-31 23:59:50-05")
+ONLY_EXPORTED = (
+    *("2022-01-31T23:59:50 UTC", "2022-01-31 23:59:50+00", "2022-01-31 23:59:50-05"),
+    *("2022-01-31T23:59:50.5+0130", "2022-01-31 23:59:50-1400"),
+)
 NO_EXPORTED = (
     "2022-01-31 23:59:50 utc",
     "2022-01-31 23:59:50UTC",
@@ -110,14 +113,30 @@ NO_EXPORTED = (
     "2022-01-31 23:59:50 Europe/Berlin",
     "2022-01-31 23:59:50+15",
     "2022-01-31 23:59:50+1",
+    "2022-01-31 23:59:50+100",
+    "2022-01-31 23:59:50+0160",
+    "2022-01-31 23:59:50+1401",
     "2022-01-31 23:59:50 +00",
 )
 BARE_DATES = ("2022-01-31", "2022-02-01", "2020-02-29")
 NO_BARE_DATES = ("2022-02-30", "2022-1-31", "2022/01/31", "31.01.2022", "2022-01-31 ", "20220131Z")
 
+EPOCHS = (
+    *(1643673590, 1643673590, 1643673591, 1643673590123, 1643673590123456, 1643673590123456789),
+    *(0, -1, 10**11 - 1, 10**11, 10**14 - 1, 10**14, 10**17 - 1, 10**17, 2**63 - 1, -(2**63)),
+    *(1 - 10**11, -(10**11), -(10**14), -(10**17), -(10**17) - 1, 1 - 2**63, None),
+    *(-62135596800, -62135596801, -62135596800000, -62135596800001, -62135596800000000),
+)
+NO_EPOCH_TEXTS = (
+    *("1e9", "+5", "5.", ".5", " 5", "5\n", "1_000", "0x5", "٥", "9" * 30),
+    *("9223372036854775808", "-9223372036854775809.5", "-", "--5"),
+)
+
 
 def _text_of(random: Random, time: dt.datetime) -> str:
     """A time in one of the ways an export writes it."""
+    if random.random() < 0.15:
+        return _epoch_text_of(random, time)
     hours = random.choice((0, 0, 0, 2, -5, 14, -14))
     local = (time + dt.timedelta(hours=hours)).replace(tzinfo=None)
     day, clock = local.isoformat("T", "microseconds").split("T")
@@ -126,8 +145,20 @@ def _text_of(random: Random, time: dt.datetime) -> str:
     else:
         clock += random.choice(("", "", "0", "9", "999"))
     zone = f"{hours:+03}"
-    ends = (zone, f"{zone}:00") if hours else EXPORTED_ENDS
+    ends = (zone, f"{zone}:00", f"{zone}00") if hours else EXPORTED_ENDS
     return day + random.choice("T ") + clock + random.choice(ends)
+
+
+def _epoch_text_of(random: Random, time: dt.datetime) -> str:
+    return f"{_epoch_of(random, time)}{random.choice(('', '', '.0', '.999'))}"
+
+
+def _epoch_of(random: Random, time: dt.datetime) -> int:
+    """A time as an epoch number of some unit."""
+    microseconds = (time - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
+    nanoseconds = microseconds * 1_000 + random.choice((0, 999))
+    units = (nanoseconds, microseconds, microseconds // 1_000, microseconds // 1_000_000)
+    return random.choice(units)
 
 
 # --- What ItemData says ---------------------------------------------------------------------------
@@ -444,7 +475,7 @@ ENVELOPE = _mostly((EVENT,), OTHER_EVENTS, 4)
 FAULT = _mostly(({},), FAULTS, 20)
 COPY = _mostly((None,), COPIES, 8)
 READING_KEY = {kind: _mostly(EXPECTED.get(kind, STATES), STATES, 3) for kind in DESIRED}
-NO_DATE_CREATED = (*NO_ITEM_TIMES, *NO_EXPORTED, *BARE_DATES, None)
+NO_DATE_CREATED = (*NO_ITEM_TIMES, *NO_EXPORTED, *BARE_DATES, *NO_EPOCH_TEXTS, None)
 
 
 def _row(random: Random, key: str, time: dt.datetime, device: str, item: Row) -> Row:
@@ -501,17 +532,18 @@ def _copies(random: Random, rows: list[Row]) -> list[Row]:
     return copies
 
 
-def _date_created(random: Random, time: dt.datetime | None) -> str | None:
-    if time is None or random.random() < 0.07:
-        return random.choice(NO_DATE_CREATED)
-    return _text_of(random, time)
+def _date_created(random: Random, kind: str, time: dt.datetime | None) -> Any:
+    odd = time is None or random.random() < 0.07
+    if kind == "text":
+        return random.choice(NO_DATE_CREATED) if odd else _text_of(random, time)
+    return random.choice(EPOCHS) if odd else _epoch_of(random, time)
 
 
 def raw_events(date_created: str = "timestamp") -> st.SearchStrategy[list[Row]]:
     """Up to about 60 raw events in any order.
 
     STRING columns are text or None, DateCreated is a datetime or None, or with
-    `date_created="text"` its text, now and then one that is no time.
+    `date_created="text"` its text, with "epoch" an integer, now and then one that is no time.
     """
     return ENTROPY.map(lambda entropy: events_of(entropy, date_created))
 
@@ -523,8 +555,8 @@ def events_of(entropy: bytes, date_created: str = "timestamp") -> list[Row]:
     histories = [_history(random, kinds) for _ in range(random.choice((3, 7, 10, 13)))]
     rows = [row for history in histories for row in history]
     rows += _copies(random, rows)
-    if date_created == "text":
-        times = [_date_created(random, row["DateCreated"]) for row in rows]
+    if date_created != "timestamp":
+        times = [_date_created(random, date_created, row["DateCreated"]) for row in rows]
         rows = [row | {"DateCreated": time} for row, time in zip(rows, times, strict=True)]
     return _delivered(rows, entropy[SEED_BYTES:])
 
@@ -536,24 +568,40 @@ UIDS: dict[str, tuple[Any, ...]] = {
     "float": (7.0, 7.0, 8.0, 9.0, 10.0, 0.0, -1.0, 9.5, 2.0**62, 2.0**63, 1e300, None),
     "text": (
         *("7", "7", "8", "9", "10", "007", "00000000000000000000008", "9223372036854775807"),
-        *("9223372036854775808", "-7", "+7", "7.0", "1e1", " 7", "7\n", "٧", "0x7", "", None),
+        *("9223372036854775808", "-7", "-7.0", "7.0", "7.00", "8.0", "-9223372036854775808"),
+        *(
+            "-9223372036854775809",
+            "+7",
+            "7.",
+            ".0",
+            "7.5",
+            "1e1",
+            " 7",
+            "7\n",
+            "٧",
+            "0x7",
+            "",
+            None,
+        ),
     ),
 }
 USERNAMES = ("ann", "bob", "ann", "Ann", "é", "\uffee", "\U0001f600", "(no user)", " ", "", None)
-EPOCHS = (
-    *(1643673590, 1643673590, 1643673591, 1643673590123, 0, -1, 10**11 - 1, 10**11),
-    *(-62135596800, -62135596801, 253402300799999, 253402300800000, 2**62, -(2**62), None),
-)
+EPOCH_FLOATS = (1643673590.9, -0.9, -1.5, 1643673590123.9, 2.0**63, -(2.0**63), 1e300, -1e-300)
 EPOCH_TEXTS = ("1643673590.9", "-0.9", "1643673590123.9", "99999999999.9", "1643673590000")
-NO_EPOCH_TEXTS = ("1e9", "+5", "5.", ".5", " 5", "5\n", "1_000", "0x5", "٥", "9" * 30)
 USER_TIMES = (START, START, START + dt.timedelta(seconds=1), START - dt.timedelta(days=400), None)
 
 
-def _user_times() -> dict[str, tuple[Any, ...]]:
+def _user_times() -> dict[str, Sequence[Any]]:
     numbers = [None if number is None else str(number) for number in EPOCHS]
     texts = (*ITEM_TIMES, *ONLY_EXPORTED, *BARE_DATES, *EPOCH_TEXTS, *numbers)
     faulty = (*NO_ITEM_TIMES, *NO_EXPORTED, *NO_BARE_DATES, *NO_EPOCH_TEXTS)
-    return {"timestamp": USER_TIMES, "epoch": EPOCHS, "text": _mostly(texts, faulty, 3)}
+    floats = [None if number is None else float(number) for number in EPOCHS] + [*EPOCH_FLOATS]
+    return {
+        "timestamp": USER_TIMES,
+        "epoch": EPOCHS,
+        "float": floats,
+        "text": _mostly(texts, faulty, 3),
+    }
 
 
 TIMES = _user_times()

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 Row = dict[str, Any]
@@ -145,6 +146,8 @@ def as_text(value: object) -> str | None:
     if isinstance(value, float):
         is_whole = math.isfinite(value) and value == math.floor(value)
         return str(int(value)) if is_whole and abs(value) < 2**53 else repr(value)
+    if isinstance(value, Decimal):
+        return str(int(value)) if value == int(value) else format(value, "f")
     if isinstance(value, date):
         return uid_time(midnight_or_time(value))
     return str(value)
@@ -165,19 +168,20 @@ def uid_time(value: datetime) -> str:
 DATE_AND_TIME = re.compile(
     "([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?"
-    "(?P<zone>Z|[+-][0-9]{2}:[0-9]{2}|[+-][0-9]{2}| UTC|)"
+    "(?P<zone>Z|[+-][0-9]{2}:[0-9]{2}|[+-][0-9]{4}|[+-][0-9]{2}| UTC|)"
 )
 
 
 def time_of_item(text: str | None) -> datetime | None:
     """`timestamp` in ItemData: nothing but Z, ±HH:MM or no zone at its end."""
     found = DATE_AND_TIME.fullmatch(text or "")
-    is_export = found is not None and (found["zone"] == " UTC" or len(found["zone"]) == 3)
-    return None if is_export else time_of_text(text)
+    if found is None or not re.fullmatch("(Z|[+-]..:..)?", found["zone"]):
+        return None
+    return time_of_text(text)
 
 
 def time_of_text(text: str | None) -> datetime | None:
-    """A TIMESTAMP that comes as text: also with ` UTC` or ±HH at its end."""
+    """A TIMESTAMP that comes as ISO text: also with ` UTC`, ±HH or ±HHMM at its end."""
     found = DATE_AND_TIME.fullmatch(text or "")
     if found is None:
         return None
@@ -197,60 +201,63 @@ def zone_offset(zone: str) -> timedelta | None:
     """From -14:00 to +14:00, minutes 00 to 59; None where it is no offset."""
     if zone in ("", "Z", " UTC"):
         return timedelta(0)
-    hours, minutes = int(zone[1:3]), int(zone[4:6] or "0")
+    hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or "0")
     if minutes > 59 or hours * 60 + minutes > 14 * 60:
         return None
     offset = timedelta(hours=hours, minutes=minutes)
     return -offset if zone[0] == "-" else offset
 
 
-def timestamp_of_event(value: object) -> datetime | None:
-    """DateCreated: a time, a date or text; a value of another type is NULL."""
+def timestamp_of(value: object) -> datetime | None:
+    """A TIMESTAMP of a source: a time, a date, an epoch number or text; else NULL."""
     if isinstance(value, date):
         return midnight_or_time(value)
-    return time_of_text(value) if isinstance(value, str) else None
+    if isinstance(value, str):
+        if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
+            return epoch(Decimal(value))
+        return time_of_text(value)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return epoch(Decimal(value)) if math.isfinite(value) else None
+    return None
 
 
 def timestamp_of_user(value: object) -> datetime | None:
-    """`dateRegistered`, `last_modified`: as DateCreated, a bare date, or an epoch number."""
-    if isinstance(value, bool):
+    """`dateRegistered`, `last_modified`: as DateCreated, and as text also a bare date."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return time_of_text(value + "T00:00:00")
+    return timestamp_of(value)
+
+
+def epoch(value: Decimal) -> datetime | None:
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, by the size; fraction cut."""
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
         return None
-    if isinstance(value, int):
-        return epoch(value)
-    if isinstance(value, float):
-        return epoch(math.trunc(value)) if math.isfinite(value) else None
-    if isinstance(value, str):
-        if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
-            digits = value.partition(".")[0]
-            return epoch(int(digits)) if len(digits) < 400 else None
-        if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            return time_of_text(value + "T00:00:00")
-    return timestamp_of_event(value)
-
-
-def epoch(number: int) -> datetime | None:
-    """10^11 and more are milliseconds, less are seconds."""
+    if abs(number) < 10**11:
+        microseconds = number * 1_000_000
+    elif abs(number) < 10**14:
+        microseconds = number * 1_000
+    elif abs(number) < 10**17:
+        microseconds = number
+    else:
+        microseconds = number // 1_000
     try:
-        if number >= 10**11:
-            return EPOCH + timedelta(milliseconds=number)
-        return EPOCH + timedelta(seconds=number)
+        return EPOCH + timedelta(microseconds=microseconds)
     except OverflowError:
         return None
 
 
 def user_id_of(uid: object) -> str | None:
-    """The decimal text of an INT64, a whole FLOAT64, or text of digits that fits INT64."""
-    number = None
-    if isinstance(uid, int) and not isinstance(uid, bool):
-        number = uid
-    elif isinstance(uid, float) and math.isfinite(uid) and uid == math.floor(uid):
+    """The decimal text of an INT64, a whole number of another type, or text of one."""
+    if isinstance(uid, str) and re.fullmatch(r"-?[0-9]+(\.0+)?", uid):
+        number = int(Decimal(uid))
+    elif isinstance(uid, int | float | Decimal) and not isinstance(uid, bool):
+        if not math.isfinite(uid) or uid != math.floor(uid):
+            return None
         number = int(uid)
-    elif isinstance(uid, str) and re.fullmatch("[0-9]+", uid):
-        significant = uid.lstrip("0") or "0"
-        number = int(significant) if len(significant) < 20 else None
-    if number is None or not -(2**63) <= number < 2**63:
+    else:
         return None
-    return str(number)
+    return str(number) if -(2**63) <= number < 2**63 else None
 
 
 # --- Section 2: ItemData --------------------------------------------------------------------------
@@ -317,7 +324,7 @@ def number(text: str | None) -> float | None:
 
 def sync_event(raw: Row) -> Row:
     """A row of stg_sync_events, with its parsed ItemData as `item`."""
-    update_timestamp = timestamp_of_event(raw.get("DateCreated"))
+    update_timestamp = timestamp_of(raw.get("DateCreated"))
     item_data = as_text(raw.get("ItemData"))
     item = json_object(item_data)
     device_id = as_text(raw.get("MapUniqueName"))

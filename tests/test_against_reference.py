@@ -40,8 +40,8 @@ def test_every_model_equals_the_reference_where_all_came_as_text(pipelines, even
 
 
 @examples(25)
-@given(messy.raw_events(), messy.raw_users(times="epoch", uid="float"))
-def test_every_model_equals_the_reference_where_users_came_as_numbers(pipelines, events, users):
+@given(messy.raw_events(date_created="epoch"), messy.raw_users(times="epoch", uid="float"))
+def test_every_model_equals_the_reference_where_times_came_as_numbers(pipelines, events, users):
     assert_equal(pipelines["numbers"].build(events, users), reference.build(events, users))
 
 

@@ -156,6 +156,25 @@ def test_times_and_microseconds_turn_into_each_other(evaluate, micros):
     assert row == {"time": epoch + dt.timedelta(microseconds=micros), "micros": micros}
 
 
+def test_a_date_is_its_midnight_in_utc(evaluate):
+    rows = pa.table({"day": pa.array([dt.date(2022, 1, 2), dt.date(1, 1, 1), None], pa.date32())})
+
+    found = column(evaluate, lambda t: dialect.utc_time(t.day), rows)
+
+    midnights = [dt.datetime(2022, 1, 2, tzinfo=dt.UTC), dt.datetime(1, 1, 1, tzinfo=dt.UTC)]
+    assert found == [*midnights, None]
+
+
+def test_a_time_without_a_zone_is_in_utc_where_an_engine_has_such_times(duckdb):
+    duckdb.raw_sql("SET TimeZone = 'UTC'")
+    values = pa.array([1, -(2**63), None], pa.int64()).cast(pa.timestamp("us"))
+    rows = duckdb.create_table("rows", pa.table({"time": values}))
+
+    found = duckdb.to_pyarrow(rows.select(time=dialect.utc_time(rows.time)))["time"].to_pylist()
+
+    assert found == [dt.datetime(1970, 1, 1, 0, 0, 0, 1, dt.UTC), None, None]
+
+
 @pytest.mark.parametrize(
     ("time", "text"),
     [
@@ -236,6 +255,14 @@ def test_a_total_leaves_out_what_the_condition_does(evaluate):
     )
 
     assert found == [{"everything": -2, "positive": 1}]
+
+
+def test_a_quotient_is_exact_and_cut_towards_zero(evaluate):
+    rows = pa.table({"n": pa.array([2**63 - 1, -(2**63), -1, 1999, None], pa.int64())})
+
+    found = column(evaluate, lambda t: dialect.quotient(t.n, 1000), rows)
+
+    assert found == [9_223_372_036_854_775, -9_223_372_036_854_775, 0, 1, None]
 
 
 FLOATS = {

@@ -23,7 +23,7 @@ Row = dict[str, Any]
 HOW_THEY_COME: dict[str, dict[str, str]] = {
     "typed": {},
     "text": {"date_created": "text", "times": "text", "uid": "text"},
-    "numbers": {"times": "epoch", "uid": "float"},
+    "numbers": {"date_created": "epoch", "times": "epoch", "uid": "float"},
 }
 SEEDS = (8, 15)
 FIRST = dt.datetime(1, 1, 1, tzinfo=dt.UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -101,9 +102,14 @@ def test_timestamp_in_item_data_is_iso_8601_and_nothing_else(text, time):
         pytest.param("2022-01-01 12:00:00 UTC", NOON, id="as BigQuery exports"),
         pytest.param("2022-01-01T10:00:00-02", NOON, id="hours only"),
         pytest.param("2022-01-01 12:00:00+15", None, id="hours out of range"),
+        pytest.param("2022-01-01T10:00:00-0200", NOON, id="hours and minutes without a colon"),
         pytest.param("2022-01-01", None, id="date as text"),
-        pytest.param("1641038400", None, id="epoch as text"),
-        pytest.param(1641038400, None, id="number"),
+        pytest.param("1641038400.9", NOON, id="epoch as text"),
+        pytest.param(1641038400, NOON, id="epoch seconds"),
+        pytest.param(1641038400000.0, NOON, id="epoch milliseconds as a float"),
+        pytest.param(Decimal("1641038400000000.5"), NOON, id="epoch microseconds as a decimal"),
+        pytest.param("1641038400000000999", NOON, id="epoch nanoseconds are cut"),
+        pytest.param(2**63, None, id="beyond INT64"),
         pytest.param(True, None, id="boolean"),
         pytest.param("", None, id="empty text"),
     ],
@@ -125,11 +131,14 @@ def test_date_created_comes_as_time_date_or_exported_text(value, time):
         (-0.9, dt.datetime(1970, 1, 1, tzinfo=UTC)),
         (10**11 - 1, dt.datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
         (10**11, dt.datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
-        (-(10**11), None),
+        (-(10**11), dt.datetime(1966, 10, 31, 14, 13, 20, tzinfo=UTC)),
+        (10**14, dt.datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+        (-(10**17) - 1, dt.datetime(1966, 10, 31, 14, 13, 19, 999999, UTC)),
+        (-62135596801, None),
         ("1e9", None),
         ("5.", None),
         (" 5", None),
-        (2**62, None),
+        (2**62, dt.datetime(2116, 2, 20, 23, 53, 38, 427387, UTC)),
         (True, None),
         (NOON.date(), NOON.replace(hour=0)),
     ],
@@ -152,7 +161,11 @@ def test_a_time_of_a_user_is_a_time_a_date_or_an_epoch_number(value, time):
         (2.0**63, None),
         (7.5, None),
         (float("inf"), None),
-        ("7.0", None),
+        ("7.0", "7"),
+        ("-7.00", "-7"),
+        ("7.", None),
+        (Decimal("7.00"), "7"),
+        (Decimal("7.50"), None),
         ("+7", None),
         ("٧", None),
         ("7\n", None),
@@ -232,7 +245,7 @@ def test_a_quarantined_row_is_no_duplicate_and_takes_no_key():
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [("soon", "soon"), (1641038400.0, "1641038400"), (True, "true"), (None, None)],
+    [("soon", "soon"), (1e300, "1e+300"), (-62135596801.0, "-62135596801"), (None, None)],
 )
 def test_a_quarantined_event_keeps_the_date_that_gave_no_time(value, kept):
     built = build(reading("r", DateCreated=value))

@@ -1,4 +1,4 @@
-"""Texts that are used as numbers."""
+"""Numbers as they are written in JSON and in the raw columns."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ibis
 import ibis.expr.types as ir
 
 from pipeline.rules.mixed import of_each_type
+from pipeline.rules.source_values import as_text
 
 _JSON_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-_DIGITS = r"^[0-9]+$"
+_INTEGER = r"^-?[0-9]+(\.0+)?$"
+_INT64_END = 2.0**63
 
 
 def number(text: ir.StringColumn) -> ir.FloatingColumn:
@@ -23,17 +25,26 @@ def number(text: ir.StringColumn) -> ir.FloatingColumn:
 
 @of_each_type
 def whole_number(column: ir.Column) -> ir.IntegerColumn:
-    """Read an id column as INT64: whole numbers of any type and text of digits, else NULL."""
+    """Read an id column as INT64; NULL where it is no whole number (contract, section 2).
+
+    A whole number may come in any numeric type, or as text such as `7`, `-7` or `7.0`.
+    """
     kind = column.type()
     if kind.is_integer():
         return column.try_cast("int64")
-    if kind.is_decimal():
-        return (column == column.floor()).ifelse(column, ibis.null(kind)).try_cast("int64")
     if kind.is_floating():
-        # what no INT64 holds, such as 2^63, must reach neither floor() nor the cast
-        fits = (column >= -(2.0**63)) & (column < 2.0**63)
-        fitting = fits.ifelse(column, ibis.null(kind))
-        return (fitting == fitting.floor()).ifelse(fitting, ibis.null(kind)).cast("int64")
-    if kind.is_string():
-        return column.re_search(_DIGITS).ifelse(column, ibis.null("string")).try_cast("int64")
+        cut = cut_to_integer(column)
+        return (column == cut).ifelse(cut, ibis.null("int64"))
+    if kind.is_decimal() or kind.is_string():
+        text = as_text(column)
+        number = text.re_search(_INTEGER).ifelse(text, ibis.null("string"))
+        return number.split(".")[0].try_cast("int64")
     return ibis.null("int64")
+
+
+def cut_to_integer(number: ir.FloatingColumn) -> ir.IntegerColumn:
+    """Cut the fraction off, towards zero; NULL for NaN and for what no INT64 holds."""
+    # 2^63 and its like must reach neither the rounding nor the cast, which would fail
+    fits = (number >= -_INT64_END) & (number < _INT64_END)
+    fitting = fits.ifelse(number, ibis.null(number.type()))
+    return (fitting < 0).ifelse(fitting.ceil(), fitting.floor()).cast("int64")

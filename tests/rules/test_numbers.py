@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 
@@ -54,14 +56,26 @@ def test_a_text_is_a_number_only_in_jsons_syntax(evaluate, text, value):
         ("007", pa.string(), 7),
         ("9223372036854775807", pa.string(), 2**63 - 1),
         ("9223372036854775808", pa.string(), None),
-        ("-7", pa.string(), None),
-        ("7.0", pa.string(), None),
+        ("-7", pa.string(), -7),
+        ("7.0", pa.string(), 7),
+        ("-1001.00", pa.string(), -1001),
+        ("-9223372036854775808.0", pa.string(), -(2**63)),
+        ("-9223372036854775809", pa.string(), None),
+        ("7.5", pa.string(), None),
+        ("7.", pa.string(), None),
+        (".0", pa.string(), None),
+        ("7.0 ", pa.string(), None),
         (" 7", pa.string(), None),
+        (Decimal("-9999.99"), pa.decimal128(38, 9), None),
+        (Decimal("-9999.00"), pa.decimal128(38, 9), -9999),
+        (Decimal("0.50"), pa.decimal128(38, 9), None),
+        (Decimal(2**63), pa.decimal128(38, 9), None),
+        (Decimal(-(2**63)), pa.decimal128(38, 9), -(2**63)),
         ("", pa.string(), None),
         ("٧", pa.string(), None),
         (True, pa.bool_(), None),
     ],
     ids=repr,
 )
-def test_an_id_is_an_integer_a_whole_float_or_a_text_of_digits(evaluate, value, kind, whole):
+def test_an_id_is_a_whole_number_of_any_type_or_the_text_of_one(evaluate, value, kind, whole):
     assert read(evaluate, whole_number, value, kind) == whole

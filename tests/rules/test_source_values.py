@@ -56,6 +56,8 @@ def con():
         pytest.param(Decimal("7.50"), pa.decimal128(9, 2), "7.50", id="decimal"),
         pytest.param(Decimal("-7"), pa.decimal128(38, 37), "-7", id="decimal of many places"),
         pytest.param(Decimal(10**37), pa.decimal128(38, 0), "1" + "0" * 37, id="long decimal"),
+        pytest.param(Decimal("-9999.99"), pa.decimal128(6, 2), "-9999.99", id="decimal at its end"),
+        pytest.param(Decimal("-0.50"), pa.decimal128(2, 2), "-0.50", id="decimal without a digit"),
         pytest.param(
             dt.datetime(2022, 1, 2, 3, 4, 5, 600000, tzinfo=dt.UTC),
             pa.timestamp("us", "UTC"),
@@ -83,6 +85,17 @@ def test_a_value_is_written_as_text(con, value, kind, text):
     table = ibis.memtable(pa.table({"x": pa.array([value], kind)}))
 
     assert con.to_pyarrow(as_text(table.x)).to_pylist() == [text]
+
+
+@pytest.mark.parametrize("micros", [-(2**63), 1 - 2**63, 2**63 - 2, 2**63 - 1])
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_a_time_at_the_ends_of_int64_stops_nothing(con, micros, zone):
+    times = pa.array([micros, 0], pa.int64()).cast(pa.timestamp("us", zone))
+    table = ibis.memtable(pa.table({"x": times}))
+
+    found = con.to_pyarrow(table.select(x=as_text(table.x)))["x"].to_pylist()
+
+    assert found[1] == "1970-01-01 00:00:00.000000+00"
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "bigquery"])
