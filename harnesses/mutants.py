@@ -211,13 +211,13 @@ MUTANTS = (
         "a scalar state",
     ),
     # copies
-    Mutant("rules/dedup.py", "_nulls_last(events._source_file)", "[]", "the file breaks ties"),
-    Mutant("rules/dedup.py", "_nulls_last(events.item_data)", "[]", "the text breaks ties"),
+    Mutant("rules/dedup.py", '("_source_file", *CONTENT)', "CONTENT", "the file breaks ties"),
+    Mutant("rules/dedup.py", '("_source_file", *CONTENT)', '("_source_file",)', "the content does"),
     Mutant("rules/dedup.py", "(_._position == 0)", "(_._position == 1)", "the first is kept"),
     Mutant(
         "rules/dedup.py",
-        '[column.isnull(), column.fill_null("")]',
-        '[column.notnull(), column.fill_null("")]',
+        "[column.isnull(), column]",
+        "[column.notnull(), column]",
         "NULL last",
     ),
     Mutant("rules/revision.py", "revision.length().fill_null(0), ", "", "9 before a before 10"),

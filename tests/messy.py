@@ -468,6 +468,12 @@ COPIES: tuple[Row, ...] = (
     {"MapUniqueName": "d3"},
     {"EndpointId": "other", "EventType": "map_item_added"},
 )
+REWORDED = (
+    *(("2022-", year) for year in ("2021-", "2023-")),
+    *(("ios", "android"), ("android", "ANDROID"), ("locked", "Locked"), ("true", "false")),
+    *(("app", "hub"), ("50", "9"), ("68", "100"), ("no answer", ""), ("5", "10"), ("On", "Off")),
+)
+"""Words of ItemData and what a copy has in their place: ties that only the content decides."""
 KINDS = (*DESIRED, *EXPECTED)
 
 COMMAND_TIMES = [base + dt.timedelta(seconds=each) for base in BASES for each in COMMAND_SECONDS]
@@ -516,7 +522,7 @@ def _history(random: Random, kinds: list[str]) -> list[Row]:
 
 
 def _copies(random: Random, rows: list[Row]) -> list[Row]:
-    """Some of the rows once more: as they are, or from another file, revision or time."""
+    """Some of the rows once more: as they are, or changed in file, revision, time or content."""
     copies = []
     for row in rows:
         change = random.choice(COPY)
@@ -524,10 +530,8 @@ def _copies(random: Random, rows: list[Row]) -> list[Row]:
             copy = row | change
             if copy["DateCreated"] is not None:
                 copy["DateCreated"] = _after(random, copy["DateCreated"], COPY_SECONDS)
-            if row["ItemData"] and random.random() < 0.3:
-                copy["ItemData"] = row["ItemData"].replace(
-                    "2022-", random.choice(("2021-", "2023-"))
-                )
+            if row["ItemData"] and random.random() < 0.6:
+                copy["ItemData"] = row["ItemData"].replace(*random.choice(REWORDED))
             copies.append(copy)
     return copies
 

@@ -105,7 +105,9 @@ def build(events: Rows, users: Rows) -> dict[str, Rows]:
     statuses = [command_status(row, actives, results) for row in commands]
     with_readings = [command_readings(row, statuses, readings) for row in statuses]
     return {
-        "stg_sync_events": [columns(event, SYNC_EVENT_COLUMNS) for event in staged_events],
+        "stg_sync_events": [
+            columns(without_raw_text(event), SYNC_EVENT_COLUMNS) for event in staged_events
+        ],
         "stg_commands": commands,
         "stg_command_actives": actives,
         "stg_command_results": results,
@@ -349,6 +351,11 @@ def sync_event(raw: Row) -> Row:
     return event
 
 
+def without_raw_text(event: Row) -> Row:
+    """`item_data` is kept only in quarantined rows."""
+    return event if event["disposition"] in EVENT_QUARANTINE else event | {"item_data": None}
+
+
 def disposition(event: Row) -> str:
     """The first that applies, before dedup."""
     key, item = event["item_key"], event["item"]
@@ -463,18 +470,34 @@ def dedup_key(event: Row) -> tuple[str | None, ...]:
 
 
 def dedup_order(event: Row) -> tuple[Any, ...]:
-    """The earliest wins, then revision, file, text and device, NULL last in each."""
+    """The earliest wins, then revision, file and content, NULL last in each."""
+    item = event["item"]
+    desired_state = item.get("desired_state")
+    content = (
+        event["event_timestamp"],
+        None if desired_state is None else compact_json(desired_state),
+        member(item, "client"),
+        member(item, "user") or None,
+        member(item, "origin"),
+        member(item, "origin_id"),
+        member(item, "node_id"),
+        member(item, "result"),
+        member(item, "failure_string"),
+        state_value(item),
+        member(item.get("state"), "unit"),
+        number(member(item.get("state"), "percent")),
+        event["device_id"],
+    )
     return (
         event["update_timestamp"],
         null_last(event["map_revision"], hex_order),
-        null_last(event["_source_file"], str),
-        null_last(event["item_data"], str),
-        null_last(event["device_id"], str),
+        null_last(event["_source_file"]),
+        *map(null_last, content),
     )
 
 
-def null_last(text: str | None, order: Callable[[str], Any]) -> tuple[Any, ...]:
-    return (1,) if text is None else (0, order(text))
+def null_last(value: Any, order: Callable[[Any], Any] = lambda value: value) -> tuple[Any, ...]:
+    return (1,) if value is None else (0, order(value))
 
 
 def hex_order(revision: str) -> tuple[int, str]:

@@ -311,10 +311,34 @@ def test_of_two_copies_the_first_in_the_total_order_is_kept(kept, later, is_late
     assert {name: row[renamed.get(name, name)] for name in kept} == kept
 
 
-def test_ties_of_all_else_go_to_the_lower_item_data():
-    built = build(command("c", "SwitchState", "on"), command("c", "SwitchState", "off"))
+@pytest.mark.parametrize(
+    ("kept", "later"),
+    [
+        pytest.param({"timestamp": "2022-01-01T00:00:00Z"}, {"timestamp": "soon"}, id="item time"),
+        pytest.param({"desired_state": ["A", 10]}, {"desired_state": ["A", 9]}, id="desired state"),
+        pytest.param({"client": ""}, {}, id="empty client before none"),
+        pytest.param({"user": "7"}, {"user": ""}, id="an empty user is none"),
+        pytest.param({"origin_id": 10}, {"origin_id": 9}, id="ids as text"),
+        pytest.param({"client": "b", "user": "a"}, {"client": "b", "user": "b"}, id="user then"),
+        pytest.param({"client": "a", "user": "b"}, {"client": "b", "user": "a"}, id="client first"),
+        pytest.param({"b": 2}, {"a": 1}, id="nothing that a model has"),
+    ],
+)
+def test_ties_of_all_else_are_decided_by_content(kept, later):
+    first, second = (
+        raw_event("Command", {"uuid": "c", "desired_state": ["A"]} | said) for said in (kept, later)
+    )
 
-    assert the_only(built["stg_commands"])["switch_state"] == "off"
+    both = build(second, first)["stg_commands"]
+
+    assert both == build(first)["stg_commands"]
+
+
+def test_the_percent_of_a_reading_breaks_ties_as_a_number():
+    states = [{"value": "On", "percent": percent} for percent in (None, "10", 9.5)]
+    built = build(*(reading("r", state, "Dimmer") for state in states))
+
+    assert the_only(built["stg_readings"])["state_percent"] == 9.5
 
 
 def test_one_id_in_all_three_command_models_is_three_rows():

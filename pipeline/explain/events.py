@@ -13,7 +13,7 @@ from ibis import _
 
 from pipeline.dialect import given_text
 from pipeline.explain.rows import Rows
-from pipeline.rules.dedup import criteria, earliest
+from pipeline.rules.dedup import CONTENT, criteria, earliest
 from pipeline.rules.items import ACTIVE_ITEM, COMMAND_ITEM, RESULT_ITEM, STAGED
 from pipeline.rules.staged import DEDUP_KEY, with_key_device
 
@@ -33,16 +33,14 @@ _LATER = {
     "update_timestamp": "was recorded later",
     "map_revision": "has a higher map_revision (in hex order)",
     "_source_file": "has a _source_file that sorts later",
-    "item_data": "has an ItemData that sorts later",
-    "device_id": "has a device_id that sorts later",
+    **{name: f"sorts later by {name}" for name in CONTENT},
 }
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 _COLUMNS = (
     *("item_key", "staged_kind", "item_uuid", "event_type", "update_timestamp", "event_timestamp"),
-    *("device_id", "map_revision", "_source_file", "disposition", "item_data"),
-    *("command", "node_id", "result", "failure_string", "state_value"),
+    *("map_revision", "_source_file", "disposition", "item_data", "command"),
 )
-_SHOWN = ("map_revision", "_source_file", "device_id")
+_NOT_SHOWN = ("update_timestamp", "event_timestamp", "desired_state")
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def events_of(stg_sync_events: ir.Table, uuid: str, rows: Rows) -> tuple[Event, 
     """Return all raw events that carry the id, by time; also those whose JSON is broken."""
     # in broken JSON nothing is parsed, but an id between quotes is still to be seen
     broken = (_.disposition == "malformed_json") & _.item_data.contains(given_text(f'"{uuid}"'))
-    events = stg_sync_events.select(*_COLUMNS)
+    events = stg_sync_events.select(*dict.fromkeys((*_COLUMNS, *CONTENT)))
     carrying = with_key_device(events.filter((_.item_uuid == given_text(uuid)) | broken))
     copies = [*DEDUP_KEY, "disposition"]
     ranks = {
@@ -133,7 +131,7 @@ def _reason(row: Mapping[str, Any], kept: Mapping[str, Any], copies: int) -> str
 
 
 def _values(name: str, row: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
-    if name not in _SHOWN:
+    if name in _NOT_SHOWN:
         return ""
     mine, other = ("NULL" if each[name] is None else each[name] for each in (row, kept))
     return f" ({mine}, kept {other})"

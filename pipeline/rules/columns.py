@@ -19,7 +19,12 @@ EVENT = (
     Column("item_key", "string", "kind of telemetry"),
     Column("item_revision", "string", "revision of the map item, hex"),
     Column("twilio_sync_endpoint_id", "string", "endpoint that pushed the change"),
-    Column("item_data", "string", "the item as it came, JSON text", sensitive=True),
+    Column(
+        "item_data",
+        "string",
+        "ItemData as it came, kept where the row is quarantined, else NULL",
+        sensitive=True,
+    ),
     Column("device_id", "string", "the device, which names its map"),
     Column("_source_file", "string", "object that the raw event was stored in"),
 )

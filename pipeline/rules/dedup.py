@@ -11,29 +11,34 @@ from ibis import _
 from pipeline.dialect import key_hash
 from pipeline.rules.revision import revision_order
 
-
-def _nulls_last(column: ir.StringColumn) -> list[ir.Value]:
-    return [column.isnull(), column.fill_null("")]
+CONTENT = (
+    *("event_timestamp", "desired_state", "client", "user_id", "origin", "origin_id", "node_id"),
+    *("result", "failure_string", "state_value", "state_unit", "state_percent", "device_id"),
+)
+"""What a staged event says, in the order in which ties are broken by it (contract, section 4)."""
 
 
 def criteria(events: ir.Table) -> dict[str, list[ir.Value]]:
     """Return what decides between copies of an event, first criterion first, by column.
 
     Each is a list of sort keys: the earlier `update_timestamp` wins, then the lower `map_revision`
-    in hex order, `_source_file`, `item_data` and `device_id`, NULL last in each (contract,
-    section 4).
+    in hex order, then the lower `_source_file`, then the lower content, NULL last in each. Copies
+    that still tie say the same in every model (contract, section 4).
     """
     return {
-        "update_timestamp": [events.update_timestamp.isnull(), events.update_timestamp],
+        "update_timestamp": _nulls_last(events.update_timestamp),
         "map_revision": revision_order(events.map_revision, nulls="last"),
-        "_source_file": _nulls_last(events._source_file),
-        "item_data": _nulls_last(events.item_data),
-        "device_id": _nulls_last(events.device_id),
+        **{name: _nulls_last(events[name]) for name in ("_source_file", *CONTENT)},
     }
 
 
+def _nulls_last(column: ir.Column) -> list[ir.Value]:
+    # one NULL equals another here, so the engine's own place for NULLs does not matter
+    return [column.isnull(), column]
+
+
 def earliest(events: ir.Table) -> list[ir.Value]:
-    """Return the order in which copies of an event are preferred; it is total."""
+    """Return the order in which copies of an event are preferred."""
     return [key for keys in criteria(events).values() for key in keys]
 
 

@@ -10,7 +10,7 @@ from pipeline.contract import TIMESTAMP, Column, Grows, model, names_of
 from pipeline.dialect import json_elements, json_members, json_scalar
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
 from pipeline.rules.item_kind import READING, STAGED_KIND, kind_of
-from pipeline.rules.items import ALL_COMMANDS, COMMAND_ITEM, STAGED
+from pipeline.rules.items import ALL_COMMANDS, COMMAND_ITEM, QUARANTINED_EVENTS, STAGED
 from pipeline.rules.numbers import number
 from pipeline.rules.source_values import as_text
 from pipeline.rules.time import item_time, source_time
@@ -30,10 +30,11 @@ COLUMNS = (
 def stg_sync_events(raw_sync_events: ir.Table) -> ir.Table:
     """One row per raw event, parsed once; the other event models read only this.
 
-    Contract: section 4, stg_sync_events, and section 3, dispositions.
+    The raw text of an event stays in the source; only quarantined rows keep it here. Contract:
+    section 4, stg_sync_events, and section 3, dispositions.
     """
     events = _with_disposition(_parsed(_renamed(raw_sync_events)))
-    return events.select(*names_of(COLUMNS))
+    return _without_spare_texts(events).select(*names_of(COLUMNS))
 
 
 # Each step below stands in a SELECT of its own, since the parse between two of them does: what a
@@ -122,3 +123,13 @@ def _with_disposition(events: ir.Table) -> ir.Table:
             else_=STAGED,
         )
     ).mutate(staged_kind=(_.disposition == STAGED).ifelse(_.item_kind, ibis.null("string")))
+
+
+def _without_spare_texts(events: ir.Table) -> ir.Table:
+    # these texts may hold a PIN: each is kept only where a model reads it
+    is_quarantined = _.disposition.isin(QUARANTINED_EVENTS)
+    desired = ("desired_state", "desired_state_1", "desired_state_2")
+    return events.mutate(
+        item_data=is_quarantined.ifelse(_.item_data, ibis.null("string")),
+        **{name: _.staged_kind.notnull().ifelse(_[name], ibis.null("string")) for name in desired},
+    )

@@ -38,16 +38,21 @@ def test_an_event_that_came_once_is_kept(built):
         (
             {"ItemData": '{"uuid": "c", "desired_state": ["PinAssignment", 1, 1111]}'},
             {"ItemData": '{"uuid": "c", "desired_state": ["PinAssignment", 1, 2222]}'},
-            "it has an ItemData that sorts later than the kept copy",
+            "it sorts later by desired_state than the kept copy",
+        ),
+        (
+            {"ItemData": '{"uuid": "c", "desired_state": ["Reboot"], "client": "ios", "a": 1}'},
+            {"ItemData": '{"uuid": "c", "desired_state": ["Reboot"], "origin": "app"}'},
+            "it sorts later by client than the kept copy (NULL, kept ios)",
         ),
         (
             {},
             {"MapUniqueName": "other"},
-            "it has a device_id that sorts later than the kept copy (other, kept device)",
+            "it sorts later by device_id than the kept copy (other, kept device)",
         ),
         ({}, {}, "it equals the kept copy"),
     ],
-    ids=["time", "revision", "no revision", "file", "data", "device", "equal"],
+    ids=["time", "revision", "no revision", "file", "pin", "client", "device", "equal"],
 )
 def test_a_later_copy_says_what_decided_against_it(built, first, second, reason):
     found = story(built(command("c", **second), command("c", **first)), "c")

@@ -1,29 +1,45 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pyarrow as pa
 import pytest
 from conftest import after, arrow
 
 from pipeline.contract import TIMESTAMP
-from pipeline.rules.dedup import earliest, keep_first
+from pipeline.rules.dedup import CONTENT, earliest, keep_first
 
-TEXTS = ("key", "map_revision", "_source_file", "item_data", "device_id", "name")
-TYPES = {**dict.fromkeys(TEXTS, pa.string()), "update_timestamp": pa.timestamp("us", "UTC")}
+TIMES = ("update_timestamp", "event_timestamp")
+TYPES = {
+    **dict.fromkeys(("key", "map_revision", "_source_file", "name", *CONTENT), pa.string()),
+    **dict.fromkeys(TIMES, pa.timestamp("us", "UTC")),
+    "state_percent": pa.float64(),
+}
 SAME = {
     "key": "k",
     "update_timestamp": after(0),
     "map_revision": "a",
     "_source_file": "file",
-    "item_data": "{}",
-    "device_id": "device",
+    **dict.fromkeys(CONTENT, "m"),
+    "event_timestamp": after(0),
+    "state_percent": 9.0,
 }
+LOWER = {
+    "update_timestamp": after(-1e-6),
+    "map_revision": "9",
+    "_source_file": "FILE",
+    **dict.fromkeys(CONTENT, "M"),
+    "event_timestamp": after(-1e-6),
+    "state_percent": 8.5,
+}
+"""A value below that in SAME, by criterion, in the contract's order."""
 
 
 def kept(evaluate, *copies):
     """The names of the copies that are kept."""
 
     def first(table):
-        table = table.mutate(update_timestamp=table.update_timestamp.cast(TIMESTAMP))
+        table = table.mutate(**{name: table[name].cast(TIMESTAMP) for name in TIMES})
         return keep_first(table, ["key"], earliest(table)).select("name")
 
     return sorted(row["name"] for row in evaluate(first, arrow(copies, TYPES)))
@@ -40,9 +56,11 @@ def kept(evaluate, *copies):
         pytest.param({"_source_file": "a10"}, {"_source_file": "a9"}, id="file"),
         pytest.param({"_source_file": "B"}, {"_source_file": "a"}, id="file by code point"),
         pytest.param({"_source_file": "z"}, {"_source_file": None}, id="file, null last"),
-        pytest.param({"item_data": '{"a":1}'}, {"item_data": "{}"}, id="text"),
-        pytest.param({"item_data": "{}"}, {"item_data": None}, id="text, null last"),
-        pytest.param({"device_id": ""}, {"device_id": "a"}, id="device"),
+        pytest.param({"event_timestamp": after(9)}, {"event_timestamp": None}, id="no item time"),
+        pytest.param({"client": ""}, {"client": " "}, id="empty client is a value"),
+        pytest.param({"result": "\uffee"}, {"result": "\U0001f600"}, id="result by code point"),
+        pytest.param({"state_percent": 9.0}, {"state_percent": 10.0}, id="percent as a number"),
+        pytest.param({"state_percent": 9.0}, {"state_percent": None}, id="percent, null last"),
         pytest.param({"device_id": "z"}, {"device_id": None}, id="device, null last"),
     ],
 )
@@ -52,23 +70,27 @@ def test_of_two_copies_the_lower_is_kept(evaluate, lower, higher):
     assert kept(evaluate, *copies) == ["kept"]
 
 
-@pytest.mark.parametrize(
-    ("first", "then"),
-    [
-        ({"update_timestamp": after(1)}, {"map_revision": "b"}),
-        ({"map_revision": "b"}, {"_source_file": "g"}),
-        ({"_source_file": "g"}, {"item_data": "~"}),
-        ({"item_data": "~"}, {"device_id": "x"}),
-    ],
-    ids=["time before revision", "revision before file", "file before text", "text before device"],
-)
-def test_the_second_criterion_only_breaks_ties_of_the_first(evaluate, first, then):
-    copies = [SAME | first | {"name": "later"}, SAME | then | {"name": "kept"}]
+def test_a_criterion_breaks_ties_of_those_before_it_alone(evaluate):
+    # per pair of neighbours: the one with the lower value in the first criterion is kept
+    pairs = list(pairwise(LOWER))
+    copies = [
+        SAME | {name: LOWER[name], "key": first, "name": f"{first} {kept}"}
+        for first, then in pairs
+        for name, kept in ((then, "no"), (first, "yes"))
+    ]
 
-    assert kept(evaluate, *copies) == ["kept"]
+    assert kept(evaluate, *copies) == sorted(f"{first} yes" for first, _ in pairs)
 
 
 def test_each_key_keeps_a_row_of_its_own(evaluate):
     copies = [SAME | {"key": key, "name": key} for key in ("k", "K", "")]
 
     assert kept(evaluate, *copies) == ["", "K", "k"]
+
+
+def test_the_contract_lists_what_decides_between_copies():
+    assert list(LOWER) == [
+        *("update_timestamp", "map_revision", "_source_file", "event_timestamp", "desired_state"),
+        *("client", "user_id", "origin", "origin_id", "node_id", "result", "failure_string"),
+        *("state_value", "state_unit", "state_percent", "device_id"),
+    ]

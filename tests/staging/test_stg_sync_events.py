@@ -160,10 +160,34 @@ def test_raw_columns_are_renamed_and_carried_through(built):
         "item_key": "Humidity",
         "item_revision": "b",
         "twilio_sync_endpoint_id": "e",
-        "item_data": '{"state": 7}',
+        "item_data": None,
         "device_id": "d",
         "_source_file": "f",
     }
+
+
+@pytest.mark.parametrize(
+    ("columns", "disposition", "is_text_kept", "is_pin_parsed"),
+    [
+        ({}, "staged", False, True),
+        ({"EventType": "map_item_removed"}, "removed", False, False),
+        ({"ItemKey": "Backup"}, "out_of_scope", False, False),
+        ({"DateCreated": None}, "missing_update_timestamp", True, False),
+        ({"MapUniqueName": ""}, "missing_device_id", True, False),
+    ],
+)
+def test_a_pin_is_kept_once_where_it_is_needed(
+    built, columns, disposition, is_text_kept, is_pin_parsed
+):
+    raw = command("c", "PinAssignment", 1, "1234", **columns)
+
+    row = staged(built, raw)
+
+    assert row["disposition"] == disposition
+    assert row["item_data"] == (raw["ItemData"] if is_text_kept else None)
+    pins = ["1", "1234", '["PinAssignment",1,"1234"]']
+    parsed = [row[name] for name in ("desired_state_1", "desired_state_2", "desired_state")]
+    assert parsed == (pins if is_pin_parsed else [None, None, None])
 
 
 @pytest.mark.parametrize(
@@ -211,9 +235,11 @@ def test_no_time_in_the_item_is_null_and_no_fault(built, time):
         ("2022-01-01 12:00:00 UTC", pa.string(), NOON, None),
         ("yesterday", pa.string(), None, "yesterday"),
         ("", pa.string(), None, ""),
-        (1641038400, pa.int64(), None, "1641038400"),
+        (1641038400, pa.int64(), NOON, None),
+        (-62135596801, pa.int64(), None, "-62135596801"),
         (True, pa.bool_(), None, "true"),
-        (7.0, pa.float64(), None, "7"),
+        (-62135596801.0, pa.float64(), None, "-62135596801"),
+        (1e300, pa.float64(), None, "1e+300"),
         (dt.date(2022, 1, 1), pa.date32(), NOON.replace(hour=0), None),
         (253402300800000000, pa.timestamp("us"), None, "10000-01-01 00:00:00.000000+00"),
         (None, pa.string(), None, None),
