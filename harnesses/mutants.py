@@ -18,10 +18,14 @@ class Mutant:
 TESTS = {
     "rules/window.py": ("marts/test_fct_command_readings.py",),
     "rules/matching.py": ("rules/test_matching.py",),
+    "rules/comparisons.py": ("rules/test_matching.py",),
+    "rules/time.py": ("rules/test_time.py",),
+    "rules/numbers.py": ("rules",),
+    "rules/outcomes.py": ("marts/test_fct_command_readings.py",),
+    "rules/commands.py": ("staging/test_stg_commands.py",),
+    "marts/fct_command_neighbours.py": ("marts/test_fct_command_readings.py",),
     "rules/dedup.py": ("rules/test_dedup.py", "staging/test_stg_repeated_events.py"),
     "rules/revision.py": ("rules/test_revision.py", "rules/test_dedup.py"),
-    "rules/staged.py": ("staging",),
-    "rules/item_kind.py": ("rules/test_item_kind.py", "staging/test_stg_readings.py"),
     "rules/items.py": ("rules", "staging"),
     "rules/reconciliation.py": ("marts/test_fct_command_statuses.py", "test_checks.py"),
     "staging/stg_sync_events.py": ("staging",),
@@ -41,7 +45,9 @@ TESTS = {
 }
 """By file, the part of the suite that holds it; a model or rule not named here has its own test."""
 
+_COMPARED = "rules/comparisons.py"
 _READINGS = "marts/fct_command_readings.py"
+_NEIGHBOURS = "marts/fct_command_neighbours.py"
 _STATUSES = "marts/fct_command_statuses.py"
 _DAILY = "marts/met_daily_command_count_by_username.py"
 _OUTCOMES = "marts/met_command_outcomes.py"
@@ -74,31 +80,26 @@ MUTANTS = (
     Mutant("rules/window.py", "microseconds / 1e6", "microseconds / 1e3", "the unit is seconds"),
     Mutant("rules/window.py", 'nulls="lowest"', 'nulls="last"', "a NULL revision is the lowest"),
     # what a reading shows
-    Mutant("rules/matching.py", "SET_POINT_TOLERANCE = 0.5", "SET_POINT_TOLERANCE = 0.4", "0.5"),
-    Mutant("rules/matching.py", "LEVEL_TOLERANCE = 1 ", "LEVEL_TOLERANCE = 0 ", "99 matches 100"),
-    Mutant("rules/matching.py", "(read - 32) * 5 / 9", "read * 5 / 9", "Fahrenheit's offset"),
-    Mutant("rules/matching.py", "read * 9 / 5 + 32", "read * 9 / 5", "Celsius's offset"),
-    Mutant("rules/matching.py", "near(read) | near(converted)", "near(read)", "the other unit"),
-    Mutant("rules/matching.py", "<= SET_POINT_TOLERANCE", "< SET_POINT_TOLERANCE", "just 0.5 off"),
-    Mutant("rules/matching.py", "> LEVEL_TOLERANCE", ">= LEVEL_TOLERANCE", "just 1 off"),
-    Mutant("rules/matching.py", '("settocool", "cool")', '("settocool", "heat")', "settocool"),
-    Mutant("rules/matching.py", "pairs.state_value.lower()", "pairs.state_value", "On matches on"),
-    Mutant("rules/matching.py", '(dimmer_word == "on")', '(dimmer_word == "off")', "level of on"),
-    Mutant("rules/matching.py", "words[words.length() - 1]", "words[0]", "Multilevel On is on"),
-    Mutant(
-        "rules/matching.py",
-        "same_word & ~off_level.fill_null(False)",
-        "same_word & ~off_level",
-        "no level matches any",
-    ),
-    Mutant("rules/matching.py", '("locked", "true")', '("locked", "false")', "locked is true"),
+    Mutant(_COMPARED, "SET_POINT_TOLERANCE = 0.5", "SET_POINT_TOLERANCE = 0.4", "0.5"),
+    Mutant(_COMPARED, "LEVEL_TOLERANCE = 1\n", "LEVEL_TOLERANCE = 0\n", "99 matches 100"),
+    Mutant(_COMPARED, "(read - 32) * 5 / 9", "read * 5 / 9", "Fahrenheit's offset"),
+    Mutant(_COMPARED, "read * 9 / 5 + 32", "read * 9 / 5", "Celsius's offset"),
+    Mutant(_COMPARED, "near(read) | near(converted)", "near(read)", "the other unit"),
+    Mutant(_COMPARED, "<= SET_POINT_TOLERANCE", "< SET_POINT_TOLERANCE", "just 0.5 off"),
+    Mutant(_COMPARED, "> LEVEL_TOLERANCE", ">= LEVEL_TOLERANCE", "just 1 off"),
+    Mutant(_COMPARED, '("settocool", "cool")', '("settocool", "heat")', "settocool"),
+    Mutant(_COMPARED, "pairs.state_value.lower()", "pairs.state_value", "On matches on"),
+    Mutant(_COMPARED, '(*asked) == "on"', '(*asked) == "off"', "level of on"),
+    Mutant(_COMPARED, "words[words.length() - 1]", "words[0]", "Multilevel On is on"),
+    Mutant(_COMPARED, "LEVEL_TOLERANCE).fill_null(False)", "LEVEL_TOLERANCE)", "no level: any"),
+    Mutant(_COMPARED, '("locked", "true")', '("locked", "false")', "locked is true"),
     # attribution and outcome
     Mutant(
         _READINGS, "_.next_same_at > _.read_at", "_.next_same_at >= _.read_at", "at the same time"
     ),
     Mutant(_READINGS, ".fill_null(True)", ".fill_null(False)", "the last command's attribution"),
     Mutant(
-        _READINGS, 'group_by=["device_id", "command"]', 'group_by="device_id"', "another command"
+        _NEIGHBOURS, 'group_by=["device_id", "command"]', 'group_by="device_id"', "another command"
     ),
     Mutant(
         _READINGS,
@@ -114,15 +115,15 @@ MUTANTS = (
     ),
     Mutant(_READINGS, "where=_.position > 0", "where=_.position >= 0", "a reading stands once"),
     Mutant(_READINGS, ".left_join(followed,", ".join(followed,", "commands without readings"),
-    Mutant(_READINGS, '(_.is_hub_success, "unconfirmed")', '(match, "unconfirmed")', "outcome"),
-    Mutant(_READINGS, '"contradicted")', '"failed")', "contradicted is not failed"),
+    Mutant("rules/outcomes.py", '"unconfirmed", True', '"unconfirmed", None', "outcome"),
+    Mutant("rules/outcomes.py", '"contradicted", False', '"contradicted", True', "no success"),
     Mutant(
         _READINGS,
         'is_near(_["at"] - _.previous_at) | is_near',
         "is_near",
         "a window is shared with the command before",
     ),
-    Mutant(_READINGS, "previous_at=at.lag()", "previous_at=at.lead()", "the command before"),
+    Mutant(_NEIGHBOURS, "previous_at=at.lag()", "previous_at=at.lead()", "the command before"),
     Mutant(_READINGS, ".min(where=confirms)", ".max(where=confirms)", "the first reading"),
     # statuses
     Mutant(
@@ -154,14 +155,14 @@ MUTANTS = (
     Mutant("staging/stg_command_results.py", ".fill_null(False)", "", "no result is no success"),
     Mutant(
         "staging/stg_commands.py",
-        'thermostat_mode=where("ThermostatMode", first.lower())',
-        'thermostat_mode=where("ThermostatMode", first)',
+        "commands[element].lower() if",
+        "commands[element] if",
         "lower case",
     ),
     Mutant(
         "staging/stg_commands.py",
-        'pin=where("PinAssignment", second)',
-        'pin=where("PinAssignment", first)',
+        "zip(ELEMENTS, kind",
+        "zip(ELEMENTS[::-1], kind",
         "the pin",
     ),
     Mutant(
@@ -188,20 +189,20 @@ MUTANTS = (
     ),
     Mutant(
         _EVENTS,
-        '(_.device_id.fill_null("") == "", "missing_device_id"),',
-        '(_.device_id.isnull(), "missing_device_id"),',
+        'events.device_id.fill_null("") == ""',
+        "events.device_id.isnull()",
         "an empty device",
     ),
     Mutant(
         _EVENTS,
-        '(_.event_type == "map_item_removed", "removed"),',
-        '(_.event_type.isnull() & (_.event_type == "map_item_removed"), "removed"),',
+        'events.event_type == "map_item_removed"',
+        'events.event_type == "no event"',
         "what was removed",
     ),
     Mutant(
         _EVENTS,
-        "_.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS",
-        "_.command.isnull()",
+        "events.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS",
+        "events.command.isnull()",
         "the reserved word",
     ),
     Mutant(
@@ -222,7 +223,7 @@ MUTANTS = (
     ),
     Mutant("rules/revision.py", "revision.length().fill_null(0), ", "", "9 before a before 10"),
     Mutant(
-        "rules/staged.py",
+        "rules/dedup.py",
         '(_.staged_kind == READING).ifelse(_.device_id, "")',
         "_.device_id",
         "a command's id is of no device",
@@ -236,23 +237,20 @@ MUTANTS = (
     Mutant("staging/stg_users.py", ', ibis.desc("date_registered")', "", "ties of versions"),
     Mutant(
         "staging/stg_user_versions.py",
-        '(_.username.fill_null("") == "", "missing_username"),',
-        '(_.username.isnull(), "missing_username"),',
+        'users.username.fill_null("") == ""',
+        "users.username.isnull()",
         "an empty name",
     ),
     # texts as times and numbers
-    Mutant(
-        "rules/time.py", "_MILLISECONDS_FROM = 10**11", "_MILLISECONDS_FROM = 10**12", "epoch in ms"
-    ),
-    Mutant(
-        "rules/time.py", "number >= _MILLISECONDS_FROM", "number > _MILLISECONDS_FROM", "just 10^11"
-    ),
+    Mutant("rules/time.py", "_BELOW = 10**11, 10**14", "_BELOW = 10**12, 10**14", "epoch in ms"),
+    Mutant("rules/time.py", "between(1 - limit,", "between(-limit,", "just -10^11"),
+    Mutant("rules/time.py", "number % 1_000 < 0", "number % 1_000 > 0", "nanoseconds before 1970"),
     Mutant("rules/time.py", r"[0-5][0-9]|14:00)", r"[0-5][0-9])", "the offset of 14 hours"),
     Mutant("rules/time.py", r"(\.[0-9]{1,9})?", r"(\.[0-9]{1,6})?", "nanoseconds are cut"),
     Mutant(
-        "rules/time.py",
-        "toward_zero = (number < 0).ifelse(number.ceil(), number.floor())",
-        "toward_zero = number.floor()",
+        "rules/numbers.py",
+        "(fitting < 0).ifelse(fitting.ceil(), fitting.floor())",
+        "fitting.floor()",
         "a fraction before 1970 is cut",
     ),
     Mutant(

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import ibis
 
 from pipeline.contract import TIMESTAMP, Column, schema_of
-from pipeline.rules.item_data import ITEM_DATA, Item, is_sensitive
+from pipeline.rules.items import ITEM_DATA, Item, is_sensitive
 
 
 @dataclass(frozen=True)

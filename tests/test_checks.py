@@ -199,7 +199,10 @@ def test_what_is_never_null_is_checked(checked, model):
 
 
 def test_the_item_key_of_the_audit_may_be_null(checked):
-    rows = [plain("audit_dispositions", item_key=None, source=source) for source in "ab"]
+    rows = [
+        plain("audit_dispositions", item_key=None, source=source, disposition="staged")
+        for source in "ab"
+    ]
 
     found = statuses(checked("audit_dispositions", {"audit_dispositions": rows}))
 
@@ -358,6 +361,77 @@ def test_what_is_staged_is_in_the_staging_models(checked, wrong):
         {"model": name, "number_of_rows": known[name], "found": STAGED_ROWS[name]}
         for name in STAGED_ROWS
         if name == wrong
+    ]
+
+
+def test_a_staged_kind_without_a_model_fails_by_its_own_name(checked):
+    doorbell = plain(
+        "audit_dispositions", item_key="Doorbell", disposition="staged", number_of_rows=2
+    )
+    tables = {"audit_dispositions": [doorbell]} | {name: [] for name in STAGED_ROWS}
+
+    found = checked("audit_dispositions", tables, dict.fromkeys(STAGED_ROWS, 0))[
+        "every_staged_row_is_in_its_model"
+    ]
+
+    assert found.sample.to_pylist() == [{"model": "Doorbell", "number_of_rows": 0, "found": 2}]
+
+
+@pytest.mark.parametrize(
+    ("counts", "warned"),
+    [
+        pytest.param({"staged": 90, "malformed_json": 10}, [], id="a tenth"),
+        pytest.param({"staged": 89, "malformed_json": 11}, [(100, 11)], id="more than a tenth"),
+        pytest.param(
+            {"staged": 80, "missing_state": 6, "missing_user_id": 5}, [(91, 11)], id="sum"
+        ),
+        pytest.param({"staged": 50, "duplicate": 40, "missing_state": 10}, [], id="with copies"),
+        pytest.param({"staged": 9, "missing_state": 2, "removed": 90}, [(11, 2)], id="in scope"),
+        pytest.param({"out_of_scope": 3}, [], id="nothing in scope"),
+    ],
+)
+def test_a_source_with_many_quarantined_rows_is_warned_about(checked, counts, warned):
+    found = checked("audit_dispositions", {"audit_dispositions": audited(**counts)})[
+        "few_rows_are_quarantined"
+    ]
+
+    assert (found.status, found.severity) == ("WARN" if warned else "PASS", "warn")
+    rows = found.sample.to_pylist() if found.sample else []
+    assert [(row["rows_in_scope"], row["quarantined_rows"]) for row in rows] == warned
+
+
+@pytest.mark.parametrize(
+    ("counts", "status"),
+    [
+        ({"staged": 1, "removed": 9}, "PASS"),
+        ({"removed": 2, "out_of_scope": 1}, "WARN"),
+        ({"malformed_json": 3}, "WARN"),
+        ({}, "PASS"),
+    ],
+    ids=str,
+)
+def test_a_source_without_a_staged_row_is_warned_about(checked, counts, status):
+    users = [plain("audit_dispositions", source="raw_users", item_key=None, disposition="staged")]
+    rows = audited(**counts) + users
+
+    found = checked("audit_dispositions", {"audit_dispositions": rows})[
+        "every_source_has_a_staged_row"
+    ]
+
+    assert (found.status, found.severity) == (status, "warn")
+    sources = [row["source"] for row in found.sample.to_pylist()] if found.sample else []
+    assert sources == ["raw_sync_events"] * (status == "WARN")
+
+
+def audited(**counts):
+    return [
+        plain(
+            "audit_dispositions",
+            source="raw_sync_events",
+            disposition=disposition,
+            number_of_rows=rows,
+        )
+        for disposition, rows in counts.items()
     ]
 
 

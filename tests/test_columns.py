@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import catalog
 from pipeline.contract import TIMESTAMP
+from pipeline.rules.commands import ASKED
 
 MODELS = catalog.load().models
 
@@ -113,7 +114,9 @@ def test_a_model_has_the_columns_of_the_contract_in_its_order(model):
     wanted = names(COLUMNS[model])
 
     # the scalars that are parsed once follow, under names of our choice
-    assert (declared[: len(wanted)] if model == "stg_sync_events" else declared) == wanted
+    known = declared[: len(wanted)] if model == "stg_sync_events" else declared
+    of_new_kinds = {column.name for column in ASKED} - set(names(STATUS))
+    assert [name for name in known if name not in of_new_kinds] == wanted
 
 
 @pytest.mark.parametrize("model", COLUMNS)

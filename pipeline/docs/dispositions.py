@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.rules.items import QUARANTINED_EVENTS, QUARANTINED_USERS, STAGED
+from pipeline.rules.dispositions import (
+    DUPLICATE,
+    QUARANTINED_EVENTS,
+    QUARANTINED_USERS,
+    STAGED,
+)
 from pipeline.sources import SOURCES, Source
 
 OTHER = "any other"
@@ -16,7 +21,7 @@ OTHER = "any other"
 SCALE = 1000
 """The width of a whole bar."""
 
-KINDS = ("staged", "duplicate", "quarantined", "aside")
+KINDS = (STAGED, DUPLICATE, "quarantined", "aside")
 """The kinds of dispositions, in the order in which a bar shows them."""
 
 
@@ -57,7 +62,7 @@ def charts(audit: Sequence[Mapping[str, Any]]) -> list[SourceChart]:
 
 def kind(disposition: str) -> str:
     """Return what kind of disposition this is, one of KINDS."""
-    if disposition in (STAGED, "duplicate"):
+    if disposition in (STAGED, DUPLICATE):
         return disposition
     is_quarantined = disposition in QUARANTINED_EVENTS + QUARANTINED_USERS
     return "quarantined" if is_quarantined else "aside"

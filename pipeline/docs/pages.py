@@ -14,7 +14,8 @@ from markupsafe import Markup, escape
 from pipeline.contract import Column
 from pipeline.docs.highlight import highlighted
 from pipeline.docs.site import Page, Site
-from pipeline.rules.item_data import Item, Member
+from pipeline.rules.commands import Parameter
+from pipeline.rules.items import Item, Member
 
 ENGINES = {"duckdb": "DuckDB", "bigquery": "BigQuery"}
 GENERATOR = "hub-events-pipeline docs"
@@ -87,12 +88,12 @@ def _item_entries(page: Page, item: Item) -> Iterator[Entry]:
     for member in item.members:
         yield _member_entry(page, anchor, item.key, member)
     for state in item.desired_states:
-        yield _entry(page, anchor, state.command, "desired_state", state.description)
-        for member in state.parameters:
-            yield _member_entry(page, anchor, state.command, member)
+        yield _entry(page, anchor, state.name, "desired_state", state.description)
+        for parameter in state.parameters:
+            yield _member_entry(page, anchor, state.name, parameter)
 
 
-def _member_entry(page: Page, anchor: str, of: str, member: Member) -> Entry:
+def _member_entry(page: Page, anchor: str, of: str, member: Member | Parameter) -> Entry:
     name = f"{of}.{member.name}"
     return _entry(page, anchor, name, member.type, member.description, member.sensitive)
 

@@ -17,7 +17,7 @@ from pipeline.explain.commands import Neighbour, asked, command_row, neighbours,
 from pipeline.explain.events import Event, events_of
 from pipeline.explain.readings import Reading, attributions, readings_of
 from pipeline.explain.rows import Rows
-from pipeline.rules.items import COMMAND_ITEM, COMMAND_ITEMS, READING_ITEMS
+from pipeline.rules.items import COMMAND, COMMAND_ITEMS, READING_ITEMS
 
 MODELS = ("stg_sync_events", "fct_command_readings", "dim_users")
 """The built models that a story is told from."""
@@ -100,7 +100,7 @@ def _unknown_reason(events: tuple[Event, ...]) -> str:
     kinds = {event.item_key for event in events}
     if not kinds:
         return "No raw event carries this id."
-    if COMMAND_ITEM in kinds:
+    if COMMAND.key in kinds:
         return "Its Command came, but could not be used."
     if kinds & set(COMMAND_ITEMS):
         return "The hub told of it, but its Command never came."

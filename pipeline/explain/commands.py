@@ -13,23 +13,13 @@ from ibis import _
 
 from pipeline.dialect import given_text, microseconds
 from pipeline.explain.rows import Rows
+from pipeline.rules.commands import PARAMETERS
 from pipeline.rules.matching import with_expectation
+from pipeline.rules.outcomes import OUTCOMES
 from pipeline.rules.window import WINDOW, WINDOW_SECONDS, device_order, seconds
 
-_ASKED = (
-    *("lock_state", "switch_state", "dimmer_state", "dimmer_level", "thermostat_mode"),
-    *("thermostat_heat_set_point", "thermostat_cool_set_point", "slot", "pin"),
-)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LABELLED = ("slot", "pin")
-_ANSWERS = {
-    "confirmed": "The hub answered with success, and",
-    "unconfirmed": "The hub answered with success, but",
-    "failed": "The hub answered with failure, and",
-    "contradicted": "The hub answered with failure, and yet",
-    "observed": "The hub never answered, and yet",
-    "no_response": "The hub never answered, and",
-}
+_TOLD = {outcome.name: outcome.told for outcome in OUTCOMES}
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,8 @@ def neighbours(commands: ir.Table, command: Mapping[str, Any], rows: Rows) -> li
     near = within_reach(commands, command)
     position = ibis.row_number().over(order_by=device_order(near))
     after = seconds(near["at"] - _microseconds(command["command_update_timestamp"]))
-    columns = ("command_uuid", "command", *_ASKED, "command_update_timestamp", "outcome")
+    asked_for = (parameter.name for parameter in PARAMETERS)
+    columns = ("command_uuid", "command", *asked_for, "command_update_timestamp", "outcome")
     found = rows(near.select(*columns, position=position, seconds=after))
     in_order = sorted(found, key=lambda row: row["position"])
     own = next(row for row in in_order if row["command_uuid"] == command["command_uuid"])
@@ -79,17 +70,16 @@ def neighbours(commands: ir.Table, command: Mapping[str, Any], rows: Rows) -> li
 def asked(command: Mapping[str, Any]) -> str:
     """Return what a command asks for in words: its name and the values it came with."""
     values = [
-        f"{name} {command[name]}" if name in _LABELLED else str(command[name])
-        for name in _ASKED
-        if command[name] is not None
+        f"{each.name} {command[each.name]}" if each.is_labelled else str(command[each.name])
+        for each in PARAMETERS
+        if command[each.name] is not None
     ]
     return " ".join([command["command"], ", ".join(values)]).strip()
 
 
 def outcome_reason(command: Mapping[str, Any]) -> str:
     """Return why the command has its outcome, in a sentence."""
-    answer = _ANSWERS[command["outcome"]]
-    return f"{answer} {_effect(command)}."
+    return f"{_TOLD[command['outcome']]} {_effect(command)}."
 
 
 def _effect(command: Mapping[str, Any]) -> str:

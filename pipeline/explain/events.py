@@ -13,22 +13,11 @@ from ibis import _
 
 from pipeline.dialect import given_text
 from pipeline.explain.rows import Rows
-from pipeline.rules.dedup import CONTENT, criteria, earliest
-from pipeline.rules.items import ACTIVE_ITEM, COMMAND_ITEM, RESULT_ITEM, STAGED
-from pipeline.rules.staged import DEDUP_KEY, with_key_device
+from pipeline.rules.dedup import CONTENT, DEDUP_KEY, criteria, earliest, with_key_device
+from pipeline.rules.dispositions import EVENT_DISPOSITIONS, STAGED
+from pipeline.rules.items import ACTIVE, COMMAND, RESULT
 
-DISPOSITIONS = {
-    "removed": "it tells that the map item was removed",
-    "out_of_scope": "its ItemKey is none that the pipeline reads",
-    "malformed_json": "its ItemData is no JSON object",
-    "missing_device_id": "it names no device (MapUniqueName)",
-    "missing_update_timestamp": "its DateCreated is missing or no time",
-    "missing_command_uuid": "it carries no command id",
-    "missing_desired_state": "its desired_state does not say what is asked for",
-    "missing_state": "it reports no state",
-}
-"""Why a raw event is no row of a staging model (contract, section 3)."""
-
+_REASONS = {each.name: each.reason for each in EVENT_DISPOSITIONS}
 _LATER = {
     "update_timestamp": "was recorded later",
     "map_revision": "has a higher map_revision (in hex order)",
@@ -108,11 +97,11 @@ def _event(row: Mapping[str, Any], copies: list[dict[str, Any]]) -> Event:
 
 def _says(row: Mapping[str, Any]) -> str:
     node = f" (Z-Wave node {row['node_id']})" if row["node_id"] is not None else ""
-    if row["item_key"] == COMMAND_ITEM:
+    if row["item_key"] == COMMAND.key:
         return f"asks for {row['command'] or 'nothing that is known'}"
-    if row["item_key"] == ACTIVE_ITEM:
+    if row["item_key"] == ACTIVE.key:
         return f"the hub picks the command up{node}"
-    if row["item_key"] == RESULT_ITEM:
+    if row["item_key"] == RESULT.key:
         answer = "without a result" if row["result"] is None else f"`{row['result']}`"
         why = f": {row['failure_string']}" if row["failure_string"] else ""
         return f"the hub answers {answer}{why}{node}"
@@ -121,7 +110,7 @@ def _says(row: Mapping[str, Any]) -> str:
 
 def _reason(row: Mapping[str, Any], kept: Mapping[str, Any], copies: int) -> str:
     if row["disposition"] != STAGED:
-        return f"not used, {row['disposition']}: {DISPOSITIONS[row['disposition']]}"
+        return f"not used, {row['disposition']}: {_REASONS[row['disposition']]}"
     if row is kept:
         return f"kept, the first of {copies} copies" if copies > 1 else "kept, the only copy"
     for name, later in _LATER.items():

@@ -12,14 +12,15 @@ from ibis import _
 
 from pipeline.explain.commands import Neighbour, within_reach
 from pipeline.explain.rows import Rows
-from pipeline.rules.matching import (
+from pipeline.rules.commands import BY_NAME
+from pipeline.rules.comparisons import (
     LEVEL_TOLERANCE,
     SET_POINT_TOLERANCE,
-    SET_POINTS,
-    reading_word,
+    NearSetPoint,
+    SameLevel,
     set_points,
-    with_expectation,
 )
+from pipeline.rules.matching import reading_word, with_expectation
 from pipeline.rules.window import WINDOW_SECONDS
 
 Owners = Mapping[tuple[str, str], str]
@@ -121,9 +122,10 @@ def _match_reason(row: Mapping[str, Any], command: Mapping[str, Any]) -> str:
     if not row["is_expected_type"]:
         return f"can't match: only a {expected} reading shows the effect of a {kind}"
     verdict = "matches" if row["matches_desired_state"] else "does not match"
-    if kind in SET_POINTS:
+    compared = BY_NAME[kind].compared
+    if isinstance(compared, NearSetPoint):
         return f"{verdict}: {_set_points_compared(row)}"
-    if kind == "DimmerState" and row["word"] == row["expected_word"]:
+    if isinstance(compared, SameLevel) and row["word"] == row["expected_word"]:
         return f"{verdict}: {_levels_compared(row)}"
     return f"{verdict}: {_words_compared(row, command)}"
 
@@ -137,8 +139,8 @@ def _words_compared(row: Mapping[str, Any], command: Mapping[str, Any]) -> str:
 
 def _asked_word(row: Mapping[str, Any], command: Mapping[str, Any]) -> str:
     expected = row["expected_word"]
-    words = ("lock_state", "switch_state", "dimmer_state", "thermostat_mode")
-    word = next((command[name] for name in words if command[name] is not None), "nothing")
+    asked, *_ = BY_NAME[command["command"]].parameters
+    word = "nothing" if command[asked.name] is None else command[asked.name]
     if expected is None:
         return f"{word}, which no reading shows"
     return word if word.lower() == expected else f"{word} (shows as {expected})"

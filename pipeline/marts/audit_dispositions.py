@@ -8,12 +8,19 @@ from ibis import _
 
 from pipeline.contract import Column, TableCheck, model
 from pipeline.dialect import total
-from pipeline.rules.items import ACTIVE_ITEM, COMMAND_ITEM, RESULT_ITEM, STAGED
+from pipeline.rules.dispositions import (
+    DUPLICATE,
+    IN_SCOPE,
+    QUARANTINED_EVENTS,
+    QUARANTINED_USERS,
+    STAGED,
+)
+from pipeline.rules.items import ACTIVE, COMMAND, READING, RESULT, kind_of
 from pipeline.rules.reconciliation import differing_sums
 
 _EVENTS = "raw_sync_events"
 _USERS = "raw_users"
-_DUPLICATE = "duplicate"
+MOST_QUARANTINED_PERCENT = 10
 
 
 def every_raw_row_is_accounted_for(
@@ -33,13 +40,18 @@ def every_staged_row_is_in_its_model(
     stg_users: int,
 ) -> ir.Table:
     """Per staging model, the staged rows are as many as the rows of the model."""
-    staged = audit_dispositions.filter(_.disposition == STAGED).mutate(
-        model=ibis.cases(
-            (_.source == _USERS, "stg_users"),
-            (_.item_key == COMMAND_ITEM, "stg_commands"),
-            (_.item_key == ACTIVE_ITEM, "stg_command_actives"),
-            (_.item_key == RESULT_ITEM, "stg_command_results"),
-            else_="stg_readings",
+    models = {
+        COMMAND.key: "stg_commands",
+        ACTIVE.key: "stg_command_actives",
+        RESULT.key: "stg_command_results",
+        READING: "stg_readings",
+    }
+    staged = audit_dispositions.filter(_.disposition == STAGED)
+    kind = kind_of(staged.item_key)
+    # rows of a kind without a model are found under their own item_key
+    named = staged.mutate(
+        model=(staged.source == _USERS).ifelse(
+            "stg_users", kind.cases(*models.items(), else_=staged.item_key)
         )
     )
     rows = {
@@ -49,7 +61,27 @@ def every_staged_row_is_in_its_model(
         "stg_readings": stg_readings,
         "stg_users": stg_users,
     }
-    return differing_sums(staged, "model", rows)
+    return differing_sums(named, "model", rows)
+
+
+def few_rows_are_quarantined(audit_dispositions: ir.Table) -> ir.Table:
+    """Per source, at most 10 % of the rows in scope are quarantined."""
+    quarantined = QUARANTINED_EVENTS + QUARANTINED_USERS
+    in_scope = audit_dispositions.filter(_.disposition.isin(IN_SCOPE))
+    sums = in_scope.group_by("source").agg(
+        rows_in_scope=_.number_of_rows.sum(),
+        quarantined_rows=_.number_of_rows.sum(where=_.disposition.isin(quarantined)).fill_null(0),
+    )
+    return sums.filter(_.quarantined_rows * 100 > _.rows_in_scope * MOST_QUARANTINED_PERCENT)
+
+
+def every_source_has_a_staged_row(audit_dispositions: ir.Table) -> ir.Table:
+    """A source that has rows has a staged one."""
+    sums = audit_dispositions.group_by("source").agg(
+        rows=_.number_of_rows.sum(),
+        staged_rows=_.number_of_rows.sum(where=_.disposition == STAGED).fill_null(0),
+    )
+    return sums.filter(_.staged_rows == 0)
 
 
 @model(
@@ -64,6 +96,8 @@ def every_staged_row_is_in_its_model(
     checks=[
         TableCheck(every_raw_row_is_accounted_for),
         TableCheck(every_staged_row_is_in_its_model),
+        TableCheck(few_rows_are_quarantined, severity="warn"),
+        TableCheck(every_source_has_a_staged_row, severity="warn"),
     ],
 )
 def audit_dispositions(
@@ -104,4 +138,4 @@ def _later_copies(repeated: ir.Table, source: str) -> ir.Table:
             source=ibis.literal(source),
         )
 
-    return moved(_DUPLICATE, later.number_of_rows).union(moved(STAGED, -later.number_of_rows))
+    return moved(DUPLICATE, later.number_of_rows).union(moved(STAGED, -later.number_of_rows))

@@ -19,6 +19,7 @@ from pipeline.contract import (
 from pipeline.dialect import microseconds, sorted_structs
 from pipeline.rules.columns import COMMAND_STATUS
 from pipeline.rules.matching import is_expected, is_match, with_expectation
+from pipeline.rules.outcomes import OUTCOMES
 from pipeline.rules.reconciliation import differing_counts
 from pipeline.rules.window import WINDOW, is_near, seconds, within_window
 
@@ -51,7 +52,6 @@ _SECONDS_TO_MATCH = Column(
     "float64",
     "seconds from the command to its first attributed matching reading",
 )
-OUTCOMES = ("confirmed", "unconfirmed", "failed", "contradicted", "observed", "no_response")
 
 
 def every_status_has_its_readings(fct_command_statuses: int, fct_command_readings: int) -> ir.Table:
@@ -117,7 +117,12 @@ def _lacks_a_verdict(reading: ir.StructValue) -> ir.BooleanValue:
             "the same command follows on the device within 15 s",
             nullable=False,
         ),
-        Column("outcome", "string", f"what happened: {', '.join(OUTCOMES)}", nullable=False),
+        Column(
+            "outcome",
+            "string",
+            f"what happened: {', '.join(outcome.name for outcome in OUTCOMES)}",
+            nullable=False,
+        ),
     ],
     partition_by="command_date",
     cluster_by=["device_id", "command_uuid"],
@@ -248,14 +253,14 @@ def _with_outcome(commands: ir.Table) -> ir.Table:
         has_matching_reading=_.matching_reading_count > 0,
         has_attributed_matching_reading=_.seconds_to_first_matching_reading.notnull(),
     )
-    match = _.has_attributed_matching_reading
-    return judged.mutate(
-        outcome=ibis.cases(
-            (_.is_hub_success & match, "confirmed"),
-            (_.is_hub_success, "unconfirmed"),
-            (_.has_hub_response & match, "contradicted"),
-            (_.has_hub_response, "failed"),
-            (match, "observed"),
-            else_="no_response",
+    hub_success = judged.has_hub_response.ifelse(judged.is_hub_success, ibis.null("boolean"))
+    has_match = judged.has_attributed_matching_reading
+    cases = [
+        (
+            (hub_success.isnull() if each.hub_success is None else hub_success == each.hub_success)
+            & (has_match == each.has_match),
+            each.name,
         )
-    ).drop("command_uuid_right")
+        for each in OUTCOMES
+    ]
+    return judged.mutate(outcome=ibis.cases(*cases)).drop("command_uuid_right")

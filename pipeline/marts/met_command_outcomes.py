@@ -8,7 +8,8 @@ from ibis import _
 from ibis.expr.types.groupby import GroupedTable
 
 from pipeline.contract import Column, TableCheck, model, names_of
-from pipeline.rules.items import ALL_COMMANDS
+from pipeline.rules.commands import ALL_COMMANDS
+from pipeline.rules.outcomes import CONFIRMED
 
 _COUNTS = (
     Column("number_of_commands", "int64", "commands", nullable=False),
@@ -103,7 +104,7 @@ def _counted(commands: ir.Table | GroupedTable) -> ir.Table:
         number_hub_success_with_matching_reading=_.count(
             where=success & (_.matching_reading_count > 0)
         ),
-        number_hub_success_confirmed=_.count(where=_.outcome == "confirmed"),
+        number_hub_success_confirmed=_.count(where=_.outcome == CONFIRMED.name),
         number_window_shared=_.count(where=_.is_window_shared),
     )
     successes = _.number_hub_success.nullif(0)
@@ -112,7 +113,7 @@ def _counted(commands: ir.Table | GroupedTable) -> ir.Table:
 
 def _with_percentiles(counts: ir.Table, commands: ir.Table) -> ir.Table:
     # nearest rank: the lowest value that so many percent of the values do not exceed
-    confirmed = commands.filter(_.outcome == "confirmed", _.seconds.notnull())
+    confirmed = commands.filter(_.outcome == CONFIRMED.name, _.seconds.notnull())
     values = confirmed.group_by("command", "seconds").agg(number=_.count())
     ranked = values.mutate(
         rank=values.number.cumsum(group_by="command", order_by="seconds"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipeline.contract import TIMESTAMP, Column
+from pipeline.rules.commands import ASKED, ELEMENTS, is_sensitive_at
 
 COMMAND_UUID = Column("command_uuid", "string", "the command's id", nullable=False)
 COMMAND = (
     Column("command", "string", "what was asked for", nullable=False),
     Column("command_client", "string", "client that sent the command"),
 )
-DISPOSITION = Column("disposition", "string", "what became of the raw row", nullable=False)
 USERNAME = Column("username", "string", "the user's name", nullable=False)
 
 EVENT = (
@@ -44,8 +44,10 @@ STATE = (
 PARSED = (
     Column("item_uuid", "string", "the command's id, or the reading's own (else its _uid)"),
     Column("command", "string", "what was asked for: desired_state[0]"),
-    Column("desired_state_1", "string", "desired_state[1]"),
-    Column("desired_state_2", "string", "desired_state[2]", sensitive=True),
+    *(
+        Column(name, "string", f"desired_state[{i}]", sensitive=is_sensitive_at(i))
+        for i, name in enumerate(ELEMENTS, 1)
+    ),
     Column("desired_state", "string", "desired_state as compact JSON text", sensitive=True),
     Column("client", "string", "client that sent the command"),
     Column("user_id", "string", "user who sent the command"),
@@ -67,26 +69,6 @@ MAP_REVISION = Column("map_revision", "string", "revision of the device's map, h
 UID = Column("_uid", "string", "device, map revision and update_timestamp", nullable=False)
 SOURCE_FILE = Column("_source_file", "string", "object that the raw event was stored in")
 
-THERMOSTAT = (
-    Column("thermostat_heat_set_point", "string", "asked heat set point, unit not given"),
-    Column("thermostat_cool_set_point", "string", "asked cool set point, unit not given"),
-    Column("thermostat_mode", "string", "asked thermostat mode, lower case"),
-)
-PIN = (
-    Column("slot", "string", "slot of the lock that a pin is assigned to"),
-    Column("pin", "string", "the assigned pin, `None` to clear it", sensitive=True),
-)
-SWITCH_STATE = Column("switch_state", "string", "asked switch state, lower case")
-LOCK_STATE = Column("lock_state", "string", "asked lock state, lower case")
-DIMMER = (
-    Column("dimmer_state", "string", "asked dimmer state"),
-    Column(
-        "dimmer_level",
-        "string",
-        "asked dimmer level, 0 to 100",
-        not_sensitive="desired_state[2] holds a level, no PIN, where the command is DimmerState",
-    ),
-)
 COMMAND_USER = Column("user_id", "string", "user who sent the command")
 COMMAND_ORIGIN = (
     Column("command_origin", "string", "origin of the command"),
@@ -115,11 +97,7 @@ COMMAND_STATUS = (
     COMMAND_UUID,
     COMMAND_DEVICE,
     *COMMAND,
-    *THERMOSTAT,
-    *PIN,
-    SWITCH_STATE,
-    LOCK_STATE,
-    *DIMMER,
+    *ASKED,
     COMMAND_USER,
     Column("command_timestamp", TIMESTAMP, "time that the command itself states (UTC)"),
     Column("active_timestamp", TIMESTAMP, "time that the CommandActive states (UTC)"),

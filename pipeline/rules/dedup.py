@@ -1,4 +1,4 @@
-"""Which copy of an event is kept, and which keys have copies at all."""
+"""From staged events to one copy of each: what a copy is, and which one is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.dialect import key_hash
+from pipeline.rules.items import READING
 from pipeline.rules.revision import revision_order
+
+DEDUP_KEY = ("item_key", "key_device_id", "item_uuid")
+"""What copies of an event agree in: a reading's uuid is its device's own, a command's id is not."""
 
 CONTENT = (
     *("event_timestamp", "desired_state", "client", "user_id", "origin", "origin_id", "node_id"),
@@ -57,3 +61,28 @@ def repeated_hashes(table: ir.Table, key: Sequence[str]) -> ir.Table:
     """Return the key hashes that occur more than once, as one column `key_hash`."""
     hashes = table.select(key_hash=hash_of(table, key))
     return hashes.group_by("key_hash").agg(copies=_.count()).filter(_.copies > 1).select("key_hash")
+
+
+def with_key_device(events: ir.Table) -> ir.Table:
+    """Add what completes the dedup key: `key_device_id`, a reading's device, else empty."""
+    return events.mutate(key_device_id=(_.staged_kind == READING).ifelse(_.device_id, ""))
+
+
+def staged(stg_sync_events: ir.Table) -> ir.Table:
+    """Return the staged events, later copies included, with the whole dedup key."""
+    return with_key_device(stg_sync_events.filter(_.staged_kind.notnull()))
+
+
+def one_copy_each(stg_sync_events: ir.Table, stg_repeated_events: ir.Table, kind: str) -> ir.Table:
+    """Return the staged events of a kind, one row a key (contract, section 4, dedup).
+
+    The columns of stg_repeated_events, which holds the kept copy of what came more than once, less
+    the number of copies.
+    """
+    # all kept copies, though only those of the kind can match: a filtered table that is used twice
+    # may be computed whole, with columns that nobody asks for
+    once = staged(stg_sync_events.filter(_.staged_kind == kind)).anti_join(
+        stg_repeated_events, DEDUP_KEY
+    )
+    kept = stg_repeated_events.filter(_.staged_kind == kind).drop("copies")
+    return once.select(*kept.columns).union(kept)

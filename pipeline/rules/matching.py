@@ -6,12 +6,9 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.rules.items import EXPECTED_READING
-from pipeline.rules.numbers import number
+from pipeline.rules.commands import KINDS, CommandKind
 
-SET_POINTS = ("ThermostatHeatSetPoint", "ThermostatCoolSetPoint")
-SET_POINT_TOLERANCE = 0.5
-LEVEL_TOLERANCE = 1  # Z-Wave reports 99 for 100
+_COMPARED = tuple((kind, kind.compared) for kind in KINDS if kind.compared)
 
 
 def with_expectation(commands: ir.Table) -> ir.Table:
@@ -20,21 +17,20 @@ def with_expectation(commands: ir.Table) -> ir.Table:
     `expected_type` is NULL for a command that no reading shows; `expected_number` is the asked set
     point, or the asked level of a dimmer that goes on.
     """
-    dimmer_word = _last_word(commands.dimmer_state).lower()
-    level = (dimmer_word == "on").ifelse(number(commands.dimmer_level), ibis.null("float64"))
-    expected_type = _.command.cases(*EXPECTED_READING.items(), else_=ibis.null("string"))
+
+    def asked(kind: CommandKind) -> list[ir.StringColumn]:
+        return [commands[parameter.name] for parameter in kind.parameters]
+
+    words = ((kind.name, how.expected_word(*asked(kind))) for kind, how in _COMPARED)
+    numbers = ((kind.name, how.expected_number(*asked(kind))) for kind, how in _COMPARED)
     return commands.mutate(
-        expected_type=expected_type,
-        expected_word=_.command.cases(
-            ("LockedState", _.lock_state.cases(("locked", "true"), ("unlocked", "false"))),
-            ("SwitchState", _.switch_state),
-            ("DimmerState", dimmer_word),
-            ("ThermostatMode", _mode(commands.thermostat_mode)),
+        expected_type=_.command.cases(
+            *((kind.name, kind.expected_reading) for kind, _how in _COMPARED),
+            else_=ibis.null("string"),
         ),
+        expected_word=_.command.cases(*((name, word) for name, word in words if word is not None)),
         expected_number=_.command.cases(
-            ("ThermostatHeatSetPoint", number(commands.thermostat_heat_set_point)),
-            ("ThermostatCoolSetPoint", number(commands.thermostat_cool_set_point)),
-            ("DimmerState", level),
+            *((name, number) for name, number in numbers if number is not None)
         ),
     )
 
@@ -47,51 +43,13 @@ def is_expected(pairs: ir.Table) -> ir.BooleanColumn:
 def reading_word(pairs: ir.Table) -> ir.StringValue:
     """Return what the reading says as a word to hold against `expected_word`: in lower case."""
     word = pairs.state_value.lower()
-    return pairs.command.cases(("ThermostatMode", _mode(word)), else_=word)
-
-
-def set_points(pairs: ir.Table) -> tuple[ir.FloatingValue, ir.FloatingValue]:
-    """Return the set point that the reading says, as it is and converted to the other unit.
-
-    The command's unit is not known, so that either may be the one to hold against
-    `expected_number`.
-    """
-    read = number(pairs.state_value)
-    converted = pairs.state_unit.cases(
-        ("F", (read - 32) * 5 / 9), ("C", read * 9 / 5 + 32), else_=read
-    )
-    return read, converted
+    words = ((kind.name, how.reading_word(word)) for kind, how in _COMPARED)
+    changed = [(name, changed) for name, changed in words if changed is not word]
+    return pairs.command.cases(*changed, else_=word)
 
 
 def is_match(pairs: ir.Table) -> ir.BooleanColumn:
     """Whether a reading of the expected type says what was asked for; never NULL."""
-    same_word = reading_word(pairs) == pairs.expected_word
-    off_level = (pairs.expected_number - pairs.state_percent).abs() > LEVEL_TOLERANCE
     return pairs.command.cases(
-        *((set_point, _is_near_set_point(pairs)) for set_point in SET_POINTS),
-        ("DimmerState", same_word & ~off_level.fill_null(False)),
-        else_=same_word,
+        *((kind.name, how.is_match(pairs)) for kind, how in _COMPARED), else_=False
     ).fill_null(False)
-
-
-def _is_near_set_point(pairs: ir.Table) -> ir.BooleanValue:
-    read, converted = set_points(pairs)
-
-    def near(value: ir.Value) -> ir.BooleanValue:
-        return (pairs.expected_number - value).abs() <= SET_POINT_TOLERANCE
-
-    return near(read) | near(converted)
-
-
-def _mode(word: ir.StringValue) -> ir.StringValue:
-    return word.cases(
-        ("settocool", "cool"),
-        ("settoheat", "heat"),
-        ("operatingstate", ibis.null("string")),
-        else_=word,
-    )
-
-
-def _last_word(text: ir.StringColumn) -> ir.StringValue:
-    words = text.split(" ")
-    return words[words.length() - 1]

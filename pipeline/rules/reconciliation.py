@@ -27,7 +27,8 @@ def differing_counts(expected: int, found: int) -> ir.Table:
 def differing_sums(rows: ir.Table, by: str, expected: Mapping[str, int]) -> ir.Table:
     """Compare sums of `number_of_rows` with the expected ones: a row for each that differs.
 
-    `by` is the column that tells which sum a row counts for; without any row, a sum is 0.
+    `by` is the column that tells which sum a row counts for; without any row, a sum is 0. A sum
+    that nobody expects differs by its own name.
     """
     sums = rows.group_by(by).agg(found=_.number_of_rows.sum())
     wanted = [
@@ -35,9 +36,11 @@ def differing_sums(rows: ir.Table, by: str, expected: Mapping[str, int]) -> ir.T
         for each, number in expected.items()
     ]
     both = ibis.union(*wanted).left_join(sums, by)
-    return both.select(by, "number_of_rows", found=_.found.fill_null(0)).filter(
-        _.number_of_rows != _.found
+    compared = both.select(by, "number_of_rows", found=_.found.fill_null(0))
+    unexpected = sums.filter(~sums[by].isin(list(expected))).select(
+        by, "found", number_of_rows=ibis.literal(0, "int64")
     )
+    return compared.union(unexpected.select(*compared.columns)).filter(_.number_of_rows != _.found)
 
 
 def without_partner(rows: ir.Table, partners: ir.Table, key: str) -> ir.Table:

@@ -6,8 +6,8 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.contract import Grows, model, names_of
-from pipeline.rules.columns import DISPOSITION, EVENT, RAW_DATE_CREATED
-from pipeline.rules.items import QUARANTINED_EVENTS
+from pipeline.rules.columns import EVENT, RAW_DATE_CREATED
+from pipeline.rules.dispositions import DISPOSITION, QUARANTINED_EVENTS
 
 COLUMNS = (*EVENT, RAW_DATE_CREATED, DISPOSITION)
 

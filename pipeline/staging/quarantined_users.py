@@ -6,8 +6,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.contract import Column, model
-from pipeline.rules.columns import DISPOSITION
-from pipeline.rules.items import QUARANTINED_USERS
+from pipeline.rules.dispositions import DISPOSITION, QUARANTINED_USERS
 
 
 @model(

@@ -14,8 +14,8 @@ from pipeline.rules.columns import (
     SOURCE_FILE,
     UID,
 )
-from pipeline.rules.items import ACTIVE_ITEM
-from pipeline.rules.staged import one_copy_each
+from pipeline.rules.dedup import one_copy_each
+from pipeline.rules.items import ACTIVE
 
 
 @model(
@@ -38,7 +38,7 @@ def stg_command_actives(stg_sync_events: ir.Table, stg_repeated_events: ir.Table
 
     Contract: section 4, stg_command_actives.
     """
-    return one_copy_each(stg_sync_events, stg_repeated_events, ACTIVE_ITEM).select(
+    return one_copy_each(stg_sync_events, stg_repeated_events, ACTIVE.key).select(
         "update_timestamp",
         "event_timestamp",
         "device_id",

@@ -14,8 +14,8 @@ from pipeline.rules.columns import (
     SOURCE_FILE,
     UID,
 )
-from pipeline.rules.items import RESULT_ITEM
-from pipeline.rules.staged import one_copy_each
+from pipeline.rules.dedup import one_copy_each
+from pipeline.rules.items import RESULT
 
 # whole words: `unsuccessful` is no success
 _SUCCESS = r"\b(true|success)\b"
@@ -43,7 +43,7 @@ def stg_command_results(stg_sync_events: ir.Table, stg_repeated_events: ir.Table
 
     Contract: section 4, stg_command_results.
     """
-    return one_copy_each(stg_sync_events, stg_repeated_events, RESULT_ITEM).select(
+    return one_copy_each(stg_sync_events, stg_repeated_events, RESULT.key).select(
         "update_timestamp",
         "event_timestamp",
         "device_id",

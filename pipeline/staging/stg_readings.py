@@ -7,8 +7,8 @@ from ibis import _
 
 from pipeline.contract import Column, Within, model
 from pipeline.rules.columns import EVENT_TIME, ITEM_DEVICE, MAP_REVISION, SOURCE_FILE, STATE, UID
-from pipeline.rules.item_kind import READING
-from pipeline.rules.staged import one_copy_each
+from pipeline.rules.dedup import one_copy_each
+from pipeline.rules.items import READING
 
 
 @model(

@@ -9,9 +9,15 @@ from ibis import _
 
 from pipeline.contract import Column, Within, model, names_of
 from pipeline.rules.columns import EVENT_TIME, MAP_REVISION, PARSED, SOURCE_FILE, UID
-from pipeline.rules.dedup import earliest, hash_of, keep_first, repeated_hashes
-from pipeline.rules.item_kind import STAGED_KIND
-from pipeline.rules.staged import DEDUP_KEY, staged
+from pipeline.rules.dedup import (
+    DEDUP_KEY,
+    earliest,
+    hash_of,
+    keep_first,
+    repeated_hashes,
+    staged,
+)
+from pipeline.rules.items import STAGED_KIND
 
 COLUMNS = (
     Column("item_key", "string", "kind of telemetry", nullable=False),

@@ -9,8 +9,15 @@ from ibis import _
 from pipeline.contract import TIMESTAMP, Column, Grows, model, names_of
 from pipeline.dialect import json_elements, json_members, json_scalar
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
-from pipeline.rules.item_kind import READING, STAGED_KIND, kind_of
-from pipeline.rules.items import ALL_COMMANDS, COMMAND_ITEM, QUARANTINED_EVENTS, STAGED
+from pipeline.rules.commands import ALL_COMMANDS, ELEMENTS
+from pipeline.rules.dispositions import (
+    DISPOSITION,
+    EVENT_DISPOSITIONS,
+    QUARANTINED_EVENTS,
+    STAGED,
+    first_that_applies,
+)
+from pipeline.rules.items import COMMAND, READING, STAGED_KIND, kind_of
 from pipeline.rules.numbers import number
 from pipeline.rules.source_values import as_text
 from pipeline.rules.time import item_time, source_time
@@ -19,7 +26,7 @@ COLUMNS = (
     *EVENT,
     UID,
     Column("event_timestamp", TIMESTAMP, "time that the item itself states (UTC)"),
-    Column("disposition", "string", "what became of the raw row, before dedup", nullable=False),
+    DISPOSITION,
     RAW_DATE_CREATED,
     STAGED_KIND,
     *PARSED,
@@ -91,9 +98,7 @@ def _parsed(events: ir.Table) -> ir.Table:
         ),
         state_value=_.has_members.ifelse(_.state_value, json_scalar(states.state)),
     )
-    desired = json_elements(
-        valued, "desired_state", "command", "desired_state_1", "desired_state_2"
-    )
+    desired = json_elements(valued, "desired_state", "command", *ELEMENTS)
     return desired.mutate(
         event_timestamp=item_time(desired.timestamp),
         user_id=_.user.nullif(""),
@@ -105,30 +110,31 @@ def _parsed(events: ir.Table) -> ir.Table:
 
 
 def _with_disposition(events: ir.Table) -> ir.Table:
-    # contract, section 3: the first that applies
-    is_reading = _.item_kind == READING
-    return events.mutate(
-        disposition=ibis.cases(
-            (_.event_type == "map_item_removed", "removed"),
-            (_.item_kind.isnull(), "out_of_scope"),
-            (~_.is_object, "malformed_json"),
-            (_.device_id.fill_null("") == "", "missing_device_id"),
-            (_.update_timestamp.isnull(), "missing_update_timestamp"),
-            (~is_reading & _.item_uuid.isnull(), "missing_command_uuid"),
-            (
-                (_.item_kind == COMMAND_ITEM) & (_.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS),
-                "missing_desired_state",
-            ),
-            (is_reading & _.state_value.isnull(), "missing_state"),
-            else_=STAGED,
-        )
-    ).mutate(staged_kind=(_.disposition == STAGED).ifelse(_.item_kind, ibis.null("string")))
+    is_reading = events.item_kind == READING
+    is_command = events.item_kind == COMMAND.key
+    has_no_command = events.command.fill_null(ALL_COMMANDS) == ALL_COMMANDS
+    disposition = first_that_applies(
+        EVENT_DISPOSITIONS,
+        {
+            "removed": events.event_type == "map_item_removed",
+            "out_of_scope": events.item_kind.isnull(),
+            "malformed_json": ~events.is_object,
+            "missing_device_id": events.device_id.fill_null("") == "",
+            "missing_update_timestamp": events.update_timestamp.isnull(),
+            "missing_command_uuid": ~is_reading & events.item_uuid.isnull(),
+            "missing_desired_state": is_command & has_no_command,
+            "missing_state": is_reading & events.state_value.isnull(),
+        },
+    )
+    return events.mutate(disposition=disposition).mutate(
+        staged_kind=(_.disposition == STAGED).ifelse(_.item_kind, ibis.null("string"))
+    )
 
 
 def _without_spare_texts(events: ir.Table) -> ir.Table:
     # these texts may hold a PIN: each is kept only where a model reads it
     is_quarantined = _.disposition.isin(QUARANTINED_EVENTS)
-    desired = ("desired_state", "desired_state_1", "desired_state_2")
+    desired = ("desired_state", *ELEMENTS)
     return events.mutate(
         item_data=is_quarantined.ifelse(_.item_data, ibis.null("string")),
         **{name: _.staged_kind.notnull().ifelse(_[name], ibis.null("string")) for name in desired},

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
-from ibis import _
 
 from pipeline.contract import TIMESTAMP, Column, model
-from pipeline.rules.columns import DISPOSITION
-from pipeline.rules.items import STAGED
+from pipeline.rules.dispositions import DISPOSITION, USER_DISPOSITIONS, first_that_applies
 from pipeline.rules.numbers import whole_number
 from pipeline.rules.source_values import as_text
 from pipeline.rules.time import user_time
@@ -43,11 +40,13 @@ def stg_user_versions(raw_users: ir.Table) -> ir.Table:
         last_modified=user_time(raw_users.last_modified),
     )
     return users.mutate(
-        disposition=ibis.cases(
-            (_.user_id.isnull(), "missing_user_id"),
-            (_.username.fill_null("") == "", "missing_username"),
-            (_.date_registered.isnull(), "invalid_date_registered"),
-            (_.last_modified.isnull(), "invalid_last_modified"),
-            else_=STAGED,
+        disposition=first_that_applies(
+            USER_DISPOSITIONS,
+            {
+                "missing_user_id": users.user_id.isnull(),
+                "missing_username": users.username.fill_null("") == "",
+                "invalid_date_registered": users.date_registered.isnull(),
+                "invalid_last_modified": users.last_modified.isnull(),
+            },
         )
     )

@@ -9,7 +9,7 @@ from ibis import _
 from pipeline.contract import TableCheck, model, names_of
 from pipeline.rules.columns import USER
 from pipeline.rules.dedup import keep_first
-from pipeline.rules.items import STAGED
+from pipeline.rules.dispositions import STAGED
 
 
 def username_is_unique(stg_users: ir.Table) -> ir.Table:

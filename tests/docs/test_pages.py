@@ -14,7 +14,7 @@ from pipeline.contract import Column, RowCheck, model
 from pipeline.docs.pages import render
 from pipeline.graph import Graph
 from pipeline.results import CheckResult, ModelResult, RunRecord, SourceRead
-from pipeline.rules.item_data import ITEM_DATA
+from pipeline.rules.items import ITEM_DATA
 from pipeline.sources import SOURCES
 
 BUILT_AT = "2022-03-04T05:06:07+00:00"

@@ -18,7 +18,7 @@ from engines import KINDS
 
 from pipeline import catalog, lineage
 from pipeline.expressions import declared_table, expression
-from pipeline.rules.item_data import ITEM_DATA
+from pipeline.rules.items import ITEM_DATA
 from pipeline.sources import SOURCES
 from pipeline.sql import to_sql
 
