@@ -117,6 +117,7 @@ class Model(Displayed):
     cluster_by: tuple[str, ...]
     locality: Locality = None
     partition_unit: PartitionUnit = "day"
+    carries: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<model {self.name}: {self.grain}>"
@@ -173,12 +174,18 @@ def model(
     cluster_by: Sequence[str] = (),
     locality: Locality = None,
     partition_unit: PartitionUnit = "day",
+    carries: Sequence[str] = (),
 ) -> Callable[[TableFunction], TableFunction]:
     """Declare a function of tables as a model; it stays the plain function it was.
 
     `key` columns are unique together; each is never NULL unless its column says otherwise.
     `locality` says which upstream rows a row depends on, so that an incremental build makes few
-    rows anew; without it, the model is made in full, which is always right.
+    rows anew; without it, the model is made in full, which is always right. `carries` names
+    upstream models whose columns this one has too, before its own `columns`: the graph adds their
+    declarations, what is sensitive in them included.
+
+    In a join, put the smaller table on the right: an engine builds its hash table from the right
+    side and streams the left one past it. The pipeline turns off DuckDB's own guess of the sides.
     """
 
     def declare(function: TableFunction) -> TableFunction:
@@ -193,6 +200,7 @@ def model(
             _names(cluster_by),
             locality,
             partition_unit,
+            tuple(carries),
         )
         return function
 

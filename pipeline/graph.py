@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 
-from pipeline.contract import Column, Model, TableCheck
+from pipeline.contract import Column, Model, TableCheck, names_of
 from pipeline.declarations import Fault, faults_of, faults_of_checks, place, refuse
 from pipeline.display import Displayed
 from pipeline.errors import ContractError, UsageError, did_you_mean, nearest
@@ -40,7 +41,7 @@ class Graph:
 
     def __init__(self, models: Iterable[Model], faults: Iterable[Fault] = ()) -> None:
         self.faults = list(faults)
-        by_name = self._by_name(models)
+        by_name = self._by_name(self._with_carried([*models]))
         self._upstream = {name: self._known(model, by_name) for name, model in by_name.items()}
         self.models = Models({name: by_name[name] for name in self._order(by_name)})
         self._downstream = {
@@ -163,6 +164,30 @@ class Graph:
 
     def _tags(self) -> set[str]:
         return {tag for model in self.models.values() for tag in model.tags}
+
+    def _with_carried(self, models: Sequence[Model]) -> list[Model]:
+        """Return the models with the columns that they carry on from others, before their own.
+
+        A model that declares a carried column itself means its own.
+        """
+        by_name = {model.name: model for model in models}
+
+        def columns(model: Model, *path: str) -> tuple[Column, ...]:
+            own = set(names_of(model.columns))
+            others = [name for name in model.carries if name in by_name and name not in path]
+            carried = (
+                column for name in others for column in columns(by_name[name], *path, model.name)
+            )
+            return (*(column for column in carried if column.name not in own), *model.columns)
+
+        for model in models:
+            for name in model.carries:
+                if name in SOURCES or name not in model.upstream:
+                    what = f'it carries "{name}", which is no model that it reads'
+                    self._note(model, what, "Carry the columns of a model that is a parameter.")
+        return [
+            replace(model, columns=columns(model)) if model.carries else model for model in models
+        ]
 
     def _by_name(self, models: Iterable[Model]) -> dict[str, Model]:
         """Return the models by name, and note what is wrong with each by itself."""

@@ -10,7 +10,7 @@ import pytest
 import pipeline
 from pipeline import catalog
 from pipeline.contract import Column, Model, RowCheck, TableCheck, model
-from pipeline.errors import UsageError
+from pipeline.errors import ContractError, UsageError
 from pipeline.graph import Graph
 
 ROOT = Path(pipeline.__file__).parent
@@ -166,6 +166,29 @@ def test_an_empty_exclude_is_an_error_too(small):
 def test_a_selection_that_leaves_nothing_is_an_error(small):
     with pytest.raises(UsageError, match="leaves no model"):
         small.select(["stg_first"], ["stg_first"])
+
+
+def test_a_model_carries_on_the_columns_of_another_as_they_are_declared_there():
+    pin = Column("pin", "string", "opens a door", sensitive=True)
+    first = replace(stg_first.model, columns=(*stg_first.model.columns, pin))
+    second = replace(stg_second.model, columns=(Column("b", "int64", "b"),), carries=("stg_first",))
+    third = replace(dim_third.model, carries=("stg_second",))
+
+    carried = Graph([third, second, first]).models
+
+    assert list(carried["stg_second"].schema) == ["a", "pin", "b"]
+    assert list(carried["dim_third"].schema) == ["pin", "b", "a"]
+    assert carried["dim_third"].sensitive == {"pin"}
+    assert Graph(carried.values()).models == carried
+    assert not Graph(carried.values()).faults
+
+
+@pytest.mark.parametrize("other", ["stg_second", "raw_users", "stg_frist"])
+def test_a_model_carries_the_columns_of_a_model_that_it_reads_alone(other):
+    graph = Graph([replace(stg_first.model, carries=(other,)), stg_second.model])
+
+    with pytest.raises(ContractError, match=f'stg_first .*: it carries "{other}", which is no'):
+        graph.require(["stg_first"])
 
 
 def test_a_check_over_several_models_belongs_to_the_last_of_them():

@@ -17,7 +17,6 @@ from pipeline.contract import (
     names_of,
 )
 from pipeline.dialect import microseconds, sorted_structs
-from pipeline.rules.columns import COMMAND_STATUS
 from pipeline.rules.matching import is_expected, is_match, with_expectation
 from pipeline.rules.outcomes import OUTCOMES
 from pipeline.rules.reconciliation import differing_counts
@@ -84,8 +83,8 @@ def _lacks_a_verdict(reading: ir.StructValue) -> ir.BooleanValue:
 @model(
     key=["command_uuid"],
     tags=["part_three"],
+    carries=["fct_command_statuses"],
     columns=[
-        *COMMAND_STATUS,
         Column(
             "readings",
             _READINGS,

@@ -5,9 +5,49 @@ from __future__ import annotations
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import TableCheck, Within, model, names_of
-from pipeline.rules.columns import COMMAND_STATUS
+from pipeline.contract import TIMESTAMP, Column, TableCheck, Within, model, names_of
+from pipeline.rules.columns import (
+    COMMAND,
+    COMMAND_DATE,
+    COMMAND_DEVICE,
+    COMMAND_ORIGIN,
+    COMMAND_USER,
+    COMMAND_UUID,
+    RAW_DESIRED_STATE,
+)
+from pipeline.rules.commands import ASKED
 from pipeline.rules.reconciliation import differing_counts, without_partner
+
+COLUMNS = (
+    COMMAND_UUID,
+    COMMAND_DEVICE,
+    *COMMAND,
+    *ASKED,
+    COMMAND_USER,
+    Column("command_timestamp", TIMESTAMP, "time that the command itself states (UTC)"),
+    Column("active_timestamp", TIMESTAMP, "time that the CommandActive states (UTC)"),
+    Column("result_timestamp", TIMESTAMP, "time that the CommandResult states (UTC)"),
+    Column("command_active_node_id", "string", "Z-Wave node of the CommandActive"),
+    Column("command_result_node_id", "string", "Z-Wave node of the CommandResult"),
+    Column("is_hub_success", "boolean", "the hub answered with success", nullable=False),
+    Column("has_hub_response", "boolean", "the hub answered at all", nullable=False),
+    Column("command_failure_string", "string", "why the command failed, by the hub"),
+    Column(
+        "command_update_timestamp",
+        TIMESTAMP,
+        "when the command was recorded (UTC): the clock of its window",
+        nullable=False,
+    ),
+    Column("command_map_revision", "string", "map revision of the command, hex"),
+    Column("active_update_timestamp", TIMESTAMP, "when the CommandActive was recorded (UTC)"),
+    Column("result_update_timestamp", TIMESTAMP, "when the CommandResult was recorded (UTC)"),
+    *COMMAND_ORIGIN,
+    RAW_DESIRED_STATE,
+    Column("_command_uid", "string", "_uid of the Command", nullable=False),
+    Column("_command_active_uid", "string", "_uid of the CommandActive"),
+    Column("_command_result_uid", "string", "_uid of the CommandResult"),
+    COMMAND_DATE,
+)
 
 
 def every_command_has_a_status(stg_commands: int, fct_command_statuses: int) -> ir.Table:
@@ -40,7 +80,7 @@ def every_user_is_known(fct_command_statuses: ir.Table, dim_users: ir.Table) -> 
 @model(
     key=["command_uuid"],
     tags=["part_one"],
-    columns=COMMAND_STATUS,
+    columns=COLUMNS,
     partition_by="command_date",
     cluster_by=["device_id", "command_uuid"],
     locality=Within("command_uuid"),
@@ -87,4 +127,4 @@ def fct_command_statuses(
         is_hub_success=_.is_hub_success.fill_null(False),
         has_hub_response=_._command_result_uid.notnull(),
         command_date=_.command_update_timestamp.date(),
-    ).select(*names_of(COMMAND_STATUS))
+    ).select(*names_of(COLUMNS))

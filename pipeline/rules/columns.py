@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.contract import TIMESTAMP, Column
-from pipeline.rules.commands import ASKED, ELEMENTS, is_sensitive_at
+from pipeline.rules.commands import ELEMENTS, is_sensitive_at
 
 COMMAND_UUID = Column("command_uuid", "string", "the command's id", nullable=False)
 COMMAND = (
@@ -93,34 +93,3 @@ USER = (
 )
 
 COMMAND_DATE = Column("command_date", "date", "UTC day of command_update_timestamp", nullable=False)
-COMMAND_STATUS = (
-    COMMAND_UUID,
-    COMMAND_DEVICE,
-    *COMMAND,
-    *ASKED,
-    COMMAND_USER,
-    Column("command_timestamp", TIMESTAMP, "time that the command itself states (UTC)"),
-    Column("active_timestamp", TIMESTAMP, "time that the CommandActive states (UTC)"),
-    Column("result_timestamp", TIMESTAMP, "time that the CommandResult states (UTC)"),
-    Column("command_active_node_id", "string", "Z-Wave node of the CommandActive"),
-    Column("command_result_node_id", "string", "Z-Wave node of the CommandResult"),
-    Column("is_hub_success", "boolean", "the hub answered with success", nullable=False),
-    Column("has_hub_response", "boolean", "the hub answered at all", nullable=False),
-    Column("command_failure_string", "string", "why the command failed, by the hub"),
-    Column(
-        "command_update_timestamp",
-        TIMESTAMP,
-        "when the command was recorded (UTC): the clock of its window",
-        nullable=False,
-    ),
-    Column("command_map_revision", "string", "map revision of the command, hex"),
-    Column("active_update_timestamp", TIMESTAMP, "when the CommandActive was recorded (UTC)"),
-    Column("result_update_timestamp", TIMESTAMP, "when the CommandResult was recorded (UTC)"),
-    *COMMAND_ORIGIN,
-    RAW_DESIRED_STATE,
-    Column("_command_uid", "string", "_uid of the Command", nullable=False),
-    Column("_command_active_uid", "string", "_uid of the CommandActive"),
-    Column("_command_result_uid", "string", "_uid of the CommandResult"),
-    COMMAND_DATE,
-)
-"""The columns of fct_command_statuses, which fct_command_readings carries on."""

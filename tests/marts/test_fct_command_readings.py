@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 from conftest import command, raw_event, reading, result
 
-from pipeline.contract import names_of
-from pipeline.rules.columns import COMMAND_STATUS
+from pipeline import catalog
 
 
 def by_uuid(built, *events):
@@ -132,7 +131,7 @@ def test_a_command_without_readings_has_an_empty_array_and_zeros(built):
 
 def test_all_columns_of_the_status_are_carried_on(built):
     models = built(command("c"), result("c"), reading("r"))
-    names = names_of(COMMAND_STATUS)
+    names = list(catalog.load().models["fct_command_statuses"].schema)
 
     (status,), (row,) = models["fct_command_statuses"], models["fct_command_readings"]
 

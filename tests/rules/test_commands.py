@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.rules.commands import ASKED, KINDS, PARAMETERS
 from pipeline.rules.items import READING_ITEMS
 
@@ -32,7 +32,7 @@ def test_a_kind_expects_a_declared_reading_and_says_how_it_is_compared():
 
 
 def test_what_a_kind_asks_for_is_in_the_models_of_commands():
-    models = graph.load().models
+    models = catalog.load().models
 
     for model in ("stg_commands", "fct_command_statuses", "fct_command_readings"):
         assert {column.name for column in ASKED} <= set(models[model].schema.names)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from pipeline import graph
+from pipeline import catalog
 from pipeline.expressions import model_sql
 from pipeline.rules.commands import KINDS
 from pipeline.rules.items import ITEM_DATA, READING, is_sensitive, kind_of
@@ -27,7 +27,7 @@ def test_the_item_keys_of_the_contract_are_declared():
 
 @pytest.mark.parametrize("member", sorted({m.name for item in ITEM_DATA for m in item.members}))
 def test_what_is_declared_of_an_item_is_what_staging_parses(member):
-    sql = model_sql(graph.load(), "stg_sync_events", "duckdb")
+    sql = model_sql(catalog.load(), "stg_sync_events", "duckdb")
 
     assert all(f'"{part}"' in sql for part in member.split("."))
 
