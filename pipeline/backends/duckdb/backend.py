@@ -34,6 +34,7 @@ from pipeline.backends.duckdb.session import DuckDBSession, attach
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
+from pipeline.files import find
 from pipeline.results import RunRecord
 from pipeline.sql import Engine, Names
 
