@@ -4,14 +4,19 @@ import json
 import re
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
+from conftest import arrow, command, event_types, raw_user, reading, result, user_types
 
+import pipeline
 from pipeline import catalog
 from pipeline.backends.duckdb.inputs import SAMPLE
 
 COMMITTED = Path(__file__).parents[1] / "notebooks" / "explore.ipynb"
 PICTURE = "image/svg+xml"
+OF_THE_CODE = ("backend", "build")
+"""The cells that list all models, with the time that each took."""
 
 
 def read(path):
@@ -36,32 +41,132 @@ def pictures(notebook):
     ]
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """The notebook, run from nothing: a copy in a folder where no database is."""
-    import nbformat
+def run(notebook, folder):
+    """Run a notebook in a folder, in a kernel of its own."""
     from nbclient import NotebookClient
 
-    folder = tmp_path_factory.mktemp("clean") / "notebooks"
-    folder.mkdir()
-    notebook = nbformat.read(COMMITTED, as_version=4)
-    for cell in code_cells(notebook).values():
-        cell.outputs, cell.execution_count = [], None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
         where = {"metadata": {"path": str(folder)}}
         NotebookClient(notebook, timeout=300, resources=where).execute()
-    assert (folder.parent / "build" / "pipeline.duckdb").exists()
-    nbformat.write(notebook, folder / "executed.ipynb")
-    return read(folder / "executed.ipynb")
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """A folder for the notebook where no database is."""
+    folder = tmp_path_factory.mktemp("clean") / "notebooks"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def executed(clean):
+    """The notebook, run from nothing."""
+    import nbformat
+
+    notebook = nbformat.read(COMMITTED, as_version=4)
+    for cell in code_cells(notebook).values():
+        cell.outputs, cell.execution_count = [], None
+    run(notebook, clean)
+    assert (clean.parent / "build" / "pipeline.duckdb").exists()
+    nbformat.write(notebook, clean / "executed.ipynb")
+    return read(clean / "executed.ipynb")
+
+
+def plain(notebook, name) -> str:
+    [output] = code_cells(notebook)[name]["outputs"]
+    return "".join(output["data"]["text/plain"])
 
 
 def test_it_runs_from_nothing_and_says_what_the_committed_one_says(executed):
     committed = code_cells(read(COMMITTED))
 
     for name, cell in code_cells(executed).items():
-        assert shown(cell) == shown(committed[name]), f"{name} shows something else now"
+        if name not in OF_THE_CODE:
+            assert shown(cell) == shown(committed[name]), f"{name} shows something else now"
+
+
+def test_each_cell_shows_one_thing_or_nothing_as_text_and_as_what_pages_show(executed):
+    for notebook in (executed, read(COMMITTED)):
+        for cell in code_cells(notebook).values():
+            assert len(cell["outputs"]) <= 1
+            for output in cell["outputs"]:
+                assert "".join(output["data"]["text/plain"]).strip()
+                assert {"text/html", "text/markdown", PICTURE} & output["data"].keys()
+
+
+def test_it_lists_the_models_and_what_became_of_each(executed):
+    models = list(catalog.load().models)
+
+    listed = [line.split()[0] for line in plain(executed, "backend").splitlines()[2:]]
+    assert [name for name in listed if name in models] == models
+    built = re.findall(r"^OK created \w+ (\w+)", plain(executed, "build"), re.MULTILINE)
+    assert built == models
+    assert re.search(r"^Done\. PASS=\d+ WARN=3 FAIL=0", plain(executed, "build"), re.MULTILINE)
+    # a mart that is added needs no new run, one that is gone does
+    kept = re.findall(r"^OK created \w+ (\w+)", plain(read(COMMITTED), "build"), re.MULTILINE)
+    assert set(kept) <= set(models)
+
+
+def test_its_figures_are_those_of_plain_sql_on_the_build(executed, clean):
+    with duckdb.connect(str(clean.parent / "build" / "pipeline.duckdb"), read_only=True) as con:
+        outcomes = con.execute(
+            "SELECT outcome, count(*) FROM fct_command_readings GROUP BY ALL"
+        ).fetchall()
+        success, matched, confirmed = con.execute(
+            "SELECT count(*), count(*) FILTER (has_matching_reading),"
+            " count(*) FILTER (has_attributed_matching_reading)"
+            " FROM fct_command_readings WHERE is_hub_success"
+        ).fetchone()
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", plain(executed, "commands"))
+    cells = re.findall(r"│ (\w+) +│ +(\d+) │", text)
+    assert {name: int(number) for name, number in cells} == dict(outcomes)
+    assert plain(executed, "by-kind-conclusion").startswith(
+        f"Of **{success}** commands that the hub called a success, **{matched}** "
+    )
+    assert f"**{confirmed}** ({confirmed / success:.0%}) are confirmed" in plain(
+        executed, "by-kind-conclusion"
+    )
+
+
+ODD = {
+    "neither commands nor users": [reading("r1")],
+    "one command": [command("c1")],
+    "none superseded": [
+        *(command("c1"), result("c1"), reading("r1")),
+        *(command("c2", at=100), result("c2", False, at=101)),
+        *(command("p", "PinAssignment", 1, "1234", at=300), result("p", at=301)),
+    ],
+}
+
+
+def test_it_runs_on_any_data_and_says_none_where_there_is_nothing(tmp_path):
+    import nbformat
+
+    cells = []
+    for number, events in enumerate(ODD.values()):
+        users = [] if number == 0 else [raw_user()]
+        paths = {name: tmp_path / f"{number}-{name}.parquet" for name in ("events", "users")}
+        pq.write_table(arrow(events, event_types()), paths["events"])
+        pq.write_table(arrow(users, user_types()), paths["users"])
+        database = str(tmp_path / f"{number}.duckdb")
+        assert pipeline.connect("duckdb", database=database, **paths).build(checks=False).ok
+        for cell in code_cells(nbformat.read(COMMITTED, as_version=4)).values():
+            cell["source"] = cell["source"].replace("../build/pipeline.duckdb", database)
+            cell["id"], cell["outputs"] = f"{number}-{cell['id']}", []
+            cells.append(cell)
+    notebook = nbformat.v4.new_notebook(cells=cells)
+
+    run(notebook, tmp_path)
+
+    said = {cell["id"]: plain(notebook, cell["id"]) for cell in cells if "conclusion" in cell["id"]}
+    assert said["0-delays-conclusion"] == "Confirmations: **none**."
+    assert said["0-fails-conclusion"].startswith("**none** of all commands fail. ")
+    assert said["1-fails-conclusion"].startswith("**100%** of all commands fail. ")
+    assert "0 of these are superseded commands: none of" in said["2-by-situation-conclusion"]
+    assert "the slowest kind by p95 is LockedState (2.0 s)" in said["2-delays-conclusion"]
 
 
 def test_it_draws_the_pictures_of_the_committed_one(executed):
