@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from pipeline.contract import Column
 from pipeline.docs.highlight import highlighted
 from pipeline.docs.site import Page, Site
+from pipeline.lineage.columns import Edge
 from pipeline.rules.commands import Parameter
 from pipeline.rules.items import Item, Member
 
@@ -29,7 +30,7 @@ def render(site: Site) -> dict[str, str]:
     """Return the text of every file of the site by its path; the same site gives the same text."""
     templates = _environment(site)
     found = {name: _static(name) for name in STATIC}
-    found["columns.js"] = _script(_entries(site))
+    found["columns.js"] = _script(_entries(site)) + _lineage_script(site.edges)
     found["index.html"] = templates.get_template("index.html").render(root="")
     for page in site.models:
         template = templates.get_template("model.html")
@@ -69,6 +70,16 @@ def _script(entries: Iterable[Entry]) -> str:
     # a script, since a page that is opened from a file may not read other files
     lines = ",\n".join(map(json.dumps, entries))
     return f"const COLUMNS = [\n{lines}\n];\n"
+
+
+def _lineage_script(edges: Iterable[Edge]) -> str:
+    """Return, for each column, the columns that it is made of: by value, and that only decide."""
+    made: dict[str, tuple[list[str], list[str]]] = {}
+    for edge in edges:
+        value, decides = made.setdefault(edge.column, ([], []))
+        (value if edge.how == "value" else decides).append(edge.made_of)
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(of)}" for name, of in made.items())
+    return f"const LINEAGE = {{\n{lines}\n}};\n"
 
 
 def _entries(site: Site) -> Iterator[Entry]:

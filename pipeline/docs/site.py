@@ -13,6 +13,7 @@ from pipeline.contract import Column, Model
 from pipeline.docs.dispositions import SourceChart, charts
 from pipeline.docs.lineage import Picture, draw
 from pipeline.graph import Graph
+from pipeline.lineage.columns import Edge, edges_of
 from pipeline.results import ModelResult, RunRecord, SourceRead
 from pipeline.sources import SOURCES, Source
 
@@ -124,6 +125,8 @@ class Site:
     models: tuple[ModelPage, ...]
     sources: tuple[SourcePage, ...]
     lineage: Picture
+    edges: tuple[Edge, ...]
+    """The single steps from column to column."""
     dispositions: tuple[SourceChart, ...]
 
     @cached_property
@@ -165,6 +168,7 @@ def describe(
         tuple(_model_page(graph, name, reads, sql, run) for name in names),
         tuple(_source_page(name, reads, run) for name in sources),
         draw(reads),
+        tuple(edges_of(lineage.of(graph), names)),
         tuple(charts(audit)),
     )
 

@@ -81,12 +81,12 @@ def column_lineage(graph: Graph, lineage: Lineage, name: str, *, down: bool) -> 
     if down:
         names = [each for each in graph.models if each in _readers(graph, table)]
         graph.require(names)
-        edges = list(_edges(lineage, names))
+        edges = list(edges_of(lineage, names))
         value, decides = _reached(name, ((e.made_of, e.column, e.how) for e in edges))
     else:
         names = [] if table in SOURCES else [*graph.needs(table), table]
         graph.require(names)
-        edges = list(_edges(lineage, names))
+        edges = list(edges_of(lineage, names))
         value, decides = _reached(name, ((e.column, e.made_of, e.how) for e in edges))
     found = {*value, *decides}
 
@@ -137,7 +137,8 @@ def _readers(graph: Graph, table: str) -> set[str]:
     return {*direct}.union(*map(graph.needed_by, direct))
 
 
-def _edges(lineage: Lineage, names: Iterable[str]) -> Iterator[Edge]:
+def edges_of(lineage: Lineage, names: Iterable[str]) -> Iterator[Edge]:
+    """Return the single steps from the columns that these models read to their own."""
     for name in names:
         for column, made in lineage.direct(name).items():
             for how, origins in (("value", made.value), ("decides", made.only_decides)):

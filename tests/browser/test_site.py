@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from pipeline import catalog
@@ -69,6 +70,50 @@ def test_on_a_phone_only_the_lineage_goes_on_beside_the_screen(browser, page):
 
     assert browser.run("return document.documentElement.scrollWidth") == 390
     assert browser.run(TOO_WIDE) == []
+
+
+def ways(browser, kind):
+    return {box.get_attribute("data-name") for box in browser.all(f".way .box.{kind}")}
+
+
+def test_a_column_that_is_pointed_at_shows_its_way_on_the_picture(browser):
+    browser.resize(1200, 900)
+    browser.open("models/stg_commands.html")
+    assert browser.all(".way") == []
+
+    ActionChains(browser.driver).move_to_element(browser.find("#column-pin td")).perform()
+
+    assert ways(browser, "near") == {
+        *("raw_sync_events", "stg_sync_events", "stg_repeated_events", "stg_commands"),
+        *("fct_command_statuses", "fct_command_readings"),
+    }
+    words = browser.find(".way .words").text
+    assert words.startswith("raw_sync_events.ItemData.desired_state[2] → stg_sync_events.")
+    ActionChains(browser.driver).move_to_element(browser.find("h1")).perform()
+    assert browser.all(".way") == []
+
+
+def test_a_column_that_is_tapped_keeps_its_way_until_it_is_closed(browser):
+    browser.resize(390, 844)
+    browser.open("models/dim_users.html")
+
+    browser.find("#column-username td").click()
+    ActionChains(browser.driver).move_to_element(browser.find("#column-user_id td")).perform()
+
+    assert "raw_users.username → stg_user_versions.username" in browser.find(".way").text
+    assert "met_daily_command_count_by_username" in ways(browser, "near")
+    assert browser.run("return document.documentElement.scrollWidth") == 390
+    typed(browser, Keys.ESCAPE)
+    assert browser.all(".way") == []
+
+
+def test_a_column_of_a_source_shows_what_is_made_of_its_members(browser):
+    browser.open("sources/raw_sync_events.html")
+
+    browser.find("#column-ItemData a").click()
+
+    assert {"stg_commands", "fct_command_readings"} <= ways(browser, "near")
+    assert "audit_dispositions" in ways(browser, "deciding")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

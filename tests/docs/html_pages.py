@@ -64,7 +64,7 @@ def parse(files: Mapping[str, str]) -> dict[str, Page]:
 
 def searchable(files: Mapping[str, str]) -> list[dict[str, Any]]:
     """What columns.js has to search in."""
-    text = files["columns.js"]
+    text = files["columns.js"].partition("const LINEAGE")[0]
     return json.loads(text[text.index("[") : text.rindex("]") + 1])
 
 

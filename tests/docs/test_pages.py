@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from dataclasses import replace
 
@@ -144,6 +145,18 @@ def test_every_model_column_and_item_can_be_searched_for(unbuilt):
     assert found["raw_sync_events", "PinAssignment.pin"]["sensitive"]
 
 
+def test_the_script_knows_what_each_column_is_made_of(unbuilt):
+    text = unbuilt["columns.js"].partition("const LINEAGE = ")[2].strip().removesuffix(";")
+    made_of = json.loads(text)
+
+    value, decides = made_of["stg_commands.pin"]
+    assert value == ["stg_repeated_events.desired_state_2", "stg_sync_events.desired_state_2"]
+    assert "stg_sync_events.command" in decides
+    assert (
+        "raw_sync_events.ItemData.desired_state[2]" in made_of["stg_sync_events.desired_state_2"][0]
+    )
+
+
 def test_without_a_build_the_pages_say_so(unbuilt):
     assert "Not built yet" in Page(unbuilt["index.html"]).text
     assert "not built yet" in Page(unbuilt["models/dim_users.html"]).text
@@ -214,7 +227,7 @@ def test_a_check_that_is_no_longer_declared_is_not_shown():
 )
 def hostile(raw_users: ir.Table) -> ir.Table:
     """Replaced below, since a docstring is a literal."""
-    return raw_users
+    return raw_users.select("uid", a="username").rename({'b"><i>': "uid"})
 
 
 @pytest.fixture

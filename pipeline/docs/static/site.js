@@ -176,6 +176,130 @@ function lineage(figure) {
 
 document.querySelectorAll(".lineage").forEach(lineage);
 
+// --- A column's way -------------------------------------------------------------------------
+
+/** All columns that are reached from some along one kind of step or both. */
+function columnsFrom(starts, steps, kinds) {
+  const names = new Set(starts);
+  for (const name of names) {
+    for (const kind of kinds) for (const next of steps.get(name)?.[kind] ?? []) names.add(next);
+  }
+  return names;
+}
+
+const VALUE = 0;
+const DECIDES = 1;
+const madeOf = new Map(Object.entries(LINEAGE));
+const goesInto = new Map();
+for (const [name, kinds] of madeOf) {
+  kinds.forEach((origins, kind) => {
+    for (const origin of origins) {
+      if (!goesInto.has(origin)) goesInto.set(origin, [[], []]);
+      goesInto.get(origin)[kind].push(name);
+    }
+  });
+}
+
+/** The columns on the way through one, up and down: those of value, and all. */
+function way(name) {
+  const isPart = (each) => each === name || each.startsWith(`${name}.`) || each.startsWith(`${name}[`);
+  const starts = [name, ...[...goesInto.keys()].filter(isPart)];
+  const both = (kinds) =>
+    new Set([...columnsFrom(starts, madeOf, kinds), ...columnsFrom(starts, goesInto, kinds)]);
+  return [both([VALUE]), both([VALUE, DECIDES])];
+}
+
+const tableOf = (name) => name.split(".", 1)[0];
+const columnOf = (name) => name.slice(tableOf(name).length + 1);
+
+/** A picture and a line of words below the page that show the way of the column pointed at. */
+function ways(figure, rows) {
+  const table = figure.querySelector(".box.current").dataset.name;
+  const svg = figure.querySelector("svg").cloneNode(true);
+  svg.removeAttribute("style");
+  const words = element("p", "words");
+  const close = element("button", "copy", "Close");
+  const panel = element("aside", "lineage way picking", svg, words, close);
+  panel.setAttribute("aria-live", "polite");
+  const boxes = [...panel.querySelectorAll(".box")];
+  const edges = [...panel.querySelectorAll(".edges path")];
+  let pinned = null;
+
+  function show(row) {
+    const column = row.id.replace(/^column-/, "");
+    const [value, all] = way(`${table}.${column}`);
+    const tables = [value, all].map((names) => new Set([...names].map(tableOf)));
+    const steps = [new Set(), new Set()];
+    for (const [name, kinds] of madeOf) {
+      if (!all.has(name)) continue;
+      kinds.forEach((origins, kind) => {
+        for (const origin of origins) {
+          if (!all.has(origin)) continue;
+          const isValue = kind === VALUE && value.has(origin) && value.has(name);
+          steps[isValue ? VALUE : DECIDES].add(`${tableOf(origin)} ${tableOf(name)}`);
+        }
+      });
+    }
+    for (const each of boxes) {
+      each.classList.toggle("near", tables[VALUE].has(each.dataset.name));
+      each.classList.toggle("deciding", tables[DECIDES].has(each.dataset.name));
+    }
+    for (const { dataset, classList } of edges) {
+      const step = `${dataset.from} ${dataset.to}`;
+      classList.toggle("near", steps[VALUE].has(step));
+      classList.toggle("deciding", steps[DECIDES].has(step));
+    }
+    words.replaceChildren(...told(column, value, all));
+    // what only shows itself must not come between the pointer and the row
+    panel.classList.toggle("pinned", pinned === row);
+    if (!panel.isConnected) document.body.append(panel);
+  }
+
+  function told(column, value, all) {
+    const stops = boxes
+      .map((box) => box.dataset.name)
+      .map((name) => [name, [...value].filter((each) => tableOf(each) === name).map(columnOf)])
+      .filter(([, columns]) => columns.length);
+    const parts = stops.flatMap(([name, columns], index) => [
+      index ? " → " : "",
+      element("span", name === table ? "name here" : "name", `${name}.`, columns.join(", ")),
+    ]);
+    const others = all.size - value.size;
+    const rest = others ? ` Paler: where ${others} other columns only decide, or are decided.` : "";
+    return stops.length > 1
+      ? [...parts, element("span", "quiet", rest)]
+      : [element("span", "name here", column), ` is made of no value of another column.${rest}`];
+  }
+
+  function hide() {
+    pinned = null;
+    panel.remove();
+  }
+
+  for (const row of rows) {
+    row.addEventListener("mouseenter", () => pinned || show(row));
+    row.addEventListener("mouseleave", () => pinned || hide());
+    row.addEventListener("click", (event) => {
+      if (event.target.closest("a:not(.name)") || getSelection().toString()) return;
+      const again = pinned === row;
+      hide();
+      if (again) return;
+      pinned = row;
+      show(row);
+    });
+  }
+  close.addEventListener("click", hide);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  const target = rows.find((row) => `#${encodeURIComponent(row.id)}` === location.hash);
+  if (target) {
+    pinned = target;
+    show(target);
+  }
+}
+
+const picture = document.querySelector(".lineage .box.current")?.closest(".lineage");
+if (picture) ways(picture, [...document.querySelectorAll(".columns tbody tr")]);
+
 // --- SQL ------------------------------------------------------------------------------------
 
 for (const button of document.querySelectorAll(".copy")) {
