@@ -7,6 +7,7 @@ from typing import Any
 import ibis
 from conftest import Built
 
+import pipeline.output.notebook  # noqa: F401 - draws a story
 from pipeline import catalog
 from pipeline.explain import Explanation, explain
 from pipeline.masking import Masking
