@@ -17,6 +17,7 @@ from pipeline.docs.site import Page, Site
 from pipeline.lineage.columns import Edge
 from pipeline.rules.commands import Parameter
 from pipeline.rules.items import Item, Member
+from pipeline.rules.outcomes import OUTCOMES
 
 ENGINES = {"duckdb": "DuckDB", "bigquery": "BigQuery"}
 GENERATOR = "hub-events-pipeline docs"
@@ -62,7 +63,7 @@ def _environment(site: Site) -> Environment:
         took=_took,
         type_=_type,
     )
-    environment.globals.update(site=site, engines=ENGINES, generator=GENERATOR)
+    environment.globals.update(site=site, engines=ENGINES, generator=GENERATOR, outcomes=OUTCOMES)
     return environment
 
 
