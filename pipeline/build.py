@@ -127,11 +127,21 @@ def test(
             report(found)
             if failing is not None:
                 on_failure(found, failing, tables)
-            if fail_fast and found.failed:
-                result.seconds = time.perf_counter() - clock
-                return result
+        if fail_fast and not result.ok:
+            for skipped in _skipped(graph, names[number:], "the test failed fast"):
+                result.checks.append(skipped)
+                report(skipped)
+            break
     result.seconds = time.perf_counter() - clock
     return result
+
+
+def _skipped(graph: Graph, names: Sequence[str], reason: str) -> list[CheckResult]:
+    return [
+        CheckResult(name, rule, severity, text, "SKIP", message=reason)
+        for name in names
+        for rule, severity, text in declared_checks(graph, name)
+    ]
 
 
 def _checked(
@@ -303,8 +313,8 @@ class _Run:
             self._skip_checks(model, reason)
 
     def _skip_checks(self, model: Model, reason: str) -> None:
-        for name, severity, text in declared_checks(self.graph, model.name):
-            self._add(CheckResult(model.name, name, severity, text, "SKIP", message=reason))
+        for skipped in _skipped(self.graph, [model.name], reason):
+            self._add(skipped)
 
     def _add(self, made: ModelResult | CheckResult) -> None:
         kept = self.result.models if isinstance(made, ModelResult) else self.result.checks

@@ -95,7 +95,19 @@ class Commands(click.Group):
             raise ExpectedError(error) from error
         except click.ClickException as error:
             self._log(ctx, words, error.format_message(), "", error.exit_code)
+            self._mark_results(ctx, words, error)
             raise
+
+    def _mark_results(
+        self, ctx: click.Context, words: Sequence[str], error: click.ClickException
+    ) -> None:
+        """Leave no file of an earlier run for that of one that never began."""
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        named = re.search(r"(?:^|\n)--results[=\n]([^\n]+)", "\n".join(words))
+        if named and command and any(each.name == "results" for each in command.params):
+            from pipeline.output.kept import ResultsFile
+
+            ResultsFile(Path(named[1])).fail(error.format_message(), "", error.exit_code)
 
     def _log(
         self, ctx: click.Context, words: Sequence[str], what: str, next_step: str, status: int
@@ -220,8 +232,8 @@ SELECT = options(
         "select",
         multiple=True,
         metavar="SPEC",
-        help="Models, globs, tag:NAME, staging or marts; + before or after adds what it needs "
-        "or what needs it; a comma intersects.",
+        help="Models, globs, tag:NAME, source:NAME, staging or marts; + before or after adds what "
+        "it needs or what needs it, 2+ and +1 so many steps, @ both ways; a comma intersects.",
     ),
     click.option("--exclude", multiple=True, metavar="SPEC", help="What to leave out."),
 )
@@ -321,9 +333,8 @@ def run(**given: Any) -> None:
 @options(CONNECTION, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
 def test(**given: Any) -> None:
     """Check what is built."""
-    project = _project(given)
     with _reporting(given) as hooks:
-        result = project.test(
+        result = _project(given).test(
             given["select"],
             given["exclude"],
             fail_fast=given["fail_fast"],
@@ -606,9 +617,8 @@ def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
 
 
 def _build(given: Mapping[str, Any], checks: bool) -> None:
-    project = _project(given)
     with _reporting(given) as hooks:
-        result = project.build(
+        result = _project(given).build(
             given["select"],
             given["exclude"],
             checks=checks,
@@ -645,28 +655,47 @@ def _instead(backend: str, name: str) -> str:
 @contextlib.contextmanager
 def _reporting(given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Print results as they come, and keep failing rows where that is asked for."""
-    from pipeline.output.progress import FailureStore, JsonLines, People
+    from pipeline.output.kept import FailureStore, ResultsFile
+    from pipeline.output.progress import JsonLines, People
 
     if given["verbose"] and given["quiet"]:
         raise UsageError("--verbose and --quiet exclude each other.", "Leave one of them out.")
-    hooks: dict[str, Any] = {"reveal": given.get("reveal", False)}
-    if folder := given.get("store_failures"):
-        hooks["on_failure"] = FailureStore(folder)
+    people = None
     if given["log_format"] == "json":
-        yield hooks | {"report": JsonLines(write_json)}
-        return
-    console = _console()
-    every = given["verbose"] or not console.is_terminal
-    people = People(console, every=every, quiet=given["quiet"])
-    with people:
-        yield hooks | {"report": people}
+        tell: Callable[[Any], None] = JsonLines(write_json)
+    else:
+        console = _console()
+        every = given["verbose"] or not console.is_terminal
+        tell = people = People(console, every=every, quiet=given["quiet"])
+    hooks: dict[str, Any] = {"reveal": given.get("reveal", False), "report": tell}
+    with contextlib.ExitStack() as stack:
+        # before anything is built: where nothing can be written, a build would be in vain
+        if path := given["results"]:
+            stack.enter_context(ResultsFile(path).kept())
+        if folder := given.get("store_failures"):
+            store = FailureStore(folder)
+            store.begin()
+            hooks["on_failure"] = store.keep
+            hooks["report"] = _each(store.clear, tell)
+        if people:
+            stack.enter_context(people)
+        yield hooks
+
+
+def _each(*listeners: Callable[[Any], None]) -> Callable[[Any], None]:
+    def tell(event: Any) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell
 
 
 def _finish(result: Result, given: Mapping[str, Any]) -> None:
     from pipeline.output import lines, render
+    from pipeline.output.kept import ResultsFile
 
     if path := given["results"]:
-        _write(path, json.dumps(result.to_json(), indent=2))
+        ResultsFile(path).write(result)
     if given["log_format"] == "json":
         write_json(render.done_json(result))
     else:

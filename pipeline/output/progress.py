@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import ibis.expr.types as ir
 from rich.console import Console, RenderableType
 from rich.status import Status
 
-from pipeline.backends.base import Tables
-from pipeline.disk import writing
 from pipeline.output import lines, render
 from pipeline.output.fitting import Wrapped
 from pipeline.output.rows import rows_table
@@ -102,16 +97,3 @@ class JsonLines:
         """Tell one event."""
         if not isinstance(event, Started):
             self._write(render.event_json(event))
-
-
-@dataclass(frozen=True)
-class FailureStore:
-    """Writes the rows that break a rule to `FOLDER/<model>.<check>.parquet`, as the engine can."""
-
-    folder: Path
-
-    def __call__(self, found: CheckResult, rows: ir.Table, tables: Tables) -> None:
-        """Keep the rows of one failing check."""
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            tables.export(rows, self.folder / f"{found.model}.{found.name}.parquet")

@@ -193,12 +193,12 @@ def test_what_warns_is_told_again_at_the_end_with_a_command_that_shows_its_rows(
 
     told = end(tested)
     assert [line.split(":")[0] for line in told[::2]] == [
-        "WARN 1 stg_commands.accepted_values_lock_state",
         "WARN 1 stg_commands.matches_pin",
+        "WARN 1 stg_commands.accepted_values_lock_state",
     ]
-    shown = type_(*typed_again(told[1]), "--format", "json")
+    shown = type_(*typed_again(told[3]), "--format", "json")
     assert [row["lock_state"] for row in rows(shown)] == ["ajar"]
-    assert "--database build/pipeline.duckdb" in told[1]
+    assert "--database build/pipeline.duckdb" in told[3]
 
 
 def test_what_failed_and_was_not_published_is_seen_by_the_command_that_is_told(type_):

@@ -16,7 +16,8 @@ from pipeline.build import build
 from pipeline.contract import Column, RowCheck, TableCheck, model
 from pipeline.engine_text import without_values
 from pipeline.graph import Graph
-from pipeline.output.progress import FailureStore, People
+from pipeline.output.kept import FailureStore
+from pipeline.output.progress import People
 
 CODE = "308841x"
 
@@ -78,8 +79,8 @@ def made(tmp_path):
             GRAPH,
             backend,
             names,
-            report=People(console),
-            on_failure=FailureStore(folder),
+            report=People(console, every=True, quiet=False),
+            on_failure=FailureStore(folder).keep,
             reveal=reveal,
         )
         stored = {path.stem: pq.read_table(path).to_pylist() for path in folder.glob("*.parquet")}
