@@ -151,7 +151,7 @@ from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 def stop(self, record):
     print("ready", flush=True)
     sys.stdin.readline()
-    publish(self, record)
+    return publish(self, record)
 
 publish, DuckDBWorkspace.publish = DuckDBWorkspace.publish, stop
 try:
