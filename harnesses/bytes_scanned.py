@@ -215,7 +215,7 @@ def table(found: Mapping[str, list[tuple[str, int]]]) -> list[str]:
 
 def record(folder: Path) -> dict[str, list[tuple[str, str]]]:
     """Run the commands on the emulator; return label and statement of each job, by command."""
-    made = generate(folder / "few", commands=20, devices=3, days=3, seed=5)
+    made = generate(folder / "few", commands=20, devices=3, days=3, seed=5, format="parquet")
     files = ["--events", str(made.event_files[0]), "--users", str(made.users_file)]
     sent: dict[str, list[tuple[str, str]]] = {}
     with emulator() as url, refusing(url) as service:
@@ -249,7 +249,14 @@ def record(folder: Path) -> dict[str, list[tuple[str, str]]]:
 
 def sizes_of(folder: Path, commands: int) -> Sizes:
     """Build generated events on DuckDB, and open the tables."""
-    made = generate(folder / "many", commands=commands, devices=commands // 40, days=60, seed=7)
+    made = generate(
+        folder / "many",
+        commands=commands,
+        devices=commands // 40,
+        days=60,
+        seed=7,
+        format="parquet",
+    )
     events, users = map(str, (folder / "many" / "raw_sync_events*.parquet", made.users_file))
     database = folder / "many.duckdb"
     project = pipeline.connect("duckdb", database=database, events=events, users=users)

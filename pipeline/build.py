@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from pipeline.errors import EngineError, UsageError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
 from pipeline.masking import Masking
+from pipeline.nullness import never_null
 from pipeline.results import (
     CheckResult,
     Dropped,
@@ -160,12 +162,13 @@ def _checked(
                 graph,
                 name,
                 table=tables.table,
-                fetch=tables.fetch,
+                fetch=functools.partial(tables.fetch, model=name),
                 masking=masking,
                 absent=absent,
                 rows=rows,
                 warn_error=warn_error,
                 measured=measured,
+                certain=_certain(graph, tables, name),
             )
         )
     except EngineError as error:
@@ -174,6 +177,10 @@ def _checked(
             (CheckResult(name, rule, severity, text, "ERROR", message=message), None)
             for rule, severity, text in declared_checks(graph, name)
         ]
+
+
+def _certain(graph: Graph, tables: Tables, name: str) -> frozenset[str]:
+    return never_null(graph, name) if tables.charges_by_bytes else frozenset()
 
 
 @dataclass
@@ -279,15 +286,18 @@ class _Run:
     def _rows(self, model: Model, checks: bool) -> int:
         # to count a view is to compute it: once, together with all that its checks count
         built = self.workspace.table(model.name)
+        fetch = functools.partial(self.workspace.fetch, model=model.name)
         if not checks:
-            return row_count(built, self.workspace.fetch)
-        self.measured[model.name] = measure(model, built, self.workspace.fetch)
+            return row_count(built, fetch)
+        certain = _certain(self.graph, self.workspace, model.name)
+        self.measured[model.name] = measure(model, built, fetch, certain)
         return self.measured[model.name].rows
 
     def _check(self, model: Model) -> None:
         made = {made.name: made.rows for made in self.result.models if made.rows is not None}
         read = {name: read.rows for name, read in self.read.items()}
-        rows = RowCounts(read | made, self.workspace.table, self.workspace.fetch)
+        fetch = functools.partial(self.workspace.fetch, model=model.name)
+        rows = RowCounts(read | made, self.workspace.table, fetch)
         absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
         absent |= self.broken
         for found, failing in _checked(

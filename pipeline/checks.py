@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis.expr.datatypes as dt
@@ -57,33 +57,42 @@ def row_count(table: ir.Table, fetch: Fetch) -> int:
     return int(fetch(table.aggregate(rows=table.count()))["rows"][0].as_py())
 
 
-def measure(model: Model, built: ir.Table, fetch: Fetch) -> Measured:
+def measure(model: Model, built: ir.Table, fetch: Fetch, certain: Collection[str] = ()) -> Measured:
     """Count a table's rows, its keys, and what breaks each rule about rows, in one aggregate.
 
-    The table has the declared columns.
+    The table has the declared columns. The `certain` ones can't be NULL by the way they are made,
+    so nothing reads them to find out.
     """
     started = time.perf_counter()
     counts: dict[str, ir.Value] = {"rows": built.count()}
     if model.key:
         counts["key_hashes"] = key_hash(*(built[column] for column in model.key)).nunique()
     rules = row_checks(model)
+    held = {never_null_rule(name) for name in certain}
     counts |= {
-        f"check_{i}": built.count(where=built.bind(rule.breaks)[0]) for i, rule in enumerate(rules)
+        f"check_{i}": built.count(where=built.bind(rule.breaks)[0])
+        for i, rule in enumerate(rules)
+        if rule.name not in held
     }
     found = fetch(built.aggregate(**counts)).to_pylist()[0]
     return Measured(
         found["rows"],
         found.get("key_hashes", found["rows"]),
-        tuple(found[f"check_{i}"] for i in range(len(rules))),
+        tuple(found.get(f"check_{i}", 0) for i in range(len(rules))),
         time.perf_counter() - started,
     )
+
+
+def never_null_rule(column: str) -> str:
+    """Return the name of the rule that a column is never NULL."""
+    return f"not_null_{column}"
 
 
 def row_checks(model: Model) -> list[RowCheck]:
     """Return all rules about single rows of a model: never NULL, then those it declares."""
     never_null = [
         RowCheck(
-            f"not_null_{column.name}",
+            never_null_rule(column.name),
             _[column.name].isnull(),
             f"{column.name} is never NULL",
             columns=(column.name,),
@@ -113,13 +122,14 @@ def check(
     rows: RowCounts,
     warn_error: bool = False,
     measured: Measured | None = None,
+    certain: Collection[str] = (),
 ) -> Iterator[Found]:
     """Check one built model; each result with the time of the statement that answered it.
 
     Beside a result stand the rows that break the rule, masked, where there are any.
     `absent` are the models that checks over several models can't read, and why: "not built".
     `rows` are the known numbers of rows, which this adds to. `measured` is what `measure` found of
-    the table already.
+    the table already, `certain` is as it has it.
     """
     model = graph.models[name]
     judge = _Judge(name, fetch, masking, warn_error)
@@ -131,7 +141,7 @@ def check(
             message = "the columns are not the declared"
             yield CheckResult(name, check_name, severity, text, "SKIP", message=message), None
         return
-    measured = measured or measure(model, built, fetch)
+    measured = measured or measure(model, built, fetch, certain)
     rows[name] = measured.rows
     yield from _check_rows(model, built, judge, measured)
     # what no build has recorded can't be compared with

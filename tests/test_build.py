@@ -164,7 +164,7 @@ def test_a_view_is_computed_once_for_its_rows_and_all_its_checks(build, monkeypa
     read = []
     fetch = DuckDBWorkspace.fetch
 
-    def counted(self, expr):
+    def counted(self, expr, **labels):
         read.append(expr)
         return fetch(self, expr)
 

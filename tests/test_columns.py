@@ -148,10 +148,12 @@ def test_commands_and_days_are_partitioned_by_their_day():
     days = {name: model.partition_by for name, model in MODELS.items() if model.partition_by}
 
     assert days == {
+        "stg_sync_events": "update_timestamp",
         "fct_command_statuses": "command_date",
         "fct_command_neighbours": "command_date",
         "fct_command_readings": "command_date",
         "met_daily_command_count_by_username": "timestamp_date",
     }
+    assert MODELS["stg_sync_events"].cluster_by[:2] == ("staged_kind", "device_id")
     assert MODELS["fct_command_statuses"].cluster_by[0] == "device_id"
     assert MODELS["fct_command_readings"].cluster_by[0] == "device_id"

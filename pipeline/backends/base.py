@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -47,6 +47,9 @@ class Made:
 class Tables(Protocol):
     """A place with built models in it."""
 
+    charges_by_bytes: ClassVar[bool]
+    """Whether each column that a check reads costs money: then none is read for nothing."""
+
     def names(self) -> set[str]:
         """Return the names of all tables and views there."""
         ...
@@ -55,8 +58,8 @@ class Tables(Protocol):
         """Return a built model."""
         ...
 
-    def fetch(self, expr: ir.Table) -> pa.Table:
-        """Evaluate an expression of these tables."""
+    def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
+        """Evaluate an expression of these tables, for a model's checks if it is named."""
         ...
 
     def export(self, expr: ir.Table, file: Path) -> None:

@@ -19,10 +19,10 @@ from pipeline.errors import ContractError
 from pipeline.expressions import declared_expression
 from pipeline.graph import Graph
 from pipeline.lint.expression_rules import EXPRESSION_RULES, Tree
-from pipeline.lint.nullness import Nullness
 from pipeline.lint.rule import OPERATIONS, broken
 from pipeline.lint.sql_rules import SQL_RULES
 from pipeline.lint.storage_rules import STORAGE_RULES
+from pipeline.nullness import Nullness
 from pipeline.results import Finding
 from pipeline.sql import Engine, to_sql
 

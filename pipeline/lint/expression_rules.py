@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 
-from pipeline.lint.nullness import Nullness
 from pipeline.lint.rule import DUCKDB, IBIS, OPERATIONS, SQL, Rule
+from pipeline.nullness import Nullness
 
 Find = Callable[["Tree"], Iterator[str]]
 

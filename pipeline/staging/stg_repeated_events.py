@@ -33,7 +33,13 @@ COLUMNS = (
 )
 
 
-@model(key=DEDUP_KEY, tags=["part_three"], columns=COLUMNS, locality=Within("item_uuid"))
+@model(
+    key=DEDUP_KEY,
+    tags=["part_three"],
+    columns=COLUMNS,
+    cluster_by=["staged_kind", "device_id", "item_uuid"],
+    locality=Within("item_uuid"),
+)
 def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     """One row per staged event that came more than once: the copy that is kept.
 

@@ -33,7 +33,15 @@ COLUMNS = (
 )
 
 
-@model(key=[], tags=["part_three"], columns=COLUMNS, locality=Grows())
+@model(
+    key=[],
+    tags=["part_three"],
+    columns=COLUMNS,
+    partition_by="update_timestamp",
+    # each staging model reads one kind, a story one device's rows of it
+    cluster_by=["staged_kind", "device_id", "item_uuid"],
+    locality=Grows(),
+)
 def stg_sync_events(raw_sync_events: ir.Table) -> ir.Table:
     """One row per raw event, parsed once; the other event models read only this.
 

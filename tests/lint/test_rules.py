@@ -12,10 +12,10 @@ from ibis import _
 from pipeline import catalog
 from pipeline.contract import Column
 from pipeline.lint.expression_rules import EXPRESSION_RULES, Tree
-from pipeline.lint.nullness import Nullness
 from pipeline.lint.rule import broken
 from pipeline.lint.sql_rules import SQL_RULES
 from pipeline.lint.storage_rules import STORAGE_RULES
+from pipeline.nullness import Nullness
 from pipeline.sql import to_sql
 
 T = ibis.table(

@@ -211,7 +211,8 @@ class BigQuery:
     @cached_property
     def jobs(self) -> Jobs:
         """What runs jobs where the datasets are."""
-        return Jobs(self.con.client, self.location, self.max_bytes_billed, self.labels)
+        labels = {"run": name_of_run(), **self.labels}
+        return Jobs(self.con.client, self.location, self.max_bytes_billed, labels)
 
     def require_dataset(self, name: str) -> bigquery.Dataset:
         """Return a dataset; where it is missing it is made, in the raw tables' location.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -22,6 +23,8 @@ class BigQuerySession:
     BigQuery answers from what is published at that moment, so `refresh` has nothing to do.
     """
 
+    charges_by_bytes: ClassVar[bool] = True
+
     open: Callable[[], PublishedTables]
     raw: Callable[[Source, Collection[str]], ir.Table]
 
@@ -33,9 +36,9 @@ class BigQuerySession:
         """Return a table or view."""
         return self._published.table(name)
 
-    def fetch(self, expr: ir.Table) -> pa.Table:
-        """Evaluate an expression."""
-        return self._published.fetch(expr)
+    def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
+        """Evaluate an expression, for a model's checks if it is named."""
+        return self._published.fetch(expr, model=model)
 
     def export(self, expr: ir.Table, file: Path) -> None:
         """Write the rows of an expression to a Parquet file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -102,6 +103,8 @@ class Dataset:
 class PublishedTables:
     """The published models of a dataset."""
 
+    charges_by_bytes: ClassVar[bool] = True
+
     dataset: Dataset
 
     def names(self) -> set[str]:
@@ -112,9 +115,9 @@ class PublishedTables:
         """Return a table or view."""
         return self.dataset.expression(name)
 
-    def fetch(self, expr: ir.Table) -> pa.Table:
-        """Evaluate an expression."""
-        return self.dataset.jobs.fetch(expr)
+    def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
+        """Evaluate an expression, for a model's checks if it is named."""
+        return self.dataset.jobs.fetch(expr, **({"model": model} if model else {}))
 
     def export(self, expr: ir.Table, file: Path) -> None:
         """Write the rows of an expression to a Parquet file, a page at a time."""

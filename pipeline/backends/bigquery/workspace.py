@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import ibis.expr.types as ir
+import pyarrow as pa
 import sqlglot.expressions as sge
 from google.cloud import bigquery
 
@@ -117,6 +118,10 @@ class BigQueryWorkspace(PublishedTables):
             job = self.dataset.jobs.query(statement, model=model.name, run=self.run)
             return Made(None, job.total_bytes_processed or 0, job.total_bytes_billed or 0)
         return self._fill(model, name, query)
+
+    def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
+        """Evaluate an expression, for a model's checks if it is named."""
+        return self.dataset.jobs.fetch(expr, run=self.run, **({"model": model} if model else {}))
 
     def publish(self, record: RunRecord) -> Sequence[str]:
         """Put all tables in the place of the published ones in one moment, with the record.

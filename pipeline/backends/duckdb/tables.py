@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import ibis
 import ibis.expr.types as ir
@@ -25,6 +26,8 @@ RECORDS = "_pipeline"
 class DuckDBTables:
     """The tables and views of an open DuckDB database."""
 
+    charges_by_bytes: ClassVar[bool] = False
+
     con: IbisDuckDB
 
     def names(self) -> set[str]:
@@ -35,8 +38,8 @@ class DuckDBTables:
         """Return a table or view."""
         return self.con.table(name)
 
-    def fetch(self, expr: ir.Table) -> pa.Table:
-        """Evaluate an expression."""
+    def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
+        """Evaluate an expression; DuckDB keeps no account of the model that it is for."""
         with engine_errors():
             return interruptible(self.con, lambda: self.con.to_pyarrow(expr))
 

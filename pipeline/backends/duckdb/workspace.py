@@ -24,7 +24,7 @@ from pipeline.disk import writing
 from pipeline.errors import UsageError
 from pipeline.files import Raw, mended, read, require_unchanged
 from pipeline.results import RunRecord, SourceRead
-from pipeline.sources import Source
+from pipeline.sources import SOURCES, Source
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class DuckDBWorkspace(DuckDBTables):
         """
         self._drop(model.name)
         name = sge.table_(model.name, quoted=True)
-        if model.partition_by:
+        # raw rows come by time, roughly, and sorting them all takes long
+        if model.partition_by and not SOURCES.keys() & set(model.upstream):
             # rows of a day lie together, so that a query of one reads few blocks
             if row_order(expr, model.partition_by) not in self._orders:
                 expr = expr.order_by(model.partition_by)

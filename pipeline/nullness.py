@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import ibis.expr.operations as ops
 
 from pipeline.dialect import KeyHash, Microseconds, TimeOfMicroseconds
+from pipeline.expressions import declared_expression
 from pipeline.graph import Graph
 
 _NEVER = (ops.IsNull, ops.NotNull, ops.RowNumber, ops.Count, ops.CountStar)
 _NULL_OF_NULL_ONLY = (
     *(ops.Cast, ops.Add, ops.Subtract, ops.Multiply),
-    *(ops.StringLength, ops.Lowercase, ops.Uppercase),
+    *(ops.StringLength, ops.Lowercase, ops.Uppercase, ops.StringJoin),
+    *(ops.Comparison, ops.And, ops.Or, ops.Not),
     *(Microseconds, TimeOfMicroseconds, KeyHash),
 )
 
@@ -38,7 +42,12 @@ class Nullness:
             return all(map(self.may_be_null, value.arg))
         if isinstance(value, ops.Field):
             return self._field_may_be_null(value)
-        parts = [part for part in value.__args__ if isinstance(part, ops.Value)]
+        if isinstance(value, ops.SearchedCase | ops.SimpleCase):
+            return any(map(self.may_be_null, (*value.results, value.default)))
+        if isinstance(value, ops.IfElse):
+            # a condition that is NULL takes the second value
+            return any(map(self.may_be_null, (value.true_expr, value.false_null_expr)))
+        parts = [part for part in _flat(value.__args__) if isinstance(part, ops.Value)]
         return not isinstance(value, _NULL_OF_NULL_ONLY) or any(map(self.may_be_null, parts))
 
     def _field_may_be_null(self, field: ops.Field) -> bool:
@@ -49,6 +58,9 @@ class Nullness:
             return (source.name, field.name) not in self._never
         if isinstance(source, ops.Filter) and _filtered_out(source, field.name):
             return False
+        if isinstance(source, ops.Set):
+            sides = (ops.Field(side, field.name) for side in (source.left, source.right))
+            return any(map(self.may_be_null, sides))
         made = source.values.get(field.name)
         return made is None or self.may_be_null(made)
 
@@ -61,9 +73,38 @@ def _may_lack_rows(join: ops.JoinChain) -> list[ops.Node]:
 
 
 def _filtered_out(rows: ops.Filter, name: str) -> bool:
-    return any(
-        isinstance(predicate, ops.NotNull)
-        and isinstance(predicate.arg, ops.Field)
-        and predicate.arg.name == name
-        for predicate in rows.predicates
+    return any(_needs(predicate, name) for predicate in rows.predicates)
+
+
+def _needs(predicate: ops.Node, name: str) -> bool:
+    # NULL is equal to nothing
+    if isinstance(predicate, ops.NotNull):
+        sides: tuple[ops.Node, ...] = (predicate.arg,)
+    elif isinstance(predicate, ops.Equals):
+        sides = (predicate.left, predicate.right)
+    else:
+        return False
+    return any(isinstance(side, ops.Field) and side.name == name for side in sides)
+
+
+def _flat(arguments: Iterable[object]) -> Iterator[object]:
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            yield from _flat(argument)
+        else:
+            yield argument
+
+
+def never_null(graph: Graph, name: str) -> frozenset[str]:
+    """Return the columns of a model that can't be NULL by the way they are made.
+
+    It takes for granted that upstream columns keep their own promises.
+    """
+    model = graph.models[name]
+    root = declared_expression(graph, name).op()
+    tree = Nullness(graph, root)
+    return frozenset(
+        column.name
+        for column in model.columns
+        if not column.nullable and not tree.may_be_null(ops.Field(root, column.name))
     )
