@@ -308,15 +308,22 @@ def cli() -> None:
 @options(CONNECTION, INPUTS, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
 @click.option("--dry-run", is_flag=True, help="Build nothing: tell what BigQuery would scan.")
 @click.option(
+    "--preflight",
+    is_flag=True,
+    help="Build nothing: try every statement on empty tables of BigQuery, for nothing.",
+)
+@click.option(
     "--price-per-tib",
     type=click.FloatRange(0),
     default=6.25,
     show_default=True,
     help="US dollars that BigQuery takes for it, for --dry-run.",
 )
-def build(dry_run: bool, price_per_tib: float, **given: Any) -> None:
+def build(dry_run: bool, preflight: bool, price_per_tib: float, **given: Any) -> None:
     """Build the models, check each, and publish all at once."""
-    if dry_run:
+    if preflight:
+        _preflight(given)
+    elif dry_run:
         _estimate(given, price_per_tib)
     else:
         _build(given, checks=True)
@@ -614,6 +621,22 @@ def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
         write_json({"event": "done", **price.to_json()})
     else:
         click.echo(render.price_line(price, price_per_tib))
+
+
+def _preflight(given: Mapping[str, Any]) -> None:
+    from pipeline.output import render
+    from pipeline.results import Estimate
+
+    failed = False
+    for each in _project(given).preflight(given["select"], given["exclude"]):
+        planned = isinstance(each, Estimate)
+        failed |= isinstance(each, Estimate) and each.bytes is None
+        if given["log_format"] == "json":
+            write_json({"event": "estimate" if planned else "note", **each.to_json()})
+        else:
+            line = render.estimate_line(each) if isinstance(each, Estimate) else each.text
+            click.echo(line)
+    sys.exit(1 if failed else 0)
 
 
 def _build(given: Mapping[str, Any], checks: bool) -> None:

@@ -25,7 +25,16 @@ from pipeline.expressions import as_declared, columns_read, expression, model_sq
 from pipeline.graph import Models
 from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
-from pipeline.results import CheckResult, Digests, Estimate, Loaded, Overview, Result, RunRecord
+from pipeline.results import (
+    CheckResult,
+    Digests,
+    Estimate,
+    Loaded,
+    Note,
+    Overview,
+    Result,
+    RunRecord,
+)
 from pipeline.sources import SOURCES
 from pipeline.sql import Engine
 from pipeline.where import columns_of, condition
@@ -207,6 +216,19 @@ class Project(Displayed):
             UsageError: there is no such model or column.
         """
         return column_lineage(self._graph, lineage.of(self._graph), column, down=down)
+
+    def preflight(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate | Note]:
+        """Try every statement of a build on empty tables of the warehouse, and tell of the place.
+
+        Raises:
+            UsageError: the backend is no warehouse, or does not allow it.
+        """
+        if not isinstance(self.backend, Warehouse):
+            raise UsageError(
+                f"{self.backend.engine} has no place to try a build in.",
+                "A preflight is for --backend bigquery.",
+            )
+        return self.backend.preflight(self._graph, self._selected(select, exclude))
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
         """Estimate what building the selected models would scan, one after the other.

@@ -15,7 +15,16 @@ import sqlglot.expressions as sge
 
 from pipeline.contract import Model
 from pipeline.graph import Graph
-from pipeline.results import CheckResult, Estimate, Loaded, ModelResult, Read, RunRecord, SourceRead
+from pipeline.results import (
+    CheckResult,
+    Estimate,
+    Loaded,
+    ModelResult,
+    Note,
+    Read,
+    RunRecord,
+    SourceRead,
+)
 from pipeline.sources import Source
 from pipeline.sql import Engine, Names
 
@@ -161,6 +170,10 @@ class Warehouse(Protocol):
 
     def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
         """Estimate what building each model would scan."""
+        ...
+
+    def preflight(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate | Note]:
+        """Try every statement of a build on empty tables, and tell of the place."""
         ...
 
     def load(self, inputs: Mapping[str, Sequence[str]], *, append: bool) -> list[Loaded]:

@@ -429,3 +429,34 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_preflight_tries_every_statement_and_leaves_nothing(place, monkeypatch):
+    dataset = place.client.get_dataset(place.name)
+    dataset.default_partition_expiration_ms = 60 * 86_400_000
+    place.client.update_dataset(dataset, ["default_partition_expiration_ms"])
+    place.service.asked.clear()
+
+    said = place.build("--preflight")
+
+    assert f"Dataset {PROJECT}.{place.name}: there, in US." in said
+    assert "partitions expire after 60 days by default" in said
+    assert "raw_users: not there yet" in said
+    for name in (*TABLES, "quarantined_users"):
+        assert f"\n{name}: 0 B" in said
+    queries = [job["configuration"] for job in place.service.jobs()]
+    ran = [job["query"]["query"] for job in queries if not job.get("dryRun")]
+    assert all("VIEW" in sql for sql in ran)
+    tried = [job["query"]["query"] for job in queries if job.get("dryRun")]
+    assert len([sql for sql in tried if sql.startswith("INSERT INTO")]) == len(TABLES)
+    assert len([sql for sql in tried if sql.startswith("SELECT")]) == 5
+    assert place.warehouse.names(place.name) == set()
+
+
+def test_a_preflight_tells_which_model_bigquery_cannot_run(place):
+    place.service.faults.append(("_stg_users` (`user_id`", "resourcesExceeded"))
+
+    said = place.build("--preflight", status=1)
+
+    assert "\nstg_users: ERROR BigQuery: Trouble: resourcesExceeded" in said
+    assert "\ndim_users: 0 B" in said

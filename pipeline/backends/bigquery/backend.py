@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 
 import google.api_core.retry as retries
@@ -23,6 +24,7 @@ from pipeline.backends.bigquery.estimate import estimates
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.loading import BigQueryLoading
 from pipeline.backends.bigquery.lock import locked
+from pipeline.backends.bigquery.preflight import Preflight, preflight
 from pipeline.backends.bigquery.runs import RUNS
 from pipeline.backends.bigquery.session import BigQuerySession
 from pipeline.backends.bigquery.sources import raw_table
@@ -32,7 +34,7 @@ from pipeline.backends.bigquery.types import schema_of
 from pipeline.backends.bigquery.workspace import BigQueryWorkspace, name_of_run
 from pipeline.errors import EngineError, InputError, UsageError
 from pipeline.graph import Graph
-from pipeline.results import Estimate, Loaded, RunRecord
+from pipeline.results import Estimate, Loaded, Note, RunRecord
 from pipeline.sources import SOURCES, Source
 from pipeline.sql import Engine, Names, to_sql
 
@@ -161,6 +163,28 @@ class BigQuery:
         """
         return estimates(graph, self, names)
 
+    def preflight(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate | Note]:
+        """Try every statement of a build on empty tables; see `preflight`.
+
+        Raises:
+            UsageError: as `workspace`.
+            InputError: a raw table lacks a column that the models read.
+        """
+        there = self._exists(self.dataset)
+        dataset = self._tables(self.require_dataset(self.dataset))
+        tried = Preflight(
+            dataset,
+            self._require_raw,
+            datetime.now(UTC),
+            name_of_run(),
+            self.policy_tag,
+            find_raw=self._raw,
+        )
+        try:
+            yield from preflight(graph, tried, names, made=not there)
+        finally:
+            tried.clear()
+
     def last_run(self) -> RunRecord | None:
         """Return the record of the last published build, None where there is no dataset yet."""
         if RUNS not in self.built():
@@ -230,6 +254,15 @@ class BigQuery:
             wanted.location = location
         with told():
             return self.con.client.create_dataset(wanted, exists_ok=True, retry=_FIRST_CONTACT)
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._find(name)
+        except UsageError as error:
+            if not is_missing(error.__cause__):
+                raise
+            return False
+        return True
 
     def _location_of_sources(self, name: str) -> str | None:
         if name == self.source_dataset:

@@ -23,6 +23,9 @@ from pipeline.sql import to_sql
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds before a job that failed by passing trouble is sent again, longer each time."""
 
+LEAST_BILLED = 10_000_000
+"""The bytes that a query is billed for each table that it reads, at the least."""
+
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9_-]")
 _LONGEST_LABEL = 63
 _UTC = bigquery.ConnectionProperty("time_zone", "UTC")
@@ -78,6 +81,17 @@ class Jobs:
         with told():
             job = self.client.query(sql, config, location=self.location)
             return int(job.total_bytes_processed or 0)
+
+    def bytes_billed(self, sql: str, **labels: str) -> int:
+        """Return the bytes that a statement would be billed: at least 10 MB a table; runs nothing.
+
+        A statement that reads no column, such as a count of a whole table, is free.
+        """
+        config = self._query_config(labels, dry_run=True, use_query_cache=False)
+        with told():
+            job = self.client.query(sql, config, location=self.location)
+            scanned, tables = int(job.total_bytes_processed or 0), len(job.referenced_tables)
+        return max(scanned, LEAST_BILLED * max(tables, 1)) if scanned else 0
 
     def copy(self, source: str, target: str, *, replace: bool = False, **labels: str) -> None:
         """Copy a table whole, in one atomic step; onto another table only to `replace` it."""

@@ -52,6 +52,11 @@ class Dataset:
         ours = (PREFIX, lock.PREFIX)
         return {name: kind for name, kind in kinds.items() if not name.startswith(ours)}
 
+    def describe(self) -> bigquery.Dataset:
+        """Return what BigQuery says about the dataset."""
+        with told():
+            return self.con.client.get_dataset(self.full)
+
     def get(self, table: str) -> bigquery.Table:
         """Return what BigQuery says about a table that is there."""
         with told():

@@ -161,7 +161,8 @@ class BigQueryWorkspace(PublishedTables):
             with contextlib.suppress(PipelineError):
                 self.dataset.drop(name, kind)
 
-    def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
+    def _make(self, model: Model, name: str, query: sge.Query) -> bigquery.Table:
+        """Make a model's table, still empty."""
         published = self._published(model)
         tags = storage.tags_of(published) if published else self._tags(model)
         table = storage.table_of(
@@ -171,6 +172,10 @@ class BigQueryWorkspace(PublishedTables):
             require_replaceable(self.dataset, model, published, table)
         self.dataset.create(table)
         self.built[model.name] = Built(model, name, query)
+        return table
+
+    def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
+        table = self._make(model, name, query)
         sql = as_of(query, self.held, self.moment).sql(DIALECT, pretty=True)
         try:
             job = self._insert(model, name, sql)
