@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import answers
@@ -76,11 +77,9 @@ def test_jobs_carry_labels_and_the_limit_of_bytes(server):
     limited.jobs.query("SELECT 1", model="dim_users")
 
     (asked,) = server.bodies("POST", "/jobs")
-    assert asked["configuration"]["labels"] == {
-        "pipeline": "hub-events",
-        "command": "build",
-        "model": "dim_users",
-    }
+    labels = asked["configuration"]["labels"]
+    assert re.fullmatch(r"\d{8}t\d{6}_[0-9a-f]{8}", labels.pop("run"))
+    assert labels == {"pipeline": "hub-events", "command": "build", "model": "dim_users"}
     assert asked["configuration"]["query"]["maximumBytesBilled"] == "1000"
 
 
