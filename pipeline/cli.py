@@ -11,7 +11,7 @@ import sys
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SELECTION = ("--select", "-s", "-m", "--models", "--exclude")
+CHECKOUT = "python cli.py"
+INSTALLED = ("hub-events", "python -m pipeline")
+"""What users type for this program in a checkout, and where it is installed."""
+
 WHAT_STANDS = {
     "generate": "The folder is as it was.",
     "load": "The raw tables are as they were.",
@@ -51,11 +55,17 @@ DEBUG = click.Option(
 )
 
 
+def _as_started(text: str) -> str:
+    """Return a text with this program named in its commands as the user started it."""
+    name = click.get_current_context().find_root().info_name or ""
+    return text.replace(CHECKOUT, name) if name in INSTALLED else text
+
+
 class ExpectedError(click.ClickException):
     """A failure of the pipeline, told in its own words and with its own exit status."""
 
     def __init__(self, error: PipelineError) -> None:
-        super().__init__(str(error))
+        super().__init__(_as_started(str(error)))
         self.exit_code = error.exit_status  # type: ignore[misc]
 
 
@@ -65,7 +75,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or suggest the nearest one."""
+        """Find the command, or suggest the nearest one; click itself finds none for `sl`."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(f"No such command {args[0]!r}. {did_you_mean(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
@@ -459,13 +469,10 @@ def show(
 @click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
 def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> None:
     """Tell one command's whole story: its raw events, its readings, and why its outcome is so."""
-    from pipeline.output import rows, timeline
+    from pipeline.output import timeline
 
     story = _project(given).explain(command_uuid, reveal=reveal)
-    if row_format == "json":
-        click.echo(rows.object_json(timeline.story_json(story)))
-    else:
-        _print(timeline.timeline(story))
+    _list(row_format, story, timeline.story_json, timeline.timeline)
     sys.exit(0 if story.found else 1)
 
 
@@ -481,10 +488,7 @@ def lineage(column: str, row_format: str, down: bool) -> None:
     from pipeline.output import lineage as shown
 
     found = column_lineage(load(), traced.of(load()), column, down=down)
-    if row_format == "json":
-        click.echo(json.dumps(found.to_json(), indent=2))
-    else:
-        _print(shown.column_lineage(found))
+    _list(row_format, found, type(found).to_json, shown.column_lineage)
 
 
 @cli.command("ls", cls=SelectingCommand)
@@ -496,10 +500,7 @@ def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> No
 
     loaded = load()
     models = [loaded.models[name] for name in loaded.select(select, exclude)]
-    if row_format == "json":
-        click.echo(json.dumps(render.models_json(models), indent=2))
-    else:
-        _print(render.models_table(models))
+    _list(row_format, models, render.models_json, render.models_table)
     for fault in loaded.faults:
         click.echo(fault, err=True)
 
@@ -513,10 +514,7 @@ def digest(
     from pipeline.output import render
 
     digests = _project(given).digest(select, exclude)
-    if row_format == "json":
-        click.echo(json.dumps({name: found.to_json() for name, found in digests.items()}, indent=2))
-    else:
-        _print(render.digests_table(digests))
+    _list(row_format, digests, render.digests_json, render.digests_table)
 
 
 @cli.command()
@@ -576,7 +574,8 @@ def generate(output: Path, file_format: Any, **given: Any) -> None:
         f"{len(made.event_files)} file(s), and {made.users:,} user rows."
     )
     events = made.event_files[0] if len(made.event_files) == 1 else _glob_of(made.event_files)
-    click.echo(f"Build them: python cli.py build --events '{events}' --users '{made.users_file}'")
+    options = shlex.join(["--events", str(events), "--users", str(made.users_file)])
+    click.echo(_as_started(f"Build them: {CHECKOUT} build {options}"))
 
 
 def _glob_of(paths: tuple[Path, ...]) -> Path:
@@ -739,9 +738,9 @@ def _rows_of(result: Result, given: Mapping[str, Any]) -> Callable[[CheckResult]
         if folder := given.get("store_failures"):
             return str(folder / f"{found.model}.{found.name}.parquet")
         if result.published is False:
-            return shlex.join(["python", "cli.py", *words, "--store-failures", "failures"])
+            return _as_started(f"{CHECKOUT} {shlex.join([*words, '--store-failures', 'failures'])}")
         show = ["show", found.model, "--failing", found.name, *_connection_words(given)]
-        return shlex.join(["python", "cli.py", *show])
+        return _as_started(f"{CHECKOUT} {shlex.join(show)}")
 
     return rows_of
 
@@ -764,6 +763,21 @@ def _write(path: Path, text: str) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
+
+
+def _list(
+    row_format: str, found: Any, as_json: Callable[[Any], Any], as_table: Callable[[Any], Any]
+) -> None:
+    """Print what a command found, as a table or as JSON; times in JSON are ISO-8601."""
+    if row_format == "json":
+        text = json.dumps(as_json(found), ensure_ascii=False, indent=2, default=_iso)
+        click.echo(text)
+    else:
+        _print(as_table(found))
+
+
+def _iso(time: date) -> str:
+    return time.isoformat()
 
 
 def _print(shown: Any) -> None:

@@ -1,4 +1,4 @@
-"""Files that the pipeline writes: what stands in the way is told as an expected failure."""
+"""What a disk refuses, told as an expected failure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ from pipeline.errors import ResourceError, UsageError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def is_full(error: Exception) -> bool:
+    """Tell whether the disk is full, by an error of Python's or by an engine's words."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return any(os.strerror(number) in str(error) for number in _FULL)
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Say why a path can't be written to.
@@ -26,9 +33,14 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise ResourceError(
                 f"The disk of {path} is full: {error.strerror}.", "Make room on it."
+            ) from error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise UsageError(
+                f"{path} can't be written: a file is in its way.",
+                "Name a place that you may write to.",
             ) from error
         raise UsageError(
             f"{path} can't be written: {error.strerror or error}.",
@@ -50,7 +62,7 @@ def printing() -> Iterator[None]:
             sys.stdout.flush()
     except OSError as error:
         # every file is written under `writing`: this can only be standard output
-        if error.errno not in _FULL:
+        if not is_full(error):
             raise
         # what is still to be written must not fail once more when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

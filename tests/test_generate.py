@@ -361,7 +361,7 @@ def test_numbers_that_make_no_history_are_refused(tmp_path, given, named):
 def test_an_output_that_is_a_file_is_refused(tmp_path, below):
     (tmp_path / "file").write_text("precious")
 
-    with pytest.raises(UsageError, match="is a file"):
+    with pytest.raises(UsageError, match="a file is in its way"):
         made(tmp_path / "file" / below)
 
     assert (tmp_path / "file").read_text() == "precious"

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from pipeline.contract import names_of
+from pipeline.disk import is_full
 from pipeline.errors import EngineError, ResourceError
 from pipeline.files.faults import diagnose, mended
 from pipeline.files.finding import find
@@ -92,7 +93,7 @@ def _write(con: Backend, table: ir.Table, raw: Raw, folder: Path) -> None:
         if fault := diagnose(error, raw):
             raise fault from error
         message = str(error).splitlines()[0]
-        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
+        if isinstance(error, duckdb.OutOfMemoryException) or is_full(error):
             raise ResourceError(
                 f"Memory or the disk for temporary files is full: {message}",
                 "Free some, or let TMPDIR name a folder with more. Nothing was loaded.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from pipeline.errors import ResourceError, UsageError
+from pipeline.disk import writing
+from pipeline.errors import UsageError
 from pipeline.generate.delivery import raw_events
 from pipeline.generate.event_files import Format, write_events
 from pipeline.generate.user_file import write_users
@@ -60,7 +60,7 @@ def generate(
     _require("--seed", seed, 0)
     if format not in get_args(Format):
         raise UsageError(f"No format {format}.", f"Take one of {', '.join(get_args(Format))}.")
-    with _writing_to(output), _unfinished(output) as folder:
+    with writing(output), _unfinished(output) as folder:
         events = raw_events(
             commands=commands, devices=devices, days=days, seed=seed, messy_values=messy_values
         )
@@ -92,20 +92,3 @@ def _unfinished(output: Path) -> Iterator[Path]:
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".generating-", dir=output) as folder:
         yield Path(folder)
-
-
-@contextmanager
-def _writing_to(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"--output {output} is a file.", "Name a folder to write to.") from None
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ResourceError(
-                f"The disk of {output} is full.", "Make room, or take fewer --commands."
-            ) from error
-        raise UsageError(
-            f"--output {output} can't be written to: {error.strerror or error}.",
-            "Name a folder that you may write to.",
-        ) from error

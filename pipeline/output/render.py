@@ -97,6 +97,11 @@ def models_table(models: Sequence[Model]) -> Sheet:
     return Sheet(headings, _texts(rows), words=("tags", "key"), spare=("stored as",))
 
 
+def digests_json(digests: Mapping[str, Digest]) -> dict[str, Any]:
+    """Return digests as a JSON object, a member for each model; nothing says when or where."""
+    return {name: found.to_json() for name, found in digests.items()}
+
+
 def digests_table(digests: Mapping[str, Digest]) -> Sheet:
     """Return digests as a table for people, one row each."""
     rows = [(name, f"{found.rows:,}", found.digest) for name, found in digests.items()]

@@ -38,11 +38,6 @@ def rows_json(rows: pa.Table) -> str:
     return json.dumps(_plain(rows.to_pylist()), ensure_ascii=False, indent=2)
 
 
-def object_json(value: Mapping[str, Any]) -> str:
-    """Return an object of plain values and times as JSON; times are ISO-8601."""
-    return json.dumps(_plain(value), ensure_ascii=False, indent=2)
-
-
 def rows_csv(rows: pa.Table) -> str:
     """Return rows as CSV with a header; arrays and structs are JSON, NULL is empty."""
     text = io.StringIO()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from command_line import built, sample, type_, write_raw
 from conftest import command, raw_user
 
 from pipeline.backends.duckdb.folder import building_folder
+from pipeline.cli import cli
 
 __all__ = ["built", "sample", "type_"]
 
@@ -61,10 +64,15 @@ TURNS = [
     # files
     ("build --events none.parquet", 2, "none.parquet does not exist.", PATH),
     ("build --events 'none-*.csv'", 2, "none-*.csv matches no file.", PATH),
-    ("build --events text.txt", 2, "unknown kind", "Name a .parquet, .ndjson, .jsonl or .csv"),
+    (
+        "build --events text.txt",
+        2,
+        "unknown kind",
+        "Name a .parquet, .ndjson, .jsonl, .json or .csv",
+    ),
     ("build --events folder", 2, "folder is a folder.", "Name the files in it"),
     ("build --events empty.parquet", 2, "empty.parquet can't be read", "export it again"),
-    ("build --events users.parquet", 2, "the file of something else", "may be mixed up"),
+    ("build --events users.parquet", 2, "something else's file", "may be mixed up"),
     (
         "build --database new.duckdb --events events.parquet",
         2,
@@ -139,3 +147,30 @@ def test_a_table_that_an_older_build_lacks_is_told_with_what_builds_it(type_, ar
         assert typed.exit_code == 2
         assert "not built yet" in typed.output
         assert "+" in typed.output.splitlines()[-1]
+
+
+def test_without_unix_file_locks_a_build_says_where_it_runs(type_, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows: importing it fails
+
+    built = type_("build", "--select", "+dim_users")
+
+    assert built.exit_code == 2
+    assert "On Windows, run the pipeline in WSL" in built.stderr
+    assert list(Path("build").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("hub-events", "`hub-events build`"),
+        ("python -m pipeline", "`python -m pipeline build`"),
+        ("cli.py", "`python cli.py build`"),
+    ],
+)
+def test_a_remedy_is_written_as_the_program_was_started(tmp_path, monkeypatch, program, told):
+    monkeypatch.chdir(tmp_path)
+
+    shown = CliRunner().invoke(cli, ["show", "dim_users"], prog_name=program)
+
+    assert shown.exit_code == 2
+    assert told in shown.stderr

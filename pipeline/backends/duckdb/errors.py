@@ -9,10 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from pipeline.disk import is_full
 from pipeline.errors import EngineError, PipelineError, ResourceError, UsageError
 from pipeline.files import Raw, diagnose
-
-_FULL = ("No space left", "Disk quota exceeded", "File too large")
 
 
 class DatabaseLockedError(UsageError):
@@ -128,7 +127,7 @@ def _ran_out(error: duckdb.OutOfMemoryException) -> ResourceError:
 
 
 def _disk_full(error: duckdb.Error) -> ResourceError | None:
-    if not any(words in str(error) for words in _FULL):
+    if not is_full(error):
         return None
     return ResourceError(
         f"The disk is full: {first_line(error)}",

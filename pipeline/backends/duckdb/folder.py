@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -47,6 +46,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def _lock(folder: Path) -> int:
+    try:
+        import fcntl
+    except ImportError as error:
+        raise UsageError(
+            "This system has no file locks as Unix has them, which a build needs.",
+            "On Windows, run the pipeline in WSL, the Windows Subsystem for Linux.",
+        ) from error
     while True:
         folder.mkdir(exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
-from pipeline.backends.duckdb.errors import opening
+from pipeline.backends.duckdb.errors import engine_errors, opening
 from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.errors import PipelineError, UsageError
@@ -80,10 +80,11 @@ class DuckDBSession(DuckDBTables):
     def refresh(self) -> None:
         """Open the build that is published now, and look through the files anew when asked."""
         self._raw.clear()
-        if self._is_open():
-            self.con.raw_sql("USE memory")
-            self.con.raw_sql(f"DETACH {_PUBLISHED}")
-            with contextlib.suppress(PipelineError):  # the next look at a table says why
+        # what goes wrong, the next look at a table says
+        with contextlib.suppress(PipelineError), engine_errors():
+            if self._is_open():
+                self.con.raw_sql("USE memory")
+                self.con.raw_sql(f"DETACH {_PUBLISHED}")
                 self._attach()
 
     def _scratch(self) -> Path:
