@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 import pipeline.lineage as lineage
 from pipeline.backends.base import Backend, Session, Tables, Warehouse
+from pipeline.backends.choosing import Files, choose, paths_of
 from pipeline.build import OnFailure, Report, build, test
 from pipeline.catalog import load
 from pipeline.checks import declared_checks
@@ -40,7 +40,6 @@ from pipeline.sql import Engine
 from pipeline.where import columns_of, condition
 
 Spec = str | Sequence[str]
-Files = str | Path | Sequence[str | Path]
 
 
 class Project(Displayed):
@@ -57,16 +56,7 @@ class Project(Displayed):
     @classmethod
     def connect(cls, backend: str = "duckdb", **options: Any) -> Project:
         """Return the pipeline on a backend; see `pipeline.connect`."""
-        makers: dict[str, Callable[..., Backend]] = {"duckdb": _duckdb, "bigquery": _bigquery}
-        if backend not in makers:
-            raise UsageError(f"There is no backend {backend!r}.", did_you_mean(backend, makers))
-        known = inspect.signature(makers[backend]).parameters
-        for name in options:
-            if name not in known:
-                raise UsageError(
-                    f"The {backend} backend has no option {name!r}.", did_you_mean(name, known)
-                )
-        return cls(makers[backend](**options))
+        return cls(choose(backend, **options))
 
     def __repr__(self) -> str:
         return f"<pipeline on {self.backend.engine}: {self.backend.place}>"
@@ -223,12 +213,9 @@ class Project(Displayed):
         Raises:
             UsageError: the backend is no warehouse, or does not allow it.
         """
-        if not isinstance(self.backend, Warehouse):
-            raise UsageError(
-                f"{self.backend.engine} has no place to try a build in.",
-                "A preflight is for --backend bigquery.",
-            )
-        return self.backend.preflight(self._graph, self._selected(select, exclude))
+        remedy = "A preflight is for --backend bigquery."
+        warehouse = self._warehouse("has no place to try a build in.", remedy)
+        return warehouse.preflight(self._graph, self._selected(select, exclude))
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
         """Estimate what building the selected models would scan, one after the other.
@@ -236,12 +223,9 @@ class Project(Displayed):
         Raises:
             UsageError: the backend does not charge by the bytes that it scans.
         """
-        if not isinstance(self.backend, Warehouse):
-            raise UsageError(
-                f"{self.backend.engine} charges nothing for what it scans.",
-                "A dry run is for --backend bigquery.",
-            )
-        return self.backend.estimates(self._graph, self._selected(select, exclude))
+        remedy = "A dry run is for --backend bigquery."
+        warehouse = self._warehouse("charges nothing for what it scans.", remedy)
+        return warehouse.estimates(self._graph, self._selected(select, exclude))
 
     def load(
         self,
@@ -256,12 +240,9 @@ class Project(Displayed):
             UsageError: the backend reads files itself, or there is nothing to load.
             InputError: a file can't be used.
         """
-        if not isinstance(self.backend, Warehouse):
-            raise UsageError(
-                f"{self.backend.engine} has no raw tables: a build reads the files themselves.",
-                "Give the files to the build.",
-            )
-        return self.backend.load(_inputs(events, users), append=append)
+        lacks = "has no raw tables: a build reads the files themselves."
+        warehouse = self._warehouse(lacks, "Give the files to the build.")
+        return warehouse.load(paths_of(events, users), append=append)
 
     def preview(self, name: str) -> ir.Table:
         """Return a model as its code is now, on the built upstream tables."""
@@ -414,6 +395,11 @@ class Project(Displayed):
             return []
         return tables.fetch(tables.table("audit_dispositions")).to_pylist()
 
+    def _warehouse(self, lacks: str, remedy: str) -> Warehouse:
+        if not isinstance(self.backend, Warehouse):
+            raise UsageError(f"{self.backend.engine} {lacks}", remedy)
+        return self.backend
+
     def _selected(self, select: Spec, exclude: Spec) -> list[str]:
         """Return the names of the selected models, all of which can be used."""
         names = self.select(select, exclude)
@@ -428,58 +414,5 @@ class Project(Displayed):
 view.register(Project, lambda project: view(project.overview()))
 
 
-def _duckdb(
-    database: str | Path = "build/pipeline.duckdb",
-    threads: int | None = None,
-    memory_limit: str | None = None,
-    events: Files = (),
-    users: Files = (),
-) -> Backend:
-    from pipeline.backends.duckdb.backend import DuckDB
-
-    return DuckDB(Path(database), threads, memory_limit, _inputs(events, users))
-
-
-def _inputs(events: Files, users: Files) -> dict[str, tuple[str, ...]]:
-    given = {"raw_sync_events": _as_paths(events), "raw_users": _as_paths(users)}
-    return {name: paths for name, paths in given.items() if paths}
-
-
-def _bigquery(
-    project: str | None = None,
-    dataset: str | None = None,
-    source_dataset: str | None = None,
-    location: str | None = None,
-    api_endpoint: str | None = None,
-    max_bytes_billed: int | None = None,
-    policy_tag: str | None = None,
-    labels: Mapping[str, str] | None = None,
-) -> Backend:
-    if not project or not dataset:
-        raise UsageError(
-            "BigQuery needs to know the project and the dataset.",
-            "Name them with --project and --dataset, or in PIPELINE_PROJECT and PIPELINE_DATASET.",
-        )
-    from pipeline.backends.bigquery.names import require_names
-
-    require_names(project, dataset, source_dataset)
-    from pipeline.backends.bigquery.backend import BigQuery
-
-    return BigQuery(
-        project,
-        dataset,
-        source_dataset or dataset,
-        location,
-        api_endpoint,
-        max_bytes_billed,
-        labels or {},
-        policy_tag,
-    )
-
-
 def _as_list(spec: Spec) -> list[str]:
     return [spec] if isinstance(spec, str) else list(spec)
-
-
-def _as_paths(paths: Files) -> tuple[str, ...]:
-    return (str(paths),) if isinstance(paths, str | Path) else tuple(map(str, paths))
