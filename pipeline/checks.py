@@ -23,6 +23,9 @@ Tables = Callable[[str], ir.Table]
 Found = tuple[CheckResult, ir.Table | None]
 """What came of a check, and an expression of the rows that break it."""
 
+COLUMNS = "columns"
+"""The check of a table's columns, which every other check needs."""
+
 SAMPLE_ROWS = 5
 FETCHED_ROWS = 10_000
 """Failing rows of a check over whole tables that are fetched before they are counted apart."""
@@ -231,7 +234,7 @@ class _Judge:
 
 
 def _columns_check(model: Model) -> tuple[str, Severity, str]:
-    return "columns", "error", "every documented column exists with its type"
+    return COLUMNS, "error", "every documented column exists with its type"
 
 
 def _key_checks(model: Model) -> list[tuple[str, Severity, str]]:

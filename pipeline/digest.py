@@ -14,8 +14,8 @@ from pipeline.backends.base import Tables
 from pipeline.contract import Model
 from pipeline.dialect import exact_text, joined_texts, md5, microseconds, total
 from pipeline.errors import UsageError
-from pipeline.expressions import as_declared
 from pipeline.graph import Graph
+from pipeline.older import current
 from pipeline.results import Digest
 
 _PARTS = 4
@@ -26,7 +26,7 @@ def digest(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, Dige
     """Digest what is built of the models, in the engine: one pass over each, no row leaves it.
 
     Raises:
-        UsageError: a model is not built yet, or was built before it had a column it declares.
+        UsageError: a model is not built yet, or older code has built it.
     """
     built = tables.names()
     if missing := [name for name in names if name not in built]:
@@ -38,7 +38,7 @@ def digest(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, Dige
 
 
 def _digest(model: Model, tables: Tables) -> Digest:
-    table = as_declared(model, tables.table(model.name))
+    table = current(model, tables)
     (found,) = tables.fetch(content(table)).to_pylist()
     declared = [[name, str(kind)] for name, kind in model.schema.items()]
     text = json.dumps([declared, list(found.values())])

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from pipeline.contract import Model
 from pipeline.declarations import place, raised
-from pipeline.errors import ContractError, UsageError
+from pipeline.errors import ContractError
 from pipeline.graph import Graph
 from pipeline.sources import SOURCES
 from pipeline.sql import Engine, Names, to_sql
@@ -55,20 +55,6 @@ def unbuilt(graph: Graph, name: str, source: Callable[[str], ir.Table]) -> ir.Ta
         return tables[upstream]
 
     return table(name)
-
-
-def as_declared(model: Model, built: ir.Table) -> ir.Table:
-    """Return a built model with the columns it declares.
-
-    Raises:
-        UsageError: it was built before it had one of them.
-    """
-    if lost := [name for name in model.schema if name not in built.columns]:
-        raise UsageError(
-            f"{model.name} as it is built has no column {', '.join(lost)}.",
-            "Build it again: `python cli.py build`.",
-        )
-    return built.select(*model.schema.names)
 
 
 def declared_table(

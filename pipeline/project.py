@@ -21,10 +21,11 @@ from pipeline.digest import digest
 from pipeline.display import Displayed, Watch, view, watch
 from pipeline.errors import EngineError, PipelineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
-from pipeline.expressions import as_declared, columns_read, expression, model_sql, unbuilt
+from pipeline.expressions import columns_read, expression, model_sql, unbuilt
 from pipeline.graph import Models
 from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
+from pipeline.older import built_by_older_code, current
 from pipeline.results import (
     CheckResult,
     Digests,
@@ -191,10 +192,9 @@ class Project(Displayed):
         """
         masking = Masking(self._graph, reveal)
 
-        def table(name: str) -> ir.Table:
-            return as_declared(self.models[name], self.table(name))
-
-        return explain(command_uuid, table, lambda expr: self.backend.fetch(masking.rows(expr)))
+        return explain(
+            command_uuid, self._current, lambda expr: self.backend.fetch(masking.rows(expr))
+        )
 
     def lineage(self, column: str, *, down: bool = False) -> ColumnLineage:
         """Return where `MODEL.COLUMN` comes from, or with `down` what is made of it.
@@ -249,7 +249,9 @@ class Project(Displayed):
         self._require(name)
         self._graph.require([name])
         raw = self._raw([name])
-        return expression(self.models[name], lambda up: (raw if up in SOURCES else self.table)(up))
+        return expression(
+            self.models[name], lambda up: (raw if up in SOURCES else self._current)(up)
+        )
 
     def rows(
         self,
@@ -270,7 +272,7 @@ class Project(Displayed):
         self._graph.require([name])
         model = lineage.of(self._graph).resolved(name)
         names = columns_of(model, columns)
-        table = self.preview(name) if preview else self.table(name)
+        table = self.preview(name) if preview else self._current(name)
         if not reveal:
             table = masked(table, model.sensitive)
         if where is not None:
@@ -389,11 +391,21 @@ class Project(Displayed):
         return sql
 
     def _audit(self) -> list[dict[str, Any]]:
-        """Return the rows of audit_dispositions, none where it is not built."""
+        """Return the rows of audit_dispositions; none where it is not built as the code is now."""
         tables = self._session
-        if "audit_dispositions" not in tables.names():
+        model = self.models["audit_dispositions"]
+        if model.name not in tables.names() or built_by_older_code(model, tables):
             return []
-        return tables.fetch(tables.table("audit_dispositions")).to_pylist()
+        return tables.fetch(tables.table(model.name)).to_pylist()
+
+    def _current(self, name: str) -> ir.Table:
+        """Return a built model with the columns that it declares.
+
+        Raises:
+            UsageError: it is not built yet, or older code has built it.
+        """
+        self.table(name)
+        return current(self.models[name], self._session)
 
     def _warehouse(self, lacks: str, remedy: str) -> Warehouse:
         if not isinstance(self.backend, Warehouse):

@@ -67,6 +67,10 @@ class Tables(Protocol):
         """Return a built model."""
         ...
 
+    def is_view(self, name: str) -> bool:
+        """Tell whether a built model is a view."""
+        ...
+
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
         """Evaluate an expression of these tables, for a model's checks if it is named."""
         ...

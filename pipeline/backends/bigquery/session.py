@@ -36,6 +36,10 @@ class BigQuerySession:
         """Return a table or view."""
         return self._published.table(name)
 
+    def is_view(self, name: str) -> bool:
+        """Tell whether it is a view."""
+        return self._published.is_view(name)
+
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
         """Evaluate an expression, for a model's checks if it is named."""
         return self._published.fetch(expr, model=model)

@@ -120,6 +120,10 @@ class PublishedTables:
         """Return a table or view."""
         return self.dataset.expression(name)
 
+    def is_view(self, name: str) -> bool:
+        """Tell whether it is a view."""
+        return bool(self.dataset.get(name).table_type == "VIEW")
+
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
         """Evaluate an expression, for a model's checks if it is named."""
         return self.dataset.jobs.fetch(expr, **({"model": model} if model else {}))

@@ -36,7 +36,16 @@ class DuckDBTables:
 
     def table(self, name: str) -> ir.Table:
         """Return a table or view."""
-        return self.con.table(name)
+        with engine_errors():
+            return self.con.table(name)
+
+    def is_view(self, name: str) -> bool:
+        """Tell whether it is a view."""
+        query = (
+            "SELECT table_type = 'VIEW' FROM information_schema.tables WHERE table_name = ?"
+            " AND table_catalog = current_database() AND table_schema = current_schema()"
+        )
+        return any(is_view for (is_view,) in self.con.con.execute(query, [name]).fetchall())
 
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
         """Evaluate an expression; DuckDB keeps no account of the model that it is for."""

@@ -1,0 +1,57 @@
+"""Built tables held against the code: which of them older code has built, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from pipeline.backends.base import Tables
+from pipeline.contract import Model
+from pipeline.errors import EngineError, UsageError
+
+
+def current(model: Model, tables: Tables) -> ir.Table:
+    """Return a built model with the columns that it declares.
+
+    Raises:
+        UsageError: older code has built it.
+    """
+    require_current([model], tables)
+    return tables.table(model.name).select(*model.schema.names)
+
+
+def require_current(models: Iterable[Model], tables: Tables) -> None:
+    """Refuse built tables that are not as the code is now.
+
+    Raises:
+        UsageError: older code has built one.
+    """
+    if older := [text for text in (built_by_older_code(each, tables) for each in models) if text]:
+        raise UsageError("\n".join(older))
+
+
+def built_by_older_code(model: Model, tables: Tables) -> str:
+    """Return how a built table differs from its model's code, and the remedy; '' if it does not."""
+    if differences := list(_differences(model, tables)):
+        what = f"{model.name} was built by older code ({'; '.join(differences)})"
+        return f"{what}: build --select {model.name}+"
+    return ""
+
+
+def _differences(model: Model, tables: Tables) -> Iterator[str]:
+    try:
+        built: Mapping[str, dt.DataType] = tables.table(model.name).schema()
+    except EngineError as error:
+        # a view that was made on a table of other columns than it has now
+        yield f"it can't be read: {error.what}"
+        return
+    if lost := [name for name in model.schema if name not in built]:
+        yield f"it has no column {', '.join(lost)}"
+    for name, declared in model.schema.items():
+        if name in built and built[name] != declared:
+            yield f"its column {name} is {built[name]}, now {declared}"
+    kind = "view" if tables.is_view(model.name) else "table"
+    if kind != model.materialized:
+        yield f"it is a {kind}, now a {model.materialized}"
