@@ -65,7 +65,8 @@ class Sizes:
         """Return the bytes of some columns, of rows that a condition leaves, for 100 M events."""
         kinds = self.schema(table)
         total = 0
-        for column in sorted(columns & set(kinds)):
+        # BigQuery's names of columns are the same in any case
+        for column in sorted(name for name in kinds if name.lower() in columns):
             key = (table, column, where)
             if key not in self._seen:
                 size = _size(f'"{column}"', kinds[column])
@@ -119,7 +120,7 @@ class Reader:
         for scope in traverse_scope(tree):
             for alias, source in scope.sources.items():
                 if isinstance(source, sge.Table) and source.name in schema:
-                    used = {c.name for c in scope.columns if c.table == alias}
+                    used = {c.name.lower() for c in scope.columns if c.table == alias}
                     yield source.name, used, self._pruned(source.name, alias, scope.expression)
 
     def _expanded(self, query: sge.Query) -> sge.Query:

@@ -301,5 +301,5 @@ class BigQuery:
 
     def _tables(self, found: bigquery.Dataset) -> Dataset:
         # jobs run where the dataset is, which BigQuery does not always find out by itself
-        jobs = replace(self.jobs, location=self.location or found.location)
+        jobs = replace(self.jobs, location=self.location or found.location, billed=[])
         return Dataset(self.con, jobs, self.project, found.dataset_id)

@@ -47,6 +47,8 @@ class Jobs:
     labels: Mapping[str, str] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set, compare=False)
     """The ids of the jobs that run now."""
+    billed: list[int] = field(default_factory=list, compare=False)
+    """The bytes that each job so far was billed."""
 
     def query(self, sql: str, **labels: str) -> bigquery.QueryJob:
         """Run a statement, or several as one script, to its end.
@@ -173,7 +175,9 @@ class Jobs:
                 except Conflict:
                     # the answer to an earlier request was lost: BigQuery has the job already
                     job = self.client.get_job(job_id, location=self.location)
-                return job, job.result()
+                result = job.result()
+                self.billed.append(getattr(job, "total_bytes_billed", None) or 0)
+                return job, result
         except (KeyboardInterrupt, SystemExit):
             self.cancel()
             raise

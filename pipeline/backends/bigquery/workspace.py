@@ -33,6 +33,7 @@ from pipeline.results import Read, RunRecord, SourceRead
 from pipeline.sources import Source
 from pipeline.sql import to_query
 
+_GB = 1_000_000_000
 LIFETIME = timedelta(days=1)
 """How long what a killed build left stays there; no build takes as long."""
 
@@ -139,8 +140,12 @@ class BigQueryWorkspace(PublishedTables):
         if left := self._left():
             names = ", ".join(left)
             said.append(f"No model makes {names} any more, an earlier build did: drop by hand.")
-        scanned = job.total_bytes_processed or 0
-        return [*said, f"Published all in one moment ({scanned:,} bytes scanned)."]
+        published, billed = job.total_bytes_billed or 0, sum(self.dataset.jobs.billed)
+        return [
+            *said,
+            f"Published in one moment. Billed: {billed / _GB:,.2f} GB in all, checks included,"
+            f" {published / _GB:,.2f} of it to publish.",
+        ]
 
     def _published_since(self) -> list[str]:
         if runs.RUNS not in self.kinds:
