@@ -40,7 +40,7 @@ TESTS = {
     "files/types.py": ("files/test_files_together.py", "files/test_parquet_files.py"),
     "files/streams.py": ("files",),
     "files/faults.py": ("files",),
-    "files/parquet.py": ("files/test_parquet_files.py",),
+    "files/parquet_footer.py": ("files/test_parquet_files.py",),
     "backends/duckdb/workspace.py": ("backends/test_duckdb.py",),
 }
 """By file, the part of the suite that holds it; a model or rule not named here has its own test."""
@@ -341,14 +341,14 @@ MUTANTS = (
         "a .gz that is cut",
     ),
     Mutant(
-        "files/parquet.py",
+        "files/parquet_footer.py",
         "if rows != metadata.num_rows:",
         "if False:",
         "a footer's counts agree",
     ),
     Mutant(
         "files/faults.py",
-        "        _read_alone(source, path)\n",
+        "        _read_alone(raw, path)\n",
         "",
         "what only the engine refuses is named",
     ),
