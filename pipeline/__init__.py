@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from pipeline.project import Project
 
 
-def connect(backend: str = "duckdb", **options: Any) -> Project:
+def connect(backend: str | None = None, **options: Any) -> Project:
     """Return the pipeline on a backend; takes the command line's options, as keywords.
 
     For `duckdb`: `database`, `threads`, `memory_limit`, `events`, `users` (a path or glob, or a
     list of them). For `bigquery`: `project`, `dataset`, `source_dataset`, `location`,
     `api_endpoint`, `max_bytes_billed`, `policy_tag` for sensitive columns, and `labels` for its
-    jobs. Nothing is opened before it is needed.
+    jobs. As on the command line, PIPELINE_<OPTION> in the environment stands for an option that is
+    not given here, other than `events`, `users` and `labels`: PIPELINE_BACKEND, PIPELINE_DATASET.
+    The backend is `duckdb` by default. Nothing is opened before it is needed.
 
     Raises:
         UsageError: there is no such backend or option.

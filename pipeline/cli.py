@@ -65,7 +65,7 @@ class ExpectedError(click.ClickException):
     """A failure of the pipeline, told in its own words and with its own exit status."""
 
     def __init__(self, error: PipelineError) -> None:
-        super().__init__(_as_started(str(error)))
+        super().__init__(_as_started(error.typed))
         self.exit_code = error.exit_status  # type: ignore[misc]
 
 

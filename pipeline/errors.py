@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_COMMAND = re.compile(
+    r"(?:python cli\.py )?(?P<made>build|run) --select (?P<select>\S+?)(?=[`\s.,:]|$)"
+    r"|python cli\.py (?:(?P<command>build|run|test|docs|load|ls)|show (?P<shown>\w+))"
+    r"(?=[`\s.,:]|$)"
+)
+_OPTION = re.compile(
+    r"--(?P<option>[a-z][a-z-]*[a-z])(?:[ =](?P<value>[A-Z]{2,}\b|\+\w+|bigquery))?"
+)
+_CONNECTION = {
+    *("database", "threads", "memory-limit", "events", "users"),
+    *("project", "dataset", "source-dataset", "location", "api-endpoint"),
+    *("max-bytes-billed", "policy-tag"),
+}
+_FLAGS = {
+    *("allow-fewer-rows", "append", "fail-fast", "incremental"),
+    *("preview", "reveal", "warn-error"),
+}
+_ARGUMENTS = {"columns", "exclude", "limit", "select", "where"}
 
 
 class PipelineError(Exception):
     """An expected failure, told to the user as a message without a traceback.
 
     `what` names the thing and the place (file, column, model), `next_step` what to do about it.
+    Both speak of commands and options as people type them; `str()` speaks of them in Python.
     """
 
     exit_status = 1
@@ -19,8 +40,13 @@ class PipelineError(Exception):
         self.what = what
         self.next_step = next_step
 
-    def __str__(self) -> str:
+    @property
+    def typed(self) -> str:
+        """The message for whoever types commands."""
         return f"{self.what}\n{self.next_step}" if self.next_step else self.what
+
+    def __str__(self) -> str:
+        return in_python(self.typed)
 
 
 class UsageError(PipelineError):
@@ -45,6 +71,39 @@ class EngineError(PipelineError):
 
 class ResourceError(PipelineError):
     """Disk or memory ran out: exit status 1."""
+
+
+def in_python(text: str) -> str:
+    """Return a text with Python's calls and arguments in place of commands and options."""
+    return _OPTION.sub(_argument, _COMMAND.sub(_call, text))
+
+
+def _call(found: re.Match[str]) -> str:
+    command = found["command"] or found["made"]
+    if found["shown"]:
+        return f'p.table("{found["shown"]}")'
+    if command == "ls":
+        return "p.models"
+    arguments = [f'select="{found["select"]}"'] if found["select"] else []
+    if command == "run":
+        return f"p.build({', '.join([*arguments, 'checks=False'])})"
+    return f"p.{command}({', '.join(arguments)})"
+
+
+def _argument(found: re.Match[str]) -> str:
+    option, value = found["option"], found["value"]
+    name = option.replace("-", "_")
+    if option == "backend" and value:
+        return f'connect("{value}")'
+    if option == "dry-run":
+        return "p.estimate()"
+    if option in _CONNECTION:
+        return f"connect({name}=…)"
+    if option in _FLAGS:
+        return f"{name}=True" + (f" {value}" if value else "")
+    if option in _ARGUMENTS:
+        return f'{name}="{value}"' if value else name
+    return found[0]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

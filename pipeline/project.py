@@ -55,7 +55,7 @@ class Project(Displayed):
         self._open = contextlib.ExitStack()
 
     @classmethod
-    def connect(cls, backend: str = "duckdb", **options: Any) -> Project:
+    def connect(cls, backend: str | None = None, **options: Any) -> Project:
         """Return the pipeline on a backend; see `pipeline.connect`."""
         return cls(choose(backend, **options))
 

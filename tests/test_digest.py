@@ -258,7 +258,7 @@ def test_a_renamed_column_is_another_content(duckdb):
 def test_a_model_that_is_not_built_is_an_error_that_says_what_to_build(tmp_path, database):
     ibis.duckdb.connect(tmp_path / "empty.duckdb").disconnect()
 
-    with pytest.raises(UsageError, match=r"dim_users .* not built.*\n.*--select \+dim_users"):
+    with pytest.raises(UsageError, match=r'dim_users .* not built.*\n.*select="\+dim_users"'):
         connected(tmp_path / "empty.duckdb").digest("dim_users")
 
 

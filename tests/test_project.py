@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 import pipeline
 from pipeline import contract
-from pipeline.backends.duckdb import session
+from pipeline.backends.duckdb import inputs
 from pipeline.marts import fct_command_statuses
 
 ROOT = Path(pipeline.__file__).parents[1]
@@ -32,6 +32,38 @@ def project(tmp_path):
 
 def content(table: pa.Table) -> Counter[str]:
     return Counter(map(repr, table.to_pylist()))
+
+
+def test_common_options_come_from_the_environment_too(monkeypatch, tmp_path):
+    for name, value in {
+        "BACKEND": "bigquery",
+        "PROJECT": "project",
+        "DATASET": "d",
+        "LOCATION": "EU",
+        "MAX_BYTES_BILLED": "7",
+        "DATABASE": str(tmp_path / "p.duckdb"),
+        "THREADS": "3",
+        "MEMORY_LIMIT": "1GB",
+        "EVENTS": "never.parquet",
+        "API_ENDPOINT": "",
+    }.items():
+        monkeypatch.setenv(f"PIPELINE_{name}", value)
+
+    bigquery = pipeline.connect(dataset="given").backend
+    duckdb = pipeline.connect("duckdb", threads=2).backend
+
+    assert (bigquery.project, bigquery.dataset, bigquery.source_dataset) == (
+        "project",
+        "given",
+        "given",
+    )
+    assert (bigquery.location, bigquery.max_bytes_billed) == ("EU", 7)
+    assert bigquery.api_endpoint is None
+    assert (duckdb.database, duckdb.threads) == (tmp_path / "p.duckdb", 2)
+    assert (duckdb.memory_limit, duckdb.inputs) == ("1GB", {})
+    monkeypatch.setenv("PIPELINE_THREADS", "many")
+    with pytest.raises(pipeline.UsageError, match="PIPELINE_THREADS is 'many'"):
+        pipeline.connect("duckdb")
 
 
 def test_models_are_a_mapping_of_names_to_what_they_declare(project):
@@ -101,8 +133,8 @@ def test_another_processs_build_is_read_after_reconnecting(project, tmp_path):
 
 def test_raw_files_are_looked_through_once(project, monkeypatch):
     read = []
-    look = session.find
-    monkeypatch.setattr(session, "find", lambda inputs: read.append(inputs) or look(inputs))
+    look = inputs.find
+    monkeypatch.setattr(inputs, "find", lambda given: read.append(given) or look(given))
 
     project.expr("dim_users")
     project.expr("stg_users")

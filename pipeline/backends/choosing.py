@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,21 @@ from pipeline.backends.base import Backend
 from pipeline.errors import UsageError, did_you_mean
 
 Files = str | Path | Sequence[str | Path]
+_NOT_COMMON = {"events", "users", "labels"}
+"""The options that the environment never gives."""
+_WHOLE = {"threads", "max_bytes_billed"}
 
 
-def choose(backend: str, **options: Any) -> Backend:
+def choose(backend: str | None, **options: Any) -> Backend:
     """Return a backend; `pipeline.connect` tells the options.
 
+    PIPELINE_BACKEND and PIPELINE_<OPTION> in the environment stand for what is not given.
+
     Raises:
-        UsageError: there is no such backend or option.
+        UsageError: there is no such backend or option, or an option is no whole number.
     """
     makers: dict[str, Callable[..., Backend]] = {"duckdb": _duckdb, "bigquery": _bigquery}
+    backend = backend or os.environ.get("PIPELINE_BACKEND") or "duckdb"
     if backend not in makers:
         raise UsageError(f"There is no backend {backend!r}.", did_you_mean(backend, makers))
     known = inspect.signature(makers[backend]).parameters
@@ -28,7 +35,23 @@ def choose(backend: str, **options: Any) -> Backend:
             raise UsageError(
                 f"The {backend} backend has no option {name!r}.", did_you_mean(name, known)
             )
-    return makers[backend](**options)
+    return makers[backend](**_from_environment(known, options))
+
+
+def _from_environment(known: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the common options that only the environment gives."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in set(known) - set(given) - _NOT_COMMON:
+        variable = f"PIPELINE_{name.upper()}"
+        if value := os.environ.get(variable):
+            given[name] = _whole(variable, value) if name in _WHOLE else value
+    return given
+
+
+def _whole(variable: str, value: str) -> int:
+    if not value.strip().isdecimal():
+        raise UsageError(f"{variable} is {value!r}.", "Set it to a whole number, or unset it.")
+    return int(value)
 
 
 def paths_of(events: Files, users: Files) -> dict[str, tuple[str, ...]]:
