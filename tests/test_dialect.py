@@ -305,6 +305,14 @@ def test_a_text_from_outside_is_a_value_whatever_letters_it_has(evaluate, text):
     assert found == [True, False]
 
 
+def test_a_text_of_parts_has_nothing_where_a_part_is_null(evaluate):
+    rows = pa.table({"a": ["x", None, ""], "b": pa.array([None, None, "y_"], pa.string())})
+
+    found = column(evaluate, lambda t: dialect.text_of_parts(t.a, "_", t.b, "_", t.a), rows)
+
+    assert found == ["x__x", "__", "_y__"]
+
+
 def test_the_texts_of_an_array_are_joined_in_its_order(evaluate):
     rows = pa.table({"xs": pa.array([["b", "a", "b"], []], pa.list_(pa.string()))})
 

@@ -22,6 +22,7 @@ EVERY_CLAUSE = [
     *("shared", "superseded", "matched, not attributed", "expected, not matched"),
     *("0.0 s", "1e-06 s", "15.0 s", "0.0 s to the next", "15.0 s to the next"),
     *("15.000001 s to the next", "several days", "two users of one name"),
+    "a tie that the content decides",
     *("ann", "(no user)", "(unknown user)"),
 ]
 """What `relations` sees in rows that leave out nothing of the contract."""
@@ -61,6 +62,7 @@ def relations(events: list[Row], users: list[Row]) -> Iterator[str]:
     yield from (row["username"] for row in built["met_daily_command_count_by_username"])
     if len({row["command_date"] for row in built["fct_command_statuses"]}) > 1:
         yield "several days"
+    yield from ["a tie that the content decides"] * _has_tie_by_content(events)
     names = Counter(row["username"] for row in built["dim_users"])
     yield from ["two users of one name"] * (max(names.values(), default=0) > 1)
     for row in built["fct_command_readings"]:
@@ -73,6 +75,18 @@ def relations(events: list[Row], users: list[Row]) -> Iterator[str]:
             yield from [f"{row['command']} matched"] * match
             yield from ["matched, not attributed"] * (match and not is_mine)
             yield from ["expected, not matched"] * (each["is_expected_type"] and not match)
+
+
+def _has_tie_by_content(events: list[Row]) -> bool:
+    """Whether two copies agree in time, revision and file, and not in what they say."""
+    staged = [event for event in map(reference.sync_event, events) if _is_staged(event)]
+    orders = {(reference.dedup_key(event), reference.dedup_order(event)) for event in staged}
+    ties = Counter((key, order[:3]) for key, order in orders)
+    return max(ties.values(), default=0) > 1
+
+
+def _is_staged(event: Row) -> bool:
+    return bool(event["disposition"] == "staged")
 
 
 def test_every_disposition_outcome_and_relation_occurs():

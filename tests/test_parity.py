@@ -25,7 +25,7 @@ HOW_THEY_COME: dict[str, dict[str, str]] = {
     "text": {"date_created": "text", "times": "text", "uid": "text"},
     "numbers": {"date_created": "epoch", "times": "epoch", "uid": "float"},
 }
-SEEDS = (8, 15)
+SEEDS = (8, 12)
 FIRST = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 LAST = dt.datetime(9999, 12, 31, 23, 59, 59, 999999, dt.UTC)
 

@@ -154,17 +154,15 @@ def fct_command_readings(
     A reading may be in several commands' arrays; it is attributed to one at most. Contract:
     section 5, fct_command_readings.
     """
-    commands = _asked(fct_command_statuses, fct_command_neighbours)
-    followed = _collected(_judged(within_window(commands, _reported(stg_readings))))
-    timed = commands.select(
-        "command_uuid",
-        seconds_since_previous_command=seconds(_["at"] - _.previous_at),
-        seconds_to_next_command=seconds(_.next_at - _["at"]),
-        is_window_shared=is_near(_["at"] - _.previous_at) | is_near(_.next_at - _["at"]),
-        is_superseded=is_near(_.next_same_at - _["at"]),
+    neighbours = fct_command_neighbours.select(
+        "command_uuid", "previous_at", "next_at", "next_same_at"
     )
-    joined = fct_command_statuses.join(timed, "command_uuid").left_join(followed, "command_uuid")
-    return _with_outcome(_without_nulls(joined))
+    commands = _asked(fct_command_statuses, neighbours)
+    followed = _collected(_judged(within_window(commands, _reported(stg_readings))))
+    joined = fct_command_statuses.join(neighbours, "command_uuid").left_join(
+        followed, "command_uuid"
+    )
+    return _with_outcome(_with_distances(_without_nulls(joined)))
 
 
 def _asked(statuses: ir.Table, neighbours: ir.Table) -> ir.Table:
@@ -178,10 +176,7 @@ def _asked(statuses: ir.Table, neighbours: ir.Table) -> ir.Table:
         "expected_word",
         "expected_number",
         at=microseconds(commands.command_update_timestamp),
-    ).join(
-        neighbours.select("command_uuid", "previous_at", "next_at", "next_same_at"),
-        "command_uuid",
-    )
+    ).join(neighbours.select("command_uuid", "next_same_at"), "command_uuid")
 
 
 def _reported(readings: ir.Table) -> ir.Table:
@@ -245,6 +240,17 @@ def _without_nulls(commands: ir.Table) -> ir.Table:
         readings=ibis.coalesce(commands.readings, none),
         **{name: commands[name].fill_null(0) for name in names_of(_COUNTS)},
     )
+
+
+def _with_distances(commands: ir.Table) -> ir.Table:
+    at = microseconds(commands.command_update_timestamp)
+    since, until = at - commands.previous_at, commands.next_at - at
+    return commands.mutate(
+        seconds_since_previous_command=seconds(since),
+        seconds_to_next_command=seconds(until),
+        is_window_shared=is_near(since) | is_near(until),
+        is_superseded=is_near(commands.next_same_at - at),
+    ).drop("previous_at", "next_at", "next_same_at")
 
 
 def _with_outcome(commands: ir.Table) -> ir.Table:

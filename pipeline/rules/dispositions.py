@@ -55,6 +55,9 @@ def _quarantined(dispositions: Sequence[Disposition]) -> tuple[str, ...]:
 
 QUARANTINED_EVENTS = _quarantined(EVENT_DISPOSITIONS)
 QUARANTINED_USERS = _quarantined(USER_DISPOSITIONS)
+OUT_OF_SCOPE = tuple(each.name for each in EVENT_DISPOSITIONS if not each.is_quarantined)
+"""The dispositions of the events that the models have no use for."""
+
 IN_SCOPE = (STAGED, DUPLICATE, *QUARANTINED_EVENTS, *QUARANTINED_USERS)
 """The dispositions of the rows that the models should be able to read."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import ibis
 import ibis.expr.types as ir
 from ibis import _
 
@@ -13,7 +14,6 @@ from pipeline.rules.dedup import (
     DEDUP_KEY,
     earliest,
     hash_of,
-    keep_first,
     repeated_hashes,
     staged,
 )
@@ -53,6 +53,9 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).join(
         repeated_hashes(keys, DEDUP_KEY), "key_hash"
     )
-    counted = copies.mutate(copies=_.count().over(group_by=DEDUP_KEY))
-    kept = keep_first(counted, DEDUP_KEY, earliest(counted))
+    # both in one window: an engine sorts the copies once
+    order = earliest(copies)
+    position = ibis.row_number().over(group_by=DEDUP_KEY, order_by=order)
+    number = copies.count().over(group_by=DEDUP_KEY, order_by=order, rows=(None, None))
+    kept = copies.mutate(position=position, copies=number).filter(_.position == 0)
     return kept.select(*names_of(COLUMNS))

@@ -7,13 +7,13 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.contract import TIMESTAMP, Column, Grows, model, names_of
-from pipeline.dialect import json_elements, json_members, json_scalar
+from pipeline.dialect import json_elements, json_members, json_scalar, text_of_parts
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
 from pipeline.rules.commands import ALL_COMMANDS, ELEMENTS
 from pipeline.rules.dispositions import (
     DISPOSITION,
     EVENT_DISPOSITIONS,
-    QUARANTINED_EVENTS,
+    OUT_OF_SCOPE,
     STAGED,
     first_that_applies,
 )
@@ -86,9 +86,7 @@ def _parsed(events: ir.Table) -> ir.Table:
     )
     time = as_text(items.update_timestamp)
     identified = items.mutate(
-        _uid=ibis.literal("_").join(
-            [part.fill_null("") for part in (items.device_id, items.map_revision, time)]
-        ),
+        _uid=text_of_parts(items.device_id, "_", items.map_revision, "_", time),
         uuid=_.uuid.nullif(""),
         command_id=_.command_id.nullif(""),
     )
@@ -141,7 +139,7 @@ def _with_disposition(events: ir.Table) -> ir.Table:
 
 def _without_spare_texts(events: ir.Table) -> ir.Table:
     # these texts may hold a PIN: each is kept only where a model reads it
-    is_quarantined = _.disposition.isin(QUARANTINED_EVENTS)
+    is_quarantined = ~_.disposition.isin((STAGED, *OUT_OF_SCOPE))
     desired = ("desired_state", *ELEMENTS)
     return events.mutate(
         item_data=is_quarantined.ifelse(_.item_data, ibis.null("string")),
