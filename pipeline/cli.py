@@ -25,7 +25,7 @@ from pipeline.stopping import stoppable
 # what needs Ibis is imported where it is used, so that --help answers at once
 if TYPE_CHECKING:
     from pipeline.project import Project
-    from pipeline.results import CheckResult, Result
+    from pipeline.results import CheckResult, Digest, Result
     from pipeline.sql import Engine
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -233,6 +233,18 @@ CONNECTION = options(
     common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
     *BIGQUERY,
 )
+DIFF_CONNECTION = options(
+    common("--threads", type=click.IntRange(1, 1024), help="DuckDB threads. [default: all cores]"),
+    common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
+    common("--location", help="Where BigQuery runs jobs."),
+    common("--api-endpoint", metavar="URL", help="An emulator instead of BigQuery."),
+    common(
+        "--max-bytes-billed",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Let each BigQuery statement fail that would be billed more bytes.",
+    ),
+)
 SELECT = options(
     click.option(
         "--select",
@@ -298,7 +310,6 @@ ROW_FORMAT = click.option(
 )
 
 
-DIGESTS = click.Path(exists=True, dir_okay=False, path_type=Path)
 LIST_FORMAT = click.option(
     "--format",
     "row_format",
@@ -518,20 +529,63 @@ def digest(
 
 
 @cli.command()
-@click.argument("left", metavar="A.json", type=DIGESTS)
-@click.argument("right", metavar="B.json", type=DIGESTS)
-def diff(left: Path, right: Path) -> None:
-    """Compare two files that `digest --format json` wrote."""
-    from pipeline.diff import differences, read_digests
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="B")
+@options(DIFF_CONNECTION)
+@click.option("--model", "models", multiple=True, metavar="SPEC", help="Only these. Repeatable.")
+@click.option("--columns", metavar="A,B", help="Compare only these columns, besides the key.")
+@click.option("--limit", type=click.IntRange(0), default=5, show_default=True, help="Samples.")
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write all rows that differ to this folder as Parquet.",
+)
+def diff(
+    left: str,
+    right: str,
+    models: tuple[str, ...],
+    columns: str | None,
+    limit: int,
+    store: Path | None,
+    **given: Any,
+) -> None:
+    """Tell in which models and rows A and B differ.
+
+    Each is a DuckDB database, bigquery:PROJECT.DATASET, or a file that `digest --format json`
+    wrote, which tells of whole models alone.
+    """
+    from pipeline.diff import are_digests, differences, read_digests
     from pipeline.output import render
 
-    one, other = read_digests(left), read_digests(right)
-    found = differences(one, other)
+    files = [are_digests(place) for place in (left, right)]
+    if not any(files):
+        from pipeline.project import Project
+
+        one, other = (Project.at(place, **given) for place in (left, right))
+        names = [name.strip() for name in columns.split(",")] if columns else []
+        compared = one.diff(other, models, columns=names, limit=limit, store=store)
+        _print(render.diff_view(compared))
+        sys.exit(1 if compared.differing else 0)
+    if models or columns or store:
+        raise UsageError(
+            "A file of digests has no rows to look at.",
+            "Name two databases, or leave out --model, --columns and --store.",
+        )
+    digests = [
+        read_digests(Path(place)) if is_file else _digests_at(place, given)
+        for place, is_file in zip((left, right), files, strict=True)
+    ]
+    found = differences(*digests)
     for difference in found:
-        click.echo(render.difference_line(difference, str(left), str(right)))
-    models = len({**one, **other})
-    click.echo(f"{len(found)} of {models} models differ.")
+        click.echo(render.difference_line(difference, left, right))
+    click.echo(f"{len(found)} of {len({**digests[0], **digests[1]})} models differ.")
     sys.exit(1 if found else 0)
+
+
+def _digests_at(place: str, given: Mapping[str, Any]) -> Mapping[str, Digest]:
+    from pipeline.project import Project
+
+    return Project.at(place, **given).digest_built()
 
 
 @cli.command(cls=SelectingCommand)

@@ -9,6 +9,9 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.results import Difference, Digest
 
+_MAGIC, _MAGIC_AT = b"DUCK", 8
+"""How a DuckDB database begins, after its checksum."""
+
 
 def differences(left: Mapping[str, Digest], right: Mapping[str, Digest]) -> list[Difference]:
     """Return the models whose rows or digests are not the same, in the order they come."""
@@ -17,6 +20,26 @@ def differences(left: Mapping[str, Digest], right: Mapping[str, Digest]) -> list
         for name in {**left, **right}
         if left.get(name) != right.get(name)
     ]
+
+
+def are_digests(place: str) -> bool:
+    """Tell whether a path is a file of digests rather than a database.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if place.startswith("bigquery:"):
+        return False
+    try:
+        with Path(place).open("rb") as file:
+            return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "does not exist" if missing else f"can't be read: {error.strerror}"
+        raise InputError(
+            f"{place} {why}.",
+            "Name a DuckDB database, a file of digests, or bigquery:PROJECT.DATASET.",
+        ) from error
 
 
 def read_digests(path: Path) -> dict[str, Digest]:

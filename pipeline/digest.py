@@ -19,6 +19,9 @@ from pipeline.older import current
 from pipeline.results import Digest
 
 _PARTS = 4
+_BUCKET_DIGITS = 3
+BUCKETS = 16**_BUCKET_DIGITS
+"""How many parts a table is compared in."""
 _PART_DIGITS = 8  # 32 bits: an INT64 holds the sum over two billion rows
 
 
@@ -48,12 +51,31 @@ def _digest(model: Model, tables: Tables) -> Digest:
 def content(table: ir.Table) -> ir.Table:
     """Sum up a table's content in one row of integers: `rows`, `part_0`, `part_1`, …
 
-    Each row's columns are written as one text that no other values give, and hashed; the parts of
-    the hashes are added up, so that neither the order of rows matters nor do copies cancel out.
+    The parts of the rows' hashes are added up, so neither the order of rows matters nor do copies
+    cancel out.
     """
-    texts = table.select(hash=md5(_joined(_text(table[name]) for name in table.columns)))
-    parts = {f"part_{i}": total(_part(texts.hash, i)).fill_null(0) for i in range(_PARTS)}
-    return texts.aggregate(rows=_.count(), **parts)
+    hashes = table.select(hash=row_hash(table, table.columns))
+    return hashes.aggregate(rows=_.count(), **_parts(hashes.hash))
+
+
+def content_by_bucket(table: ir.Table, by: Sequence[str], columns: Sequence[str]) -> ir.Table:
+    """Sum up these columns' content for each bucket that the `by` columns fall into."""
+    hashes = table.select(bucket=bucket(table, by), hash=row_hash(table, columns))
+    return hashes.group_by("bucket").agg(rows=_.count(), **_parts(hashes.hash))
+
+
+def bucket(table: ir.Table, by: Sequence[str]) -> ir.StringValue:
+    """Return one of BUCKETS texts for each row, the same for the same values on every engine."""
+    return row_hash(table, by).substr(0, _BUCKET_DIGITS)
+
+
+def row_hash(table: ir.Table, columns: Iterable[str]) -> ir.StringValue:
+    """Hash these columns of each row: written as one text that no other values give."""
+    return md5(_joined(text_of(table[name]) for name in columns))
+
+
+def _parts(hashes: ir.StringValue) -> dict[str, ir.Value]:
+    return {f"part_{i}": total(_part(hashes, i)).fill_null(0) for i in range(_PARTS)}
 
 
 def _part(digits: ir.StringValue, index: int) -> ir.IntegerValue:
@@ -61,15 +83,18 @@ def _part(digits: ir.StringValue, index: int) -> ir.IntegerValue:
     return ibis.literal("0x").concat(part).cast("int64")
 
 
-def _text(value: ir.Value) -> ir.StringValue:
-    # no two rows of values have one text: a text comes with its length, all else ends at its `;`
+def text_of(value: ir.Value) -> ir.StringValue:
+    """Write a value as a text, the same on every engine; no two rows of values have one text.
+
+    A text comes with its length, all else ends at its `;`.
+    """
     kind = value.type()
     if kind.is_struct():
-        return _joined(_text(value[name]) for name in kind.names)
+        return _joined(text_of(value[name]) for name in kind.names)
     if kind.is_array():
         # a warehouse stores a NULL array as an empty one
         length = value.length().fill_null(0).cast("string")
-        return _joined([length, ":", joined_texts(value, _text).fill_null("")])
+        return _joined([length, ":", joined_texts(value, text_of).fill_null("")])
     if kind.is_string():
         return value.length().cast("string").concat(":", value).fill_null(";")
     return _joined([_scalar(value).fill_null(""), ";"])

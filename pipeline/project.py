@@ -17,7 +17,9 @@ from pipeline.backends.choosing import Files, choose, paths_of
 from pipeline.build import OnFailure, Report, build, test
 from pipeline.catalog import load
 from pipeline.checks import declared_checks
+from pipeline.comparison import Comparison
 from pipeline.digest import digest
+from pipeline.disk import writing
 from pipeline.display import Displayed, Watch, view, watch
 from pipeline.errors import EngineError, PipelineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
@@ -28,6 +30,7 @@ from pipeline.masking import Masking, masked
 from pipeline.older import built_by_older_code, current
 from pipeline.results import (
     CheckResult,
+    Diff,
     Digests,
     Estimate,
     Loaded,
@@ -58,6 +61,23 @@ class Project(Displayed):
     def connect(cls, backend: str | None = None, **options: Any) -> Project:
         """Return the pipeline on a backend; see `pipeline.connect`."""
         return cls(choose(backend, **options))
+
+    @classmethod
+    def at(cls, place: str | Path, **options: Any) -> Project:
+        """Return the pipeline on a DuckDB file or on `bigquery:project.dataset`.
+
+        `options` are those of either backend; those that are not for this one are left out.
+        """
+        named, colon, where = str(place).partition(":")
+        if named != "bigquery" or not colon:
+            limits = {name: options.get(name) for name in ("threads", "memory_limit")}
+            return cls(choose("duckdb", database=place, **limits))
+        project, _, dataset = where.rpartition(".")
+        if not project or not dataset:
+            raise UsageError(f"{place} names no dataset.", "Write bigquery:PROJECT.DATASET.")
+        names = ("location", "api_endpoint", "max_bytes_billed")
+        asked = {name: options.get(name) for name in names}
+        return cls(choose("bigquery", project=project, dataset=dataset, **asked))
 
     def __repr__(self) -> str:
         return f"<pipeline on {self.backend.engine}: {self.backend.place}>"
@@ -180,6 +200,51 @@ class Project(Displayed):
         """
         names = self._selected(select, exclude)
         return Digests(digest(self._graph, self._session, names))
+
+    def digest_built(self) -> Digests:
+        """Return the digest of every model that is built."""
+        built = self._session.names()
+        return self.digest([name for name in self.models if name in built])
+
+    def diff(
+        self,
+        other: Project | str | Path,
+        models: Spec = (),
+        *,
+        columns: Sequence[str] = (),
+        limit: int = 5,
+        store: str | Path | None = None,
+    ) -> Diff:
+        """Return how the rows of this database (A) and another (B) differ, model by model.
+
+        `other` may be a DuckDB file or `bigquery:project.dataset` too. `limit` rows of each kind
+        are kept as samples; `store` is a folder for all of them, as Parquet. Sensitive values are
+        masked.
+
+        Raises:
+            UsageError: a model or column that is not there, nothing built, or a folder that can't
+                be written.
+        """
+        from pipeline.backends.duckdb.scratch import scratch
+
+        theirs = other if isinstance(other, Project) else Project.at(other)
+        if store is not None:
+            with writing(Path(store)):
+                Path(store).mkdir(parents=True, exist_ok=True)
+        traced = lineage.of(self._graph)
+        with scratch() as (local, folder):
+            comparison = Comparison(
+                (self._session, theirs._session),
+                local,
+                folder,
+                traced.sensitive,
+                columns,
+                limit,
+                Path(store) if store is not None else None,
+            )
+            compared = (comparison.compare(self.models[name]) for name in self.select(models))
+            found = tuple(model for model in compared if model)
+        return Diff(self.backend.place, theirs.backend.place, found)
 
     def explain(self, command_uuid: str, *, reveal: bool = False) -> Explanation:
         """Return one command's whole story from raw to mart, shown as a timeline.

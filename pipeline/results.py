@@ -366,6 +366,47 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class ModelDiff:
+    """How the rows of a model differ in two databases, called A and B.
+
+    A row is `changed` where both have its key with other values; `columns` counts the changed rows
+    by column. Without a unique key a changed row is one only in A and another only in B. `notes`
+    say what could not be compared. `samples` are a few rows of each kind, sensitive values masked.
+    """
+
+    model: str
+    rows: tuple[int | None, int | None]
+    only_in_a: int = 0
+    only_in_b: int = 0
+    changed: int = 0
+    columns: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    samples: Mapping[str, pa.Table] = field(default_factory=dict, compare=False)
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is different."""
+        return bool(self.only_in_a or self.only_in_b or self.changed or self.notes)
+
+
+@dataclass(frozen=True, repr=False)
+class Diff(Displayed):
+    """How the models differ in two databases, in dependency order."""
+
+    a: str
+    b: str
+    models: tuple[ModelDiff, ...]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    @property
+    def differing(self) -> tuple[ModelDiff, ...]:
+        """The models that are not the same."""
+        return tuple(model for model in self.models if model.differs)
+
+
+@dataclass(frozen=True)
 class Finding:
     """One place in one model that breaks a rule of the portability check."""
 

@@ -22,7 +22,16 @@ from pipeline.output.fitting import Block, Sheet
 from pipeline.output.lineage import column_lineage
 from pipeline.output.rows import rows_table
 from pipeline.output.timeline import timeline
-from pipeline.results import CheckResult, Digests, ModelResult, Overview, Result, RunRecord, Started
+from pipeline.results import (
+    CheckResult,
+    Diff,
+    Digests,
+    ModelResult,
+    Overview,
+    Result,
+    RunRecord,
+    Started,
+)
 
 view.register(Explanation, timeline)
 view.register(ColumnLineage, column_lineage)
@@ -75,6 +84,9 @@ def _(found: CheckResult) -> RenderableType:
     if found.sample is None:
         return Group(line, Text(f"  {found.description}"))
     return Group(line, Text(f"  {found.description}"), rows_table(found.sample))
+
+
+view.register(Diff, render.diff_view)
 
 
 @view.register

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.output.fitting import Sheet
 from pipeline.output.lines import Told, size
+from pipeline.output.rows import rows_table
 from pipeline.results import (
     CheckResult,
+    Diff,
     Difference,
     Digest,
     Dropped,
     Estimate,
     Finding,
     Loaded,
+    ModelDiff,
     ModelResult,
     Note,
     Price,
@@ -26,6 +31,9 @@ from pipeline.results import (
 
 if TYPE_CHECKING:
     from pipeline.contract import Model
+
+
+_KINDS = {"only_in_a": "only in A", "only_in_b": "only in B", "changed": "changed"}
 
 
 def loaded_line(made: Loaded) -> str:
@@ -117,6 +125,50 @@ def difference_line(found: Difference, left: str, right: str) -> str:
     if found.left.rows != found.right.rows:
         return f"{found.model}: {found.left.rows:,} rows in {left}, {found.right.rows:,} in {right}"
     return f"{found.model}: {found.left.rows:,} rows in both, but other content"
+
+
+def diff_view(found: Diff) -> RenderableType:
+    """Return how two databases differ: the models, their columns, and some rows side by side."""
+    parts: list[RenderableType] = [Text(f"A is {found.a}"), Text(f"B is {found.b}")]
+    for model in found.differing:
+        parts += [Text(), Text(_diff_line(model), style="bold")]
+        parts += [Text(f"  {note}") for note in model.notes]
+        counts = [(name, f"{number:,}") for name, number in model.columns.items()]
+        if counts:
+            parts.append(Sheet(("changed column", "rows"), _texts(counts), right=("rows",)))
+        for kind, rows in model.samples.items():
+            parts.append(Text(f"{_KINDS[kind]}:"))
+            parts.append(_changes(rows) if kind == "changed" else rows_table(rows))
+    end = f"{len(found.differing)} of {len(found.models)} models differ."
+    return Group(*parts, Text(), Text(end, style="bold"))
+
+
+def _diff_line(model: ModelDiff) -> str:
+    if None in model.rows:
+        return model.model
+    a, b = model.rows
+    counts = {
+        "only in A": model.only_in_a,
+        "only in B": model.only_in_b,
+        "changed": model.changed,
+    }
+    told = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    return f"{model.model}: {told or 'same rows'} ({a:,} rows in A, {b:,} in B)"
+
+
+def _changes(rows: pa.Table) -> Sheet:
+    """Return changed rows side by side: a line for each value that is another one."""
+    sheet = rows_table(rows)
+    places = {name: at for at, name in enumerate(rows.column_names)}
+    values = [name.removesuffix(" in A") for name in places if name.endswith(" in A")]
+    key = [name for name in places if not name.endswith((" in A", " in B"))]
+    told = []
+    for row in sheet.rows:
+        for name in values:
+            one, other = row[places[f"{name} in A"]], row[places[f"{name} in B"]]
+            if one.plain != other.plain:
+                told.append([*(row[places[each]] for each in key), Text(name), one, other])
+    return Sheet((*key, "column", "in A", "in B"), told)
 
 
 def finding_text(finding: Finding) -> str:

@@ -81,7 +81,7 @@ TURNS = [
     ),
     ("diff text.txt text.txt", 2, "text.txt holds no digests.", DIGESTS),
     ("diff list.json list.json", 2, "list.json holds no digests.", DIGESTS),
-    ("diff none.json list.json", 2, "'none.json' does not exist", HELP),
+    ("diff none.json list.json", 2, "none.json does not exist.", "bigquery:PROJECT.DATASET"),
     ("docs --output text.txt", 2, "text.txt can't be written", "Name a place"),
     # ids
     ("explain nosuch", 1, "no command nosuch", "`python cli.py show stg_commands`"),
