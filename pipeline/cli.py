@@ -502,6 +502,16 @@ def lineage(column: str, row_format: str, down: bool) -> None:
     _list(row_format, found, type(found).to_json, shown.column_lineage)
 
 
+@cli.command()
+@options(CONNECTION, LIST_FORMAT)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Builds.")
+def runs(limit: int, row_format: str, **given: Any) -> None:
+    """List the last builds: when, how long, what they read, made and checked."""
+    from pipeline.output import render
+
+    _list(row_format, _project(given).runs(limit), render.runs_json, render.runs_table)
+
+
 @cli.command("ls", cls=SelectingCommand)
 @options(SELECT, LIST_FORMAT)
 def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:

@@ -383,6 +383,11 @@ class Project(Displayed):
         """Return what the last build read, made and checked; None before the first one."""
         return self.backend.last_run()
 
+    def runs(self, limit: int = 20) -> list[RunRecord]:
+        """Return the records of the last builds that were published, the latest first."""
+        with self.backend.reader() as tables:
+            return tables.runs(limit)
+
     def docs(
         self, output: str | Path = "build/docs", select: Spec = (), exclude: Spec = ()
     ) -> Path:

@@ -6,6 +6,7 @@ record reads itself back; what an older version did not write has a default.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -262,6 +263,34 @@ class RunRecord(Displayed):
     sources: Mapping[str, SourceRead]
     models: tuple[ModelResult, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+
+    @property
+    def made(self) -> tuple[ModelResult, ...]:
+        """The models that this run built; older versions did not tell them from the others."""
+        return tuple(m for m in self.models if m.built_at in (None, self.started_at))
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """The number of this run's checks by status."""
+        names = {made.name for made in self.made}
+        return dict(Counter(found.status for found in self.checks if found.model in names))
+
+    @property
+    def bytes_processed(self) -> int | None:
+        """The bytes that the run scanned, None where the engine does not charge by bytes."""
+        scanned = [m.bytes_processed for m in self.made if m.bytes_processed is not None]
+        return sum(scanned) if scanned else None
+
+    def to_json(self) -> Json:
+        """Return what the run did; times are ISO-8601."""
+        return {
+            "started_at": self.started_at.isoformat(),
+            "seconds": self.seconds,
+            "sources": {name: read.to_json() for name, read in self.sources.items()},
+            "models": {made.name: made.rows for made in self.made},
+            "bytes_processed": self.bytes_processed,
+            "checks": self.statuses,
+        }
 
     def __repr__(self) -> str:
         return str(self)

@@ -85,6 +85,7 @@ WORDS: dict[str, list[list[str]]] = {
     "explain": [["explain", id, "--format", how] for id in IDS for how in ("table", "json")],
     "lineage": [["lineage", "stg_commands.pin"], ["lineage", "stg_commands.pin", "--down"]],
     "ls": [["ls"], ["ls", "--format", "json"]],
+    "runs": [["runs"], ["runs", "--format", "json"]],
     "digest": [["digest"], ["digest", "--format", "json"]],
     "diff": [["diff", "results.json", "events.ndjson"], ["diff", "events.ndjson", "events.ndjson"]],
     "docs": [["docs"]],

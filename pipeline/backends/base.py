@@ -79,6 +79,10 @@ class Tables(Protocol):
         """Write the rows of an expression of these tables to a Parquet file."""
         ...
 
+    def runs(self, limit: int) -> list[RunRecord]:
+        """Return the records of the last published builds, at most `limit`, the latest first."""
+        ...
+
     def last_run(self) -> RunRecord | None:
         """Return the record of the last published build."""
         ...

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pipeline.output.fitting import Sheet
 from pipeline.output.lines import Told, size
+from pipeline.output.moments import moments
 from pipeline.output.rows import rows_table
 from pipeline.results import (
     CheckResult,
@@ -27,6 +28,7 @@ from pipeline.results import (
     Price,
     Read,
     Result,
+    RunRecord,
 )
 
 if TYPE_CHECKING:
@@ -103,6 +105,32 @@ def models_table(models: Sequence[Model]) -> Sheet:
         for m in models
     ]
     return Sheet(headings, _texts(rows), words=("tags", "key"), spare=("stored as",))
+
+
+def runs_json(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Return builds as JSON objects, one each."""
+    return [run.to_json() for run in runs]
+
+
+def runs_table(runs: Sequence[RunRecord]) -> Sheet:
+    """Return builds as a table for people, one row each."""
+    headings = ("started (UTC)", "seconds", "raw events", "raw users", "models", "checks")
+    started = moments([run.started_at.replace(microsecond=0) for run in runs])
+    rows = [
+        (
+            moment,
+            f"{run.seconds:,.1f}",
+            *(_rows_read(run, source) for source in ("raw_sync_events", "raw_users")),
+            f"{len(run.made):,}",
+            ", ".join(f"{number:,} {status}" for status, number in run.statuses.items()) or "-",
+        )
+        for moment, run in zip(started, runs, strict=True)
+    ]
+    return Sheet(headings, _texts(rows), right=headings[1:5], words=("checks",))
+
+
+def _rows_read(run: RunRecord, source: str) -> str:
+    return f"{run.sources[source].rows:,}" if source in run.sources else "-"
 
 
 def digests_json(digests: Mapping[str, Digest]) -> dict[str, Any]:

@@ -75,10 +75,10 @@ def mark_published(dataset: str, run: str) -> str:
     )
 
 
-def last(jobs: Jobs, found: bigquery.Table) -> RunRecord | None:
-    """Return the record of the build that was published last."""
-    rows = _rows(jobs, found, f"ORDER BY {_order(found)} DESC LIMIT 1")
-    return record_of(rows[0]) if rows else None
+def latest(jobs: Jobs, found: bigquery.Table, limit: int) -> list[RunRecord]:
+    """Return the records of the builds that were published last, the latest first."""
+    rows = _rows(jobs, found, f"ORDER BY {_order(found)} DESC LIMIT {limit:d}")
+    return [record_of(row) for row in rows]
 
 
 def published_since(jobs: Jobs, found: bigquery.Table, moment: datetime) -> list[str]:

@@ -48,6 +48,10 @@ class BigQuerySession:
         """Write the rows of an expression to a Parquet file."""
         self._published.export(expr, file)
 
+    def runs(self, limit: int) -> list[RunRecord]:
+        """Return the records of the last builds, the latest first."""
+        return self._published.runs(limit)
+
     def last_run(self) -> RunRecord | None:
         """Return the record of the last build, if there is one."""
         return self._published.last_run()

@@ -134,8 +134,12 @@ class PublishedTables:
             for batch in self.dataset.jobs.batches(expr):
                 writer.write_batch(batch)
 
+    def runs(self, limit: int) -> list[RunRecord]:
+        """Return the records of the builds that were published last, the latest first."""
+        if runs.RUNS not in self.names():
+            return []
+        return runs.latest(self.dataset.jobs, self.dataset.get(runs.RUNS), limit)
+
     def last_run(self) -> RunRecord | None:
         """Return the record of the build that was published last, if there is one."""
-        if runs.RUNS not in self.names():
-            return None
-        return runs.last(self.dataset.jobs, self.dataset.get(runs.RUNS))
+        return next(iter(self.runs(1)), None)

@@ -52,12 +52,12 @@ class DuckDBSession(DuckDBTables):
         self._attach()
         return super().table(name)
 
-    def last_run(self) -> RunRecord | None:
-        """Return the record of the last build, None where nothing is built yet."""
+    def runs(self, limit: int) -> list[RunRecord]:
+        """Return the records of the last builds, none where nothing is built yet."""
         if not self._is_open() and not self.database.exists():
-            return None
+            return []
         self._attach()
-        return super().last_run()
+        return super().runs(limit)
 
     def source(self, source: Source, columns: Collection[str]) -> ir.Table:
         """Return a source's files as one table; they are looked through once.

@@ -60,12 +60,16 @@ class DuckDBTables:
         with engine_errors():
             interruptible(self.con, lambda: self.con.raw_sql(copy))
 
+    def runs(self, limit: int) -> list[RunRecord]:
+        """Return the records of the last builds, at most `limit`, the latest first."""
+        if RECORDS not in self.con.list_databases():
+            return []
+        if "runs" not in self.con.list_tables(database=RECORDS):
+            return []  # somebody else's schema of this name
+        runs = self.con.table("runs", database=RECORDS)
+        latest = runs.order_by(ibis.desc("started_at")).limit(limit)
+        return [record_of(row) for row in self.con.to_pyarrow(latest).to_pylist()]
+
     def last_run(self) -> RunRecord | None:
         """Return the record of the last build, if the database has one."""
-        if RECORDS not in self.con.list_databases():
-            return None
-        if "runs" not in self.con.list_tables(database=RECORDS):
-            return None  # somebody else's schema of this name
-        runs = self.con.table("runs", database=RECORDS)
-        rows = self.con.to_pyarrow(runs.order_by(ibis.desc("started_at")).limit(1)).to_pylist()
-        return record_of(rows[0]) if rows else None
+        return next(iter(self.runs(1)), None)
