@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import ibis.expr.types as ir
 
+import pipeline.lineage as lineage
 from pipeline.backends.base import Backend, Tables, Workspace
 from pipeline.checks import (
     COLUMNS,
@@ -276,7 +277,11 @@ class _Run:
     def _build(self, model: Model, checks: bool) -> None:
         clock = time.perf_counter()
         try:
-            created = self.workspace.create(model, expression(model, self.table))
+            created = self.workspace.create(
+                # the engine is told of every sensitive column, declared or not
+                lineage.of(self.graph).resolved(model.name),
+                expression(model, self.table),
+            )
             seconds = time.perf_counter() - clock
             rows = self._rows(model, checks) if created.rows is None else created.rows
         except EngineError as error:

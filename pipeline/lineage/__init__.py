@@ -58,6 +58,8 @@ class Lineage:
     def resolved(self, model: str) -> Model:
         """Return a model whose columns say which are sensitive, by declaration or by origin."""
         declared, sensitive = self._graph.models[model], self.sensitive(model)
+        if sensitive == declared.sensitive:
+            return declared
         columns = (replace(each, sensitive=each.name in sensitive) for each in declared.columns)
         return replace(declared, columns=tuple(columns))
 

@@ -248,6 +248,13 @@ def test_what_is_made_of_it_is_not_sensitive_either_nor_what_is_made_of_a_declar
     assert traced.sensitive("met_third") == {"code"}
 
 
+def test_a_resolved_model_says_which_columns_are_sensitive_by_origin():
+    traced = with_mart(CODE, made={"code": _.pin})
+
+    assert traced.resolved("met_doors").sensitive == {"code"}
+    assert traced.resolved("stg_commands") is MODELS.models["stg_commands"]
+
+
 def test_an_expression_of_models_tells_its_sensitive_columns():
     commands = ibis.table(MODELS.models["stg_commands"].schema, name="stg_commands")
     expr = commands.group_by(door_code="pin").agg(slots=_.slot.nunique(), last=_.slot.max())
