@@ -106,7 +106,14 @@ def badly_compressed(random: Random, content: bytes) -> Iterator[Fault]:
     yield Fault("compressed twice", "be refused", gzip.compress(content))
     for garbage in (b"\n", b"x", b"\x1f", b"\x1f\x8b", text[:line], random.randbytes(999)):
         yield Fault("bytes after the end", "be refused", content + garbage)
-    yield Fault("zeros after the end", "agree", content + bytes(512))
+    yield Fault("zeros after the end", "be read", content + bytes(512))
+    head, body = content[:10], content[10:]
+    for name, flag, more in (
+        ("a comment in the header", 0x10, b"from the gateway\0"),
+        ("more in the header", 0x04, b"\x02\x00ab"),
+        ("a mark of text in the header", 0x01, b""),
+    ):
+        yield Fault(name, "be read", head[:3] + bytes([flag]) + head[4:] + more + body)
     for place in range(len(content) - 8, len(content)):
         wrong = bytes([content[place] ^ 0x10])
         checked = content[:place] + wrong + content[place + 1 :]

@@ -31,6 +31,7 @@ _VALUES = (
         b'"\\""',
         b'"\\u0000"',
     ),
+    *(b"NaN", b"-Infinity", b'"\\ud83d"', b'"hub \\uDE00"', b'{"a": NaN}'),
     *(b'"1.50"', b'"true"', b'"1e5"', b'"{}"', b'"[1]"', b'"null"', b'" x "', b'"\\/"'),
 )
 _ENDS = (b"\n", b"\n", b"\r\n", b"\n\n", b"\r\n\n")

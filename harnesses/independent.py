@@ -192,6 +192,7 @@ def _csv(path: Path, columns: Sequence[str]) -> Rows:
 
 def _ndjson(path: Path, columns: Sequence[str]) -> Rows:
     text = _text(path)
+    keys = {"ItemKey", "ItemData"} if DOCUMENT in columns else {"uid"}
     known = not text.strip(" \t\r\n")
     for line in text.split("\n"):
         line = line.strip(" \t\r\n")
@@ -200,15 +201,24 @@ def _ndjson(path: Path, columns: Sequence[str]) -> Rows:
         if not (line.startswith("{") and line.endswith("}")):
             raise UnreadableError("a line is no object")
         try:
-            row = json.loads(line, object_pairs_hook=_once)
+            row = json.loads(line, object_pairs_hook=_once, parse_constant=lambda _: None)
         except ValueError as error:
             raise UnreadableError(str(error)) from error
         except RecursionError:
             row = dict.fromkeys(columns, ...)
-        known = known or bool(row)
-        yield row
+        known = known or keys <= set(row)
+        yield {key: None if _is_no_text(value) else value for key, value in row.items()}
     if not known:
-        raise UnreadableError("no line has a key")
+        raise UnreadableError("no line has the keys")
+
+
+def _is_no_text(value: Any) -> bool:
+    """Tell whether half a character is in a value."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

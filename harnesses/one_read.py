@@ -6,7 +6,7 @@ import multiprocessing
 import traceback
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ def _judge(case: Case, folder: Path) -> Outcome:
 def _build(source: str, paths: list[Path], database: Path) -> tuple[int, pa.Table]:
     """Return the rows that a build records of a source, and what it makes tables of."""
     backend = DuckDB(database, 2, "1GB", {source: tuple(map(str, paths))})
-    model = pipeline.connect("duckdb", database=database).models["stg_sync_events"]
+    staged = pipeline.connect("duckdb", database=database).models["stg_sync_events"]
+    model = replace(staged, columns=())
     with backend.workspace([model.name], keep=False) as workspace:
         raw = workspace.read_source(SOURCES[source], USED[source])
         workspace.create(model, raw.table)

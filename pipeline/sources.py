@@ -18,13 +18,15 @@ class Source:
     """A raw table: its columns with the types they should have.
 
     A file may give a column another type; the models read what comes (contract, section 2).
-    `items` is what its JSON column ItemData holds, if it has one.
+    `items` is what its JSON column ItemData holds, if it has one. NDJSON has no header: a file of
+    which no line has the keys `known_by` is one of something else.
     """
 
     name: str
     description: str
     columns: tuple[Column, ...]
     items: tuple[Item, ...] = ()
+    known_by: tuple[str, ...] = ()
 
     @cached_property
     def schema(self) -> ibis.Schema:
@@ -62,6 +64,7 @@ _EVENTS = Source(
         Column("_scheduled_timestamp", TIMESTAMP, "when the batch was loaded (UTC)", optional=True),
     ),
     ITEM_DATA,
+    known_by=("ItemKey", "ItemData"),
 )
 
 _USERS = Source(
@@ -73,6 +76,7 @@ _USERS = Source(
         Column("dateRegistered", "string", "when the user registered: time, text or epoch"),
         Column("last_modified", "string", "when this version was written: time, text or epoch"),
     ),
+    known_by=("uid",),
 )
 
 SOURCES: Mapping[str, Source] = MappingProxyType(

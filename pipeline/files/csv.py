@@ -11,7 +11,7 @@ from ibis.backends.duckdb import Backend
 
 from pipeline.files.csv_survey import Survey, survey
 from pipeline.files.parts import Part, grouped, require, scan, view
-from pipeline.files.streams import compression
+from pipeline.files.streams import compression, readable
 from pipeline.sources import Source
 
 _OPTIONS = {
@@ -43,14 +43,14 @@ def parts(
         require(path, found.header, source, names)
     shapes = grouped(paths, lambda path: (surveys[path].header, _options(path, surveys[path])))
     return [
-        _part(con, source, alike, header, dict(options), names, surveys)
+        _part(con, source, alike, header, dict(options), names, surveys, scratch)
         for (header, options), alike in shapes.items()
     ]
 
 
 def _options(path: Path, found: Survey) -> tuple[tuple[str, Any], ...]:
     options = _OPTIONS | {
-        "compression": compression(path),
+        "compression": "uncompressed" if found.is_odd else compression(path),
         # strict, the reader refuses a file with two kinds of line breaks
         "strict_mode": not found.mixed_line_ends,
         # in parallel, the reader guesses where records begin, and may take a line within a value
@@ -69,10 +69,12 @@ def _part(
     options: Mapping[str, Any],
     names: Sequence[str],
     surveys: Mapping[Path, Survey],
+    scratch: Path,
 ) -> Part:
     # by place, not by name: a header may hold any names, also twice
     columns = {f"c{place}": "VARCHAR" for place, _ in enumerate(header)}
-    rows = scan("read_csv", paths, {**options, "columns": columns})
+    read = [readable(path, scratch) if surveys[path].is_odd else path for path in paths]
+    rows = scan("read_csv", read, {**options, "columns": columns})
     values = {
         name: sge.column(f"c{header.index(name)}", quoted=True) for name in names if name in header
     }

@@ -14,66 +14,166 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED
-from pipeline.files.streams import chunks
+from pipeline.files.streams import Text, side_by_side
 
 LONGEST = 64 * 2**20
 """A record is at most this many bytes long; the rest of a file after a stray quote is longer."""
 
 _BOM = b"\xef\xbb\xbf"
+_QUOTE, _COMMA, _LF, _CR = b'",\n\r'
 _BESIDE_QUOTES = {b",", b"\r", b"\n", b""}
 _BLANK = (b"", b"\r")
 _QUOTED = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _table_of(*letters: int) -> npt.NDArray[np.bool_]:
+    table = np.zeros(256, np.bool_)
+    table[list(letters)] = True
+    return table
+
+
+# beside another quote it is one of a pair, which stands for a quote within a value
+_MAY_PRECEDE = _table_of(_QUOTE, _COMMA, _LF)
+_MAY_FOLLOW = _table_of(_QUOTE, _COMMA, _LF, _CR)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a CSV file is like: `longest` is a bound of its records' bytes."""
+    """What a CSV file is like: `longest` is a bound of its records' bytes.
+
+    `is_odd` is a .gz that the engine's reader refuses although it is sound.
+    """
 
     header: tuple[str, ...]
     rows: int
     longest: int
     mixed_line_ends: bool
     quoted_line_breaks: bool
+    is_odd: bool
 
 
-@dataclass
-class _Tally:
-    fields: int
-    records: int = 0
-    lines: int = 0
-    crlf: int = 0
-    quoted_line_breaks: bool = False
+@dataclass(frozen=True)
+class _Block:
+    """What whole records are like: how many there are, and how their lines end.
+
+    `fields` are their numbers of fields, where the engine's reader may not see a wrong one: it
+    takes a comma too many at the end of a line.
+    """
+
+    fields: frozenset[int]
+    records: int
+    blanks: int
+    longest: int
+    lf: int
+    crlf: int
+    quoted_line_breaks: bool
 
 
 def survey(path: Path) -> Survey:
-    """Look through a CSV file.
+    """Look through a CSV file, at all that the engine's strict reader does not see.
 
     Raises:
-        InputError: the file is empty or cut, or a line breaks the rules of CSV.
+        InputError: the file is empty or cut, a line breaks the rules of quoting, or has bytes that
+            are no UTF-8.
     """
+    text = Text(path)
     header: tuple[str, ...] = ()
-    tally = _Tally(0)
-    line, longest = 1, 0
-    for block in _blocks(path):
-        if not header:
-            header = _header(path, block)
-            tally.fields = len(header)
-        if not _is_sound(block, tally):
-            raise _first_fault(path, block, line, tally.fields)
-        longest = max(longest, len(block))
-        line += block.count(b"\n")
+    line = 1
+    blocks: list[_Block] = []
+    for block, found in side_by_side(_measured, _blocks(text)):
+        header = header or _header(path, block)
+        if found is None or found.fields - {len(header)}:
+            raise _first_fault(path, block, line, len(header))
+        blocks.append(found)
+        line += found.lf
     if not header:
         raise _error(f"{path} is empty; a CSV file needs a header.")
-    mixed = 0 < tally.crlf < tally.lines
-    return Survey(header, tally.records - 1, longest, mixed, tally.quoted_line_breaks)
+    crlf = sum(block.crlf for block in blocks)
+    lines = sum(block.records + block.blanks for block in blocks)
+    # blank lines are no records, save where a record is one field
+    blanks = sum(block.blanks for block in blocks) if len(header) == 1 else 0
+    made = Survey(
+        header,
+        sum(block.records for block in blocks) + blanks - 1,
+        max(block.longest for block in blocks),
+        mixed_line_ends=0 < crlf < lines,
+        quoted_line_breaks=any(block.quoted_line_breaks for block in blocks),
+        is_odd=text.is_odd,
+    )
+    if made.mixed_line_ends:
+        # the engine must not be strict then, and pads what has too few fields
+        check(path)
+    return made
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def check(path: Path) -> None:
+    """Look at each record of a CSV file.
+
+    Raises:
+        InputError: one breaks the rules, or has another number of fields than the header.
+    """
+    fields, line = 0, 1
+    for block in _blocks(Text(path)):
+        fields = fields or len(_header(path, block))
+        if not _is_sound(block, fields):
+            raise _first_fault(path, block, line, fields)
+        line += block.count(b"\n")
+
+
+def _measured(block: bytes) -> _Block | None:
+    """Count the records of a block; None if one breaks the rules of quoting."""
+    if not _is_utf8(block):
+        return None
+    text = np.frombuffer(b"\n" + block + (b"" if block.endswith(b"\n") else b"\n"), np.uint8)
+    quotes = np.flatnonzero(text == _QUOTE)
+    opening, closing = quotes[::2], quotes[1::2]
+    if len(opening) != len(closing) or not (
+        _MAY_PRECEDE[text[opening - 1]].all() and _MAY_FOLLOW[text[closing + 1]].all()
+    ):
+        return None
+    line_feeds = np.flatnonzero(text == _LF)
+    outside = _outside(line_feeds, quotes)
+    crlf = text[outside - 1] == _CR
+    if b"\r" in block:
+        returns = np.flatnonzero(text == _CR)
+        if _outside(returns, quotes).size != np.count_nonzero(crlf):
+            return None
+    lengths = np.diff(outside) - crlf[1:]
+    blanks = int(np.count_nonzero(lengths == 1))
+    lines = len(lengths)
+    ends_in_comma = text[outside[1:] - 1 - crlf[1:]] == _COMMA
+    fields: frozenset[int] = frozenset()
+    if ends_in_comma.any():
+        commas = _outside(np.flatnonzero(text == _COMMA), quotes)
+        counts = np.diff(np.searchsorted(commas, outside)) + 1
+        fields = frozenset(np.unique(counts[lengths != 1]).tolist())
+    return _Block(
+        fields=fields,
+        records=lines - blanks,
+        blanks=blanks,
+        longest=int(lengths.max(initial=0)) + 1,
+        lf=block.count(b"\n"),
+        crlf=int(np.count_nonzero(crlf)),
+        quoted_line_breaks=len(outside) < len(line_feeds)
+        or block.count(b"\r") > int(np.count_nonzero(crlf)),
+    )
+
+
+def _outside(places: npt.NDArray[np.int64], quotes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the places that an even number of quotes stands before."""
+    return places[np.searchsorted(quotes, places) % 2 == 0]
+
+
+def _blocks(text: Text) -> Iterator[bytes]:
     """Yield the file in pieces that end where a record ends, without the byte-order mark."""
     rest, line, first = b"", 1, True
-    for chunk in chunks(path):
+    for chunk in text:
         rest += chunk
         if first:
             rest, first = rest.removeprefix(_BOM), False
@@ -83,7 +183,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
             line += rest.count(b"\n", 0, end)
             rest = rest[end:]
         if len(rest) > LONGEST:
-            raise _fault(path, line, "has a record without an end: is a quote not closed?")
+            raise _fault(text.path, line, "has a record without an end: is a quote not closed?")
     if rest:
         yield rest
 
@@ -108,26 +208,24 @@ def _header(path: Path, block: bytes) -> tuple[str, ...]:
         raise _first_fault(path, record, 1, 0) from error
     if not names:
         raise _fault(path, 1, "is blank; a CSV file begins with a header.")
+    for separator, called in _SEPARATORS.items():
+        if len(names) == 1 and separator in names[0]:
+            raise InputError(
+                f"{path} has {called} between its fields; only commas are read.",
+                f"Export it with commas. {UNCHANGED}",
+            )
     return tuple(names)
 
 
-def _is_sound(block: bytes, tally: _Tally) -> bool:
-    """Tell whether all records of a block keep to the rules, and count them."""
+def _is_sound(block: bytes, fields: int) -> bool:
+    """Tell whether all records of a block keep to the rules."""
     skeleton = _skeleton(block)
     crlf = skeleton.count(b"\r\n") if b"\r" in skeleton else 0
     if _quotes_wrongly(skeleton) or skeleton.count(b"\r") != crlf or not _is_utf8(block):
         return False
     lines = skeleton.removesuffix(b"\n").split(b"\n")
-    # blank lines are no records, save where a record is one field
-    records = [line for line in lines if line not in _BLANK] if tally.fields > 1 else lines
-    if {line.count(b",") for line in records} - {tally.fields - 1}:
-        return False
-    tally.records += len(records)
-    tally.lines += skeleton.count(b"\n")
-    tally.crlf += crlf
-    if any(block.count(end) != skeleton.count(end) for end in (b"\n", b"\r")):
-        tally.quoted_line_breaks = True
-    return True
+    records = [line for line in lines if line not in _BLANK] if fields > 1 else lines
+    return not {line.count(b",") for line in records} - {fields - 1}
 
 
 def _skeleton(text: bytes) -> bytes:

@@ -14,7 +14,6 @@ from pathlib import Path
 import duckdb
 import ibis
 
-from pipeline.contract import names_of
 from pipeline.errors import InputError
 from pipeline.files import csv_survey, ndjson_survey, parquet
 from pipeline.files.finding import UNCHANGED, kind_of
@@ -83,9 +82,9 @@ def _fault(raw: Raw, path: Path) -> InputError | None:
             case "parquet":
                 parquet.check(path, raw.names)
             case "csv":
-                csv_survey.survey(path)
+                csv_survey.check(path)
             case "ndjson":
-                ndjson_survey.survey(path, names_of(raw.source.columns))
+                ndjson_survey.survey(path, raw.source.known_by)
                 if fault := ndjson_survey.first_fault(path):
                     return fault
         _read_alone(raw, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,63 +13,119 @@ import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
-from pipeline.contract import names_of
-from pipeline.files.ndjson_survey import survey
+from pipeline.disk import writing
+from pipeline.files.ndjson_survey import Survey, line_blocks, survey, without_lone_surrogates
+from pipeline.files.nested import call, without_nan
 from pipeline.files.parts import DOCUMENT, Part, grouped, scan, view
-from pipeline.files.streams import compression
+from pipeline.files.streams import Text, compression, next_name, readable
 from pipeline.rules.source_values import as_text
 from pipeline.sources import Source
 
 _LONG_LINE = 8 * 2**20
 _FRACTION = r"^-?[0-9]+(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)$"
+_NO_JSON = "(?i)^-?(nan|inf|infinity)$"
 _NESTED = r"^[{\[]"
 
 
+@dataclass
+class _Lines:
+    """Files that are read alike, as a view on the engine."""
+
+    con: Backend
+    source: Source
+    names: Sequence[str]
+    paths: Mapping[Path, Survey]
+    options: Mapping[str, Any]
+    scratch: Path
+    copies: dict[Path, Path] = field(default_factory=dict)
+    name: str | None = None
+
+    def part(self) -> Part:
+        for path, found in self.paths.items():
+            if found.is_odd:
+                self.copies[path] = readable(path, self.scratch)
+        rows = self._view()
+        self.name = rows.get_name()
+        counts = {path: found.rows for path, found in self.paths.items()}
+        return Part(_texts(rows, self.names), counts, self.mend)
+
+    def mend(self) -> bool:
+        """Copy each file that holds half a character, without those members.
+
+        Raises:
+            InputError: a file can't be read.
+        """
+        changed = False
+        for path in self.paths:
+            if not _has_half_a_character(path):
+                continue
+            target = next_name(path, self.scratch)
+            with writing(target), target.open("wb") as file:
+                file.writelines(map(without_lone_surrogates, line_blocks(Text(path))))
+            self.copies[path] = target
+            changed = True
+        if changed:
+            self._view()
+        return changed
+
+    def _view(self) -> ir.Table:
+        # Whole lines and then their members: the reader's own columns refuse a repeated key, and no
+        # longer tell the text "1e5" from the number 1e5.
+        line = sge.column("json", quoted=True)
+        wanted = sge.convert(json.dumps(dict.fromkeys(self.names, "VARCHAR")))
+        members = call("json_transform", line, wanted)
+        values = {"line": line, "members": members}
+        if DOCUMENT in self.names:
+            values[DOCUMENT] = _document(line, members)
+        sound = [path for path in self.paths if path not in self.copies]
+        unpacked = {**self.options, "compression": "uncompressed"}
+        scans = [(sound, self.options), ([*self.copies.values()], unpacked)]
+        lines = [scan("read_ndjson_objects", *each) for each in scans if each[0]]
+        return view(self.con, self.source.name, [(values, each) for each in lines], self.name)
+
+
+def _document(line: sge.Expression, members: sge.Expression) -> sge.Expression:
+    """Return ItemData as text, with null for NaN and Infinity where it is nested."""
+    text = call("struct_extract", members, DOCUMENT)
+    may_have_one = sge.or_(call("contains", text, "NaN"), call("contains", text, "Infinity"))
+    is_nested = call("json_type", line, f'$."{DOCUMENT}"').isin("OBJECT", "ARRAY")
+    # a CASE in a CASE: the sides of an AND may run in any order, and the inner one costs
+    cleaned = sge.Case().when(is_nested, without_nan(text)).else_(text)
+    return sge.Case().when(may_have_one, cleaned).else_(text)
+
+
 def parts(
-    con: Backend,
-    source: Source,
-    paths: Sequence[Path],
-    names: Sequence[str],
-    scratch: Path,
+    con: Backend, source: Source, paths: Sequence[Path], names: Sequence[str], scratch: Path
 ) -> list[Part]:
     """Return a part for each shape among the files: all columns are text.
 
     Raises:
-        InputError: a file is no NDJSON, or has none of the source's keys.
+        InputError: a file is no NDJSON, or no line of it has the keys that the source is known by.
     """
-    surveys = {path: survey(path, names_of(source.columns)) for path in paths}
-    shapes = grouped(paths, lambda path: _options(path, surveys[path].longest))
+    surveys = {path: survey(path, source.known_by) for path in paths}
+    shapes = grouped(paths, lambda path: _options(path, surveys[path]))
     return [
-        Part(
-            _texts(con, source, alike, dict(options), names),
-            {path: surveys[path].rows for path in alike},
-        )
+        _Lines(
+            con, source, names, {path: surveys[path] for path in alike}, dict(options), scratch
+        ).part()
         for options, alike in shapes.items()
     ]
 
 
-def _options(path: Path, longest: int) -> tuple[tuple[str, Any], ...]:
-    options = {"hive_partitioning": False, "compression": compression(path)}
-    if longest > _LONG_LINE:
-        options["maximum_object_size"] = 2 * longest
+def _options(path: Path, found: Survey) -> tuple[tuple[str, Any], ...]:
+    packed = "uncompressed" if found.is_odd else compression(path)
+    options = {"hive_partitioning": False, "compression": packed}
+    if found.longest > _LONG_LINE:
+        options["maximum_object_size"] = 2 * found.longest
     return tuple(options.items())
 
 
-def _texts(
-    con: Backend,
-    source: Source,
-    paths: Sequence[Path],
-    options: Mapping[str, Any],
-    names: Sequence[str],
-) -> ir.Table:
-    # Whole lines and then their members: the reader's own columns refuse a repeated key, and no
-    # longer tell the text "1e5" from the number 1e5.
-    lines = scan("read_ndjson_objects", paths, options)
-    line = sge.column("json", quoted=True)
-    wanted = sge.convert(json.dumps(dict.fromkeys(names, "VARCHAR")))
-    members = sge.Anonymous(this="json_transform", expressions=[line, wanted])
-    rows = view(con, source.name, [({"line": line, "members": members}, lines)])
-    fields = {name: rows.members[name] for name in names}
+def _has_half_a_character(path: Path) -> bool:
+    return any(without_lone_surrogates(block) != block for block in line_blocks(Text(path)))
+
+
+def _texts(rows: ir.Table, names: Sequence[str]) -> ir.Table:
+    fields = {name: rows[DOCUMENT] if name == DOCUMENT else rows.members[name] for name in names}
     texts = rows.select("line", **fields)
     return texts.select(**{name: _text(texts, name) for name in names})
 
@@ -83,10 +140,14 @@ def _text(texts: ir.Table, name: str) -> ir.StringColumn:
     """Write numbers in their shortest form, and keep nested values of the document alone."""
     text = texts[name]
     # only what looks like it is looked up in the line again
-    odd = text.re_search(_FRACTION if name == DOCUMENT else f"{_FRACTION}|{_NESTED}")
+    forms = [_FRACTION, _NO_JSON] if name == DOCUMENT else [_FRACTION, _NO_JSON, _NESTED]
+    odd = text.re_search("|".join(forms))
     kind = json_type(texts.line.cast("string"), f'$."{name}"')
+    # NaN and Infinity, which the engine takes for numbers, are none in JSON
+    is_number = (kind == "DOUBLE") & ~text.re_search(_NO_JSON)
     written = ibis.cases(
-        (kind == "DOUBLE", _shortest(text)),
+        (is_number, _shortest(text)),
+        (kind == "DOUBLE", ibis.null("string")),
         (kind.isin(["OBJECT", "ARRAY"]), ibis.null("string")),
         else_=text,
     )

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED
-from pipeline.files.streams import chunks
+from pipeline.files.streams import Text, side_by_side
 
 LONGEST = 256 * 2**20
 """A line is at most this many bytes long."""
@@ -26,41 +28,74 @@ _BOM = b"\xef\xbb\xbf"
 _VALID = "SELECT json_valid(line) FROM (SELECT unnest(?::VARCHAR[]) AS line)"
 
 
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
+_LONE = re.compile("[\ud800-\udfff]")
+_ESCAPED = (rb"\ud", rb"\uD")
+
+
 @dataclass(frozen=True)
 class Survey:
-    """What an NDJSON file is like: `longest` is a bound of its lines' bytes."""
+    """What an NDJSON file is like: `longest` is a bound of its lines' bytes.
 
+    `is_odd` is a .gz that the engine's reader refuses although it is sound.
+    """
+
+    rows: int
+    longest: int
+    is_odd: bool
+
+
+@dataclass(frozen=True)
+class _Block:
     rows: int
     longest: int
 
 
 def survey(path: Path, keys: Collection[str]) -> Survey:
-    """Look through an NDJSON file.
+    """Look through an NDJSON file, of which a line must have these keys.
 
     Raises:
-        InputError: the file is cut, a line is no object, or no line has one of the keys.
+        InputError: the file is cut, a line is no object, or no line has the keys.
     """
-    rows, longest, known = 0, 0, False
-    for block in line_blocks(path):
-        objects = _count_objects(block)
-        if objects is None:
+    text = Text(path)
+    blocks: list[_Block] = []
+    others: Collection[str] | None = ()
+    for block, found in side_by_side(_measured, line_blocks(text)):
+        if found is None:
             raise first_fault(path) or _error(f"{path} changed while it was read.")
-        known = known or _has_one_of(keys, block)
-        rows += objects
-        longest = max(longest, len(block))
-    if rows and not known:
-        raise InputError(
-            f"{path} has none of the keys {', '.join(keys)}: it is the file of something else.",
-            f"Name the right file; --events and --users may be mixed up. {UNCHANGED}",
+        blocks.append(found)
+        if others is not None:
+            others = _keys_instead(keys, block)
+    made = Survey(
+        sum(block.rows for block in blocks),
+        max((block.longest for block in blocks), default=0),
+        text.is_odd,
+    )
+    if made.rows and others is not None:
+        raise first_fault(path) or _without_keys(path, keys, others)
+    return made
+
+
+def _without_keys(path: Path, keys: Collection[str], others: Collection[str]) -> InputError:
+    folded = {other.casefold(): other for other in others}
+    alike = [folded[key.casefold()] for key in keys if key.casefold() in folded]
+    named = " and ".join(keys)
+    if len(alike) == len(keys):
+        return InputError(
+            f"{path} has no line with {named}, but with {' and '.join(alike)}: case counts.",
+            f"Write the keys as they are in the contract, section 2. {UNCHANGED}",
         )
-    return Survey(rows, longest)
+    return InputError(
+        f"{path} has no line with {named}: it is something else's file.",
+        f"Name the right file; --events and --users may be mixed up. {UNCHANGED}",
+    )
 
 
-def line_blocks(path: Path) -> Iterator[bytes]:
+def line_blocks(text: Text) -> Iterator[bytes]:
     """Yield a file in pieces of whole lines; a piece is a chunk long, or as long as one line."""
     pieces: list[bytes] = []
     size = 0
-    for chunk in chunks(path):
+    for chunk in text:
         end = chunk.rfind(b"\n") + 1
         if end:
             yield b"".join([*pieces, chunk[:end]])
@@ -68,7 +103,7 @@ def line_blocks(path: Path) -> Iterator[bytes]:
         pieces.append(chunk[end:])
         size += len(chunk) - end
         if size > LONGEST:
-            raise _error(f"{path} has a line of more than {LONGEST} bytes.")
+            raise _error(f"{text.path} has a line of more than {LONGEST} bytes.")
     if size:
         yield b"".join(pieces)
 
@@ -77,7 +112,7 @@ def first_fault(path: Path) -> InputError | None:
     """Look at each line with the engine's own parser, and return what is wrong with the first."""
     number = 1
     with duckdb.connect() as con:
-        for block in line_blocks(path):
+        for block in line_blocks(Text(path)):
             lines = list(io.BytesIO(block))
             valid = con.execute(_VALID, [[_judged(line) for line in lines]]).fetchall()
             for place, line in enumerate(lines):
@@ -89,7 +124,7 @@ def first_fault(path: Path) -> InputError | None:
 
 def _judged(line: bytes) -> str:
     """Return the text that is valid JSON if and only if the line is as it should be."""
-    text = line.strip(_BLANKS) or b"{}"
+    text = without_lone_surrogates(line.strip(_BLANKS)) or b"{}"
     return text.decode() if text.startswith(b"{") and _is_utf8(text) else "no object"
 
 
@@ -106,6 +141,10 @@ def _reason(line: bytes) -> str:
         return "holds bytes that are no UTF-8."
     if line.startswith(_BOM):
         return "begins with a byte-order mark, which is no JSON."
+    if line.startswith(b"["):
+        return "is an array: write one object a line, as `jq -c '.[]'` does."
+    if line.startswith(b"{'"):
+        return "is no JSON: its quotes are single ones, as Python prints a dict."
     return "is no JSON object on a line of its own."
 
 
@@ -113,23 +152,75 @@ def _error(what: str) -> InputError:
     return InputError(what, f"Correct the file, or export it again. {UNCHANGED}")
 
 
-def _count_objects(block: bytes) -> int | None:
+def _measured(block: bytes) -> _Block | None:
     """Count the lines that are not blank, None if one of them does not even begin an object."""
     # unlike splitlines of bytes, a file breaks lines at line feeds alone
-    lines = block.removesuffix(b"\n").split(b"\n")
-    if {line[:1] for line in lines} == {b"{"}:
-        return len(lines)
-    objects = [line for line in (line.strip(_BLANKS) for line in lines) if line]
-    return len(objects) if all(line.startswith(b"{") for line in objects) else None
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1
+    starts = np.concatenate([[0], ends[ends < len(block)]])
+    longest = int(np.diff(starts, append=len(block)).max())
+    if (np.frombuffer(block, np.uint8)[starts] == ord("{")).all():
+        return _Block(len(starts), longest)
+    objects = [line for line in (line.strip(_BLANKS) for line in block.split(b"\n")) if line]
+    if not all(line.startswith(b"{") for line in objects):
+        return None
+    return _Block(len(objects), longest)
 
 
-def _has_one_of(keys: Collection[str], block: bytes) -> bool:
-    return any(_line_has_one_of(keys, line) for line in io.BytesIO(block))
+def _keys_instead(keys: Collection[str], block: bytes) -> Collection[str] | None:
+    """Return None if a line of a block has the keys, else those of the last line."""
+    found: Collection[str] = ()
+    for line in io.BytesIO(block):
+        if line.strip():
+            found = _keys_of(keys, line)
+            if set(keys) <= set(found):
+                return None
+    return found
 
 
-def _line_has_one_of(keys: Collection[str], line: bytes) -> bool:
+def _keys_of(keys: Collection[str], line: bytes) -> Collection[str]:
     try:
-        return bool(line.strip()) and not set(keys).isdisjoint(json.loads(line))
+        return list(json.loads(line))
     except (ValueError, RecursionError):
         # too long, too deep or broken: what is wrong with it, if anything, the reader will find
-        return any(json.dumps(key).encode() in line for key in keys)
+        return [key for key in keys if json.dumps(key).encode() in line]
+
+
+def without_lone_surrogates(block: bytes) -> bytes:
+    """Write null for each member of an object that holds half a character.
+
+    It is legal JSON, but no text: the engine's parser refuses the whole line.
+    """
+    if not any(escape in block for escape in _ESCAPED):
+        return block
+    return b"".join(map(_without_lone_surrogates, io.BytesIO(block)))
+
+
+def _without_lone_surrogates(line: bytes) -> bytes:
+    if not any(escape in line for escape in _ESCAPED):
+        return line
+    pieces: list[bytes] = []
+    depth = kept = start = 0
+    is_lone, instead = False, b""
+    for token in _TOKENS.finditer(line):
+        letter = token[0][:1]
+        depth -= letter in b"}]"
+        ends = (depth == 1 and letter == b",") or (depth == 0 and letter == b"}")
+        if ends and is_lone:
+            pieces += [line[kept:start], instead]
+            kept = token.start()
+        depth += letter in b"{["
+        if depth == 1 and letter in b"{,":
+            # a member begins: with a key like that, nothing of it can be kept
+            start, is_lone, instead = token.end(), False, b'"":null'
+        elif depth == 1 and letter == b":" and not is_lone:
+            start, instead = token.end(), b"null"
+        elif letter == b'"':
+            is_lone = is_lone or _is_lone(token[0])
+    return b"".join([*pieces, line[kept:]])
+
+
+def _is_lone(token: bytes) -> bool:
+    try:
+        return bool(_LONE.search(json.loads(token)))
+    except ValueError:
+        return False

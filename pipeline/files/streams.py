@@ -2,42 +2,153 @@
 
 from __future__ import annotations
 
-import gzip
+import os
 import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import IO, TypeVar
 
+from pipeline.disk import writing
 from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED, is_gzip, unreadable
+from pipeline.files.first_bytes import kind_of_bytes, name_of_kind, other_kind
 
-CHUNK = 2**18
+CHUNK = 2**20
+"""So many bytes fit into a core's cache, where looking at them several times costs little."""
+
+_GZIP = b"\x1f\x8b"
+_NAME = 0x08
+_THREADS = min(4, os.cpu_count() or 1)
+
+Piece = TypeVar("Piece")
+Found = TypeVar("Found")
 
 
-def chunks(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes piece by piece, of a .gz what was compressed, up to its checksum.
+class Text:
+    """The bytes of a file piece by piece, of a .gz what was compressed, up to its checksum.
 
-    The engine's readers take a .gz that is cut or damaged without a word.
-
-    Raises:
-        InputError: the file can't be read, or is no whole .gz file.
+    The engine's readers take a .gz that is cut or damaged without a word. They refuse one that
+    has more in its header than a name, or zeros after its end: it `is_odd`, which is known once all
+    pieces have been read.
     """
-    try:
-        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
-            empty = True
-            while chunk := file.read(CHUNK):
-                empty = False
-                yield chunk
-        if empty and is_gzip(path) and path.stat().st_size == 0:
-            raise EOFError
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(
-            f"{path} is cut off or damaged: it can't be decompressed to its end.",
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_odd = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces.
+
+        Raises:
+            InputError: the file can't be read, is no text by its first bytes, or no whole .gz.
+        """
+        try:
+            with self.path.open("rb") as file:
+                pieces = self._unpacked(file) if is_gzip(self.path) else iter_of(file)
+                for number, piece in enumerate(pieces):
+                    if number == 0 and (fault := self._other_kind(piece)):
+                        raise fault
+                    yield piece
+        except zlib.error as error:
+            raise self._damaged() from error
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+
+    def copy_to(self, target: Path, changed: Callable[[bytes], bytes] = bytes) -> Path:
+        """Write the pieces to another file, unpacked, each changed; return it.
+
+        Raises:
+            ResourceError: the disk is full.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            for piece in self:
+                with writing(target):
+                    file.write(changed(piece))
+        return target
+
+    def _unpacked(self, file: IO[bytes]) -> Iterator[bytes]:
+        rest = file.read(CHUNK)
+        if not rest:
+            raise self._damaged()
+        if not rest.startswith(_GZIP):
+            raise other_kind(self.path, rest, "gzip") or InputError(
+                f"{self.path} is not compressed, although its name ends in .gz.",
+                f"Let its name end in .{name_of_kind(self.path).lower()}. {UNCHANGED}",
+            )
+        while rest:
+            rest = yield from self._member(file, rest)
+            zeros = len(rest)
+            while rest and not (rest := rest.lstrip(b"\0")):
+                rest = file.read(CHUNK)
+            self.is_odd |= bool(zeros) and not rest.startswith(_GZIP)
+            if rest and not rest.startswith(_GZIP):
+                raise self._damaged()
+
+    def _member(self, file: IO[bytes], rest: bytes) -> Generator[bytes, None, bytes]:
+        """Yield what one member holds, and return what follows it."""
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self.is_odd |= bool(rest[3:4]) and bool(rest[3] & ~_NAME)
+        while not member.eof:
+            if piece := member.decompress(rest, CHUNK):
+                yield piece
+            rest = member.unconsumed_tail or (b"" if member.eof else file.read(CHUNK))
+            if not rest and not member.eof:
+                raise self._damaged()
+        return member.unused_data or file.read(CHUNK)
+
+    def _other_kind(self, start: bytes) -> InputError | None:
+        kind = kind_of_bytes(start)
+        if kind == "gzip" and is_gzip(self.path):
+            return InputError(f"{self.path} is gzip twice.", f"Unpack it once. {UNCHANGED}")
+        return other_kind(self.path, start, name_of_kind(self.path))
+
+    def _damaged(self) -> InputError:
+        return InputError(
+            f"{self.path} is cut off or damaged: it can't be decompressed to its end.",
             f"Copy or export it again. {UNCHANGED}",
-        ) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
+        )
+
+
+def iter_of(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is in a file, piece by piece."""
+    while piece := file.read(CHUNK):
+        yield piece
+
+
+def side_by_side(
+    function: Callable[[Piece], Found], pieces: Iterable[Piece]
+) -> Iterator[tuple[Piece, Found]]:
+    """Yield pieces with what a function finds in each, in order; a few are looked at at a time."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[tuple[Piece, Future[Found]]] = deque()
+        try:
+            for piece in pieces:
+                waiting.append((piece, pool.submit(function, piece)))
+                if len(waiting) > 2 * _THREADS:
+                    first, found = waiting.popleft()
+                    yield first, found.result()
+            while waiting:
+                first, found = waiting.popleft()
+                yield first, found.result()
+        finally:
+            for _, found in waiting:
+                found.cancel()
 
 
 def compression(path: Path) -> str:
     """Name a file's compression as the engine's readers do."""
     return "gzip" if is_gzip(path) else "uncompressed"
+
+
+def readable(path: Path, scratch: Path) -> Path:
+    """Unpack a file that the engine's readers refuse into a folder; return the copy."""
+    return Text(path).copy_to(next_name(path, scratch))
+
+
+def next_name(path: Path, scratch: Path) -> Path:
+    """Name a new file in a folder like another one, without its compression."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    return scratch / f"{len(list(scratch.iterdir()))}.{name_of_kind(path).lower()}"

@@ -67,8 +67,8 @@ def test_files_of_all_kinds_make_one_table(read, write, tmp_path):
     write("b.csv", b"ItemData,ItemKey\nc,k\n")
     write("c.csv", b"ItemKey,ItemData,Extra\nk,c,\n")
     write("d.csv.gz", b"ItemKey,ItemData\nk,z\n")
-    write("e.ndjson", b'{"ItemData": {"n": 1}}\n')
-    write("f.jsonl.gz", b'{"ItemKey": 7.0}\n')
+    write("e.ndjson", b'{"ItemKey": null, "ItemData": {"n": 1}}\n')
+    write("f.jsonl.gz", b'{"ItemKey": 7.0, "ItemData": null}\n')
 
     found = read("*")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
 import pytest
 import raw_files
@@ -83,15 +84,28 @@ def test_item_data_that_is_nested_is_its_json_text(read, write, value, text):
         pytest.param(b"\n" + LINE + b"\n \t\r\n" + LINE, [("k", "d")] * 2, id="blank lines"),
         pytest.param(b"  " + LINE, [("k", "d")], id="indented"),
         pytest.param(LINE + b'{"MapSid": "m"}\n', [("k", "d"), (None, None)], id="missing keys"),
-        pytest.param(b'{"MapSid": 1}\n', [(None, None)], id="only keys that nothing reads"),
-        pytest.param(b'{}\n{"ItemKey": "k"}', [("k", None), (None, None)], id="empty object"),
         pytest.param(
-            b'{"itemkey": "x", "ItemKey": "k", "itemdata": "y"}\n', [("k", None)], id="case"
+            b'{}\n{"ItemKey": "k"}\n' + LINE,
+            [("k", "d"), ("k", None), (None, None)],
+            id="empty object",
         ),
-        pytest.param(b'{"ItemKey": "k", "ItemKey": "k"}\n', [("k", None)], id="repeated key"),
-        pytest.param(b'{"ItemKey": "k", "": 1, "json": 2, "line": 3}\n', [("k", None)], id="extra"),
         pytest.param(
-            '{"ItemKey": "a\u2028b\u0085c"}\n'.encode(),
+            b'{"itemkey": "x", "ItemKey": "k", "itemdata": "y"}\n' + LINE,
+            [("k", "d"), ("k", None)],
+            id="case",
+        ),
+        pytest.param(
+            b'{"ItemKey": "k", "ItemKey": "k", "ItemData": null}\n',
+            [("k", None)],
+            id="repeated key",
+        ),
+        pytest.param(
+            b'{"ItemKey": "k", "": 1, "json": 2, "line": 3, "ItemData": 4}\n',
+            [("k", "4")],
+            id="extra",
+        ),
+        pytest.param(
+            '{"ItemKey": "a\u2028b\u0085c", "ItemData": null}\n'.encode(),
             [("a\u2028b\u0085c", None)],
             id="unicode line breaks",
         ),
@@ -139,7 +153,7 @@ def test_a_line_that_is_no_object_is_named(fault, write, line, before):
     within = write("b.ndjson", b"\n" + LINE * before + line + b"\n" + LINE * 10)
 
     assert fault(alone).startswith(f"a.ndjson, line {before + 1}, ") or (
-        before == 0 and "has none of the keys" in fault(alone)
+        before == 0 and "has no line with ItemKey and ItemData" in fault(alone)
     )
     assert fault(within).startswith(f"b.ndjson, line {before + 2}, ")
 
@@ -153,7 +167,9 @@ def test_a_line_that_is_no_object_is_named(fault, write, line, before):
     ],
 )
 def test_what_the_engine_takes_for_an_object_is_one(read, write, rest):
-    assert read(write("a.ndjson", b'{"ItemKey": "k", ' + rest + b"}\n")).values == [("k", None)]
+    assert read(write("a.ndjson", b'{"ItemKey": "k", "ItemData": 1, ' + rest + b"}\n")).values == [
+        ("k", "1")
+    ]
 
 
 def test_a_byte_order_mark_is_called_so(fault, write):
@@ -173,22 +189,39 @@ def test_a_line_break_within_an_object_is_a_fault(fault, write):
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "told"),
     [
-        pytest.param(b'{"uid": 1}\n{"uid": 2}\n', id="another source"),
-        pytest.param(b'{"itemkey": 1, "mapsid": 2}\n', id="lower case"),
-        pytest.param(b"{}\n", id="empty objects"),
+        pytest.param(b'{"uid": 1}\n{"uid": 2}\n', "it is something else's file", id="other source"),
+        pytest.param(
+            b'{"itemkey": 1, "ItemData": 2}\n',
+            "but with itemkey and ItemData: case counts",
+            id="lower case",
+        ),
+        pytest.param(b"{}\n", "it is something else's file", id="empty objects"),
+        pytest.param(b'{"ItemKey": 1}\n', "it is something else's file", id="one key of two"),
+        pytest.param(b'{"ItemKey": 1}\n{"ItemData": 1}\n', "it is something", id="never both"),
     ],
 )
-def test_a_file_with_none_of_the_keys_is_the_wrong_file(fault, write, content):
-    assert fault(write("a.ndjson", content)).startswith("a.ndjson has none of the keys MapSid, ")
+def test_a_file_of_which_no_line_has_the_keys_is_the_wrong_file(fault, write, content, told):
+    what = fault(write("a.ndjson", content))
+
+    assert what.startswith("a.ndjson has no line with ItemKey and ItemData")
+    assert told in what
 
 
-def test_each_file_must_have_a_key_of_the_source(fault, write):
+def test_users_are_known_by_their_uid(read, fault, write):
+    sound = write("a.ndjson", b'{"username": "x"}\n{"uid": null}\n')
+    lower = write("b.ndjson", b'{"UID": 1}\n')
+
+    assert read(sound, columns=("uid",), source="raw_users").rows == 2
+    assert "but with UID: case counts" in fault(lower, columns=("uid",), source="raw_users")
+
+
+def test_each_file_must_have_the_keys_of_the_source(fault, write):
     write("a.ndjson", LINE)
     write("b.ndjson", b'{"uid": 1}\n')
 
-    assert fault("a.ndjson", "b.ndjson").startswith("b.ndjson has none of the keys")
+    assert fault("a.ndjson", "b.ndjson").startswith("b.ndjson has no line with")
 
 
 def test_a_key_far_into_the_file_makes_it_the_right_one(read, write):
@@ -197,9 +230,80 @@ def test_a_key_far_into_the_file_makes_it_the_right_one(read, write):
     assert found.rows == 50_001
 
 
+NAN = [b"NaN", b"Infinity", b"-Infinity", b"nan", b"-inf"]
+
+
+@pytest.mark.parametrize("value", NAN)
+def test_nan_and_infinity_are_null(read, write, value):
+    name = write("a.ndjson", b'{"ItemKey": %b, "ItemData": %b}\n' % (value, value))
+    texts = write("b.ndjson", b'{"ItemKey": "%b", "ItemData": "%b"}\n' % (value, value))
+
+    assert read(name).values == [(None, None)]
+    assert read(texts).values == [(value.decode(), value.decode())]
+
+
+def test_nan_within_item_data_is_null_there(read, write):
+    data = b'{"a": NaN, "b": [-Infinity, "say NaN: \\" NaN"], "NaN": 1}'
+    text = b'"{\\"a\\": NaN}"'
+    name = write(
+        "a.ndjson", b"".join(b'{"ItemKey": "k", "ItemData": %b}\n' % d for d in (data, text))
+    )
+
+    assert read(name).values == [
+        ("k", '{"a": NaN}'),
+        ("k", '{"a":null,"b":[null,"say NaN: \\" NaN"],"NaN":1}'),
+    ]
+
+
+@pytest.mark.parametrize("ending", ["ndjson", "ndjson.gz"])
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (rb'{"Identity": "hub \ud83d", "ItemKey": "k", "ItemData": 1.50}', ("k", "1.5")),
+        (rb'{"ItemKey": "\ud83d", "ItemData": "x"}', (None, "x")),
+        (rb'{"ItemKey": "k", "ItemData": "\udc00"}', ("k", None)),
+        (rb'{"ItemKey": "k", "ItemData": {"a": ["\ud83d", 1], "b": 2}}', ("k", None)),
+        (rb'{"ItemKey": "k", "ItemData": {"\uD83D": 1}, "x": 2}', ("k", None)),
+        (rb'{"\ud83d": {"a": [1, 2]}, "ItemKey": "k", "ItemData": "d"}', ("k", "d")),
+        (rb'{"ItemKey": "k", "ItemData": "\ud83d\ude00"}', ("k", "\U0001f600")),
+        (rb'{"ItemKey": "k", "ItemData": "\\ud83d"}', ("k", r"\ud83d")),
+        (rb'{"ItemKey": "k", "ItemData": "{\"a\": \"\\ud83d\"}"}', ("k", r'{"a": "\ud83d"}')),
+    ],
+)
+def test_half_a_character_is_a_value_that_does_not_fit(read, write, line, expected, ending):
+    name = write(f"a.{ending}", LINE + line + b"\n" + LINE)
+
+    found = read(name)
+
+    assert found.rows == 3
+    assert sorted(found.values, key=str) == sorted([("k", "d"), ("k", "d"), expected], key=str)
+
+
+def test_a_broken_line_beside_half_a_character_is_named(fault, write):
+    name = write("a.ndjson", LINE + rb'{"ItemKey": "\ud83d"}' + b"\n{]\n")
+
+    assert fault(name) == "a.ndjson, line 3, is no JSON object on a line of its own."
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[{}]\n", "line 1, is an array: write one object a line"),
+        (b"{'ItemKey': 'k'}\n" + LINE, "line 1, is no JSON: its quotes are single ones"),
+        (LINE.decode().encode("utf-16"), "a.ndjson is UTF-16, not NDJSON."),
+        (b"PAR1....", "a.ndjson is Parquet, not NDJSON."),
+        (gzip.compress(LINE), "a.ndjson is gzip, not NDJSON."),
+        (b"PK\x03\x04", "a.ndjson is a zip archive, not NDJSON."),
+        (b"\x28\xb5\x2f\xfd...", "a.ndjson is zstd, not NDJSON."),
+    ],
+)
+def test_what_is_no_ndjson_is_told_by_what_it_is(fault, write, content, told):
+    assert told in fault(write("a.ndjson", content))
+
+
 def test_a_long_line_is_read_whole(read, write):
     size = 40_000_000
-    name = write("a.ndjson", LINE + b'{"ItemKey": "' + b"x" * size + b'"}\n')
+    name = write("a.ndjson", LINE + b'{"ItemKey": "' + b"x" * size + b'", "ItemData": 1}\n')
 
     assert sorted(len(key) for key, _ in read(name).values) == [1, size]
 
@@ -233,7 +337,34 @@ class TestGzip:
 
         assert fault("a.ndjson.gz").startswith("a.ndjson.gz is cut off or damaged")
 
-    def test_zeros_after_the_end_are_a_fault(self, fault, tmp_path):
-        (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(self.content) + bytes(512))
+    def test_what_gunzip_takes_is_read(self, read, tmp_path):
+        packed = gzip.compress(self.content)
+        head, body = packed[:10], packed[10:]
+        check = (zlib.crc32(head[:3] + b"\x02" + head[4:]) & 0xFFFF).to_bytes(2, "little")
+        odd = {
+            "text": head[:3] + b"\x01" + head[4:] + body,
+            "extra": head[:3] + b"\x04" + head[4:] + b"\x02\x00ab" + body,
+            "name": head[:3] + b"\x08" + head[4:] + b"name\0" + body,
+            "comment": head[:3] + b"\x10" + head[4:] + b"from the gateway\0" + body,
+            "checksum": head[:3] + b"\x02" + head[4:] + check + body,
+            "zeros": packed + bytes(2**21),
+        }
+        odd["several"] = odd["name"] + bytes(3) + odd["comment"]
+        for name, content in odd.items():
+            (tmp_path / f"{name}.ndjson.gz").write_bytes(content)
 
-        assert fault("a.ndjson.gz").startswith("a.ndjson.gz can't be read ")
+            assert read(f"{name}.ndjson.gz").rows == 20_000 * (1 + (name == "several")), name
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (LINE, "is not compressed, although its name ends in .gz."),
+            (gzip.compress(gzip.compress(LINE)), "is gzip twice."),
+            (b"PK\x03\x04", "is a zip archive, not gzip."),
+            (gzip.compress(LINE) + b"\0\0x", "is cut off or damaged"),
+        ],
+    )
+    def test_what_is_no_gzip_is_told_by_what_it_is(self, fault, tmp_path, content, told):
+        (tmp_path / "a.ndjson.gz").write_bytes(content)
+
+        assert fault("a.ndjson.gz").startswith(f"a.ndjson.gz {told}")
