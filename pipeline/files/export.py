@@ -83,15 +83,11 @@ def _write(con: Backend, table: ir.Table, raw: Raw, folder: Path) -> None:
         " OVERWRITE_OR_IGNORE)"
     )
     try:
-        try:
-            con.con.execute(copy)
-        except duckdb.Error as error:
-            if not mended(error, [raw]):
-                raise
-            con.con.execute(copy)
+        _execute(con, copy, raw)
     except duckdb.Error as error:
         if fault := diagnose(error, raw):
-            raise fault from error
+            # DuckDB's message may quote a line with a PIN
+            raise fault from None
         message = str(error).splitlines()[0]
         if isinstance(error, duckdb.OutOfMemoryException) or is_full(error):
             raise ResourceError(
@@ -99,6 +95,17 @@ def _write(con: Backend, table: ir.Table, raw: Raw, folder: Path) -> None:
                 "Free some, or let TMPDIR name a folder with more. Nothing was loaded.",
             ) from error
         raise EngineError(f"DuckDB: {message}") from error
+
+
+def _execute(con: Backend, statement: str, raw: Raw) -> None:
+    try:
+        con.con.execute(statement)
+        return
+    except duckdb.Error as error:
+        failed = error
+    if not mended(failed, [raw]):
+        raise failed
+    con.con.execute(statement)
 
 
 def _kept(column: ir.Column, there: dt.DataType | None) -> ir.Column:

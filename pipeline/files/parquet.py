@@ -77,7 +77,7 @@ class _Shape:
             try:
                 self._copy(path)
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise fault from error
+                raise fault from None
         if faults:
             self._view()
         return bool(faults)

@@ -41,7 +41,8 @@ def engine_errors(read: Sequence[Raw] = ()) -> Iterator[None]:
             raise full from error
         for raw in read:
             if fault := diagnose(error, raw):
-                raise fault from error
+                # DuckDB's message may quote a line with a PIN
+                raise fault from None
         raise EngineError(f"DuckDB: {first_line(error)}") from error
 
 

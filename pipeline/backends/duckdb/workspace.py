@@ -144,10 +144,14 @@ class DuckDBWorkspace(DuckDBTables):
     def _make(self, statement: str) -> None:
         try:
             interruptible(self.con, lambda: self.con.raw_sql(statement))
+            return
         except duckdb.Error as error:
-            if not mended(error, self._read):
-                raise
-            interruptible(self.con, lambda: self.con.raw_sql(statement))
+            failed = error
+        # not within the handler: DuckDB's message may quote a line with a PIN, and would be shown
+        # with ours
+        if not mended(failed, self._read):
+            raise failed
+        interruptible(self.con, lambda: self.con.raw_sql(statement))
 
     def _drop(self, name: str) -> None:
         query = (
