@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import signal
 import time
 from collections import Counter
 
+import duckdb as engine
 import pytest
 
 import pipeline
@@ -55,6 +57,29 @@ def test_a_model_has_the_same_rows_and_types_as_on_duckdb(duckdb, bigquery, name
 
     assert bigquery.table(name).schema() == MODELS[name].schema
     assert rows(bigquery) == rows(duckdb)
+
+
+def test_rows_that_differ_from_duckdbs_are_named(duckdb, bigquery, tmp_path):
+    copy = tmp_path / "copy.duckdb"
+    shutil.copyfile(duckdb.backend.place, copy)
+    with engine.connect(str(copy)) as con:
+        [(gone,), (other,)] = con.execute(
+            "SELECT command_uuid FROM fct_command_readings ORDER BY 1 LIMIT 2"
+        ).fetchall()
+        con.execute("DELETE FROM fct_command_readings WHERE command_uuid = ?", [gone])
+        con.execute(
+            "UPDATE fct_command_readings SET outcome = 'lost' WHERE command_uuid = ?", [other]
+        )
+
+    found = pipeline.connect("duckdb", database=copy).diff(
+        bigquery, ["dim_users", "fct_command_readings"]
+    )
+
+    [differing] = found.differing
+    assert (differing.only_in_a, differing.only_in_b, differing.changed) == (0, 1, 1)
+    assert differing.columns == {"outcome": 1}
+    assert differing.samples["only_in_b"]["command_uuid"].to_pylist() == [gone]
+    assert differing.samples["changed"]["command_uuid"].to_pylist() == [other]
 
 
 def test_a_build_leaves_the_models_and_its_record_and_nothing_that_expires(warehouse, built):
