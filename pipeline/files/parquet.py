@@ -76,7 +76,7 @@ class _Shape:
                 raise fault
             try:
                 self._copy(path)
-            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            except (pa.ArrowException, OSError, UnicodeDecodeError):
                 raise fault from None
         if faults:
             self._view()
