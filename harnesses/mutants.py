@@ -15,7 +15,19 @@ class Mutant:
     breaks: str
 
 
+_UNITS = ("test_units.py",)
+_INCREMENTAL = ("test_incremental.py",)
+
 TESTS = {
+    "units.py": _UNITS,
+    "changes.py": _INCREMENTAL,
+    "incremental.py": _INCREMENTAL,
+    "fingerprints.py": _INCREMENTAL,
+    "backends/duckdb/manifest.py": _INCREMENTAL,
+    "backends/duckdb/increment.py": _INCREMENTAL,
+    "slices.py": ("test_slices.py",),
+    "staging/stg_readings.py": ("test_units.py", "staging/test_stg_readings.py"),
+    "staging/stg_repeated_events.py": ("test_units.py", "staging/test_stg_repeated_events.py"),
     "rules/window.py": ("marts/test_fct_command_readings.py",),
     "rules/matching.py": ("rules/test_matching.py",),
     "rules/comparisons.py": ("rules/test_matching.py",),
@@ -23,7 +35,7 @@ TESTS = {
     "rules/numbers.py": ("rules",),
     "rules/outcomes.py": ("marts/test_fct_command_readings.py",),
     "rules/commands.py": ("staging/test_stg_commands.py",),
-    "marts/fct_command_neighbours.py": ("marts/test_fct_command_readings.py",),
+    "marts/fct_command_neighbours.py": ("marts/test_fct_command_readings.py", *_UNITS),
     "rules/dedup.py": ("rules/test_dedup.py", "staging/test_stg_repeated_events.py"),
     "rules/revision.py": ("rules/test_revision.py", "rules/test_dedup.py"),
     "rules/items.py": ("rules", "staging"),
@@ -109,11 +121,10 @@ MUTANTS = (
     ),
     Mutant(
         _READINGS,
-        "confirms = ranked.is_attributed & ranked.matches_desired_state",
-        "confirms = ranked.matches_desired_state",
+        "confirms = pairs.is_attributed & pairs.matches_desired_state",
+        "confirms = pairs.matches_desired_state",
         "only what is attributed confirms",
     ),
-    Mutant(_READINGS, "where=_.position > 0", "where=_.position >= 0", "a reading stands once"),
     Mutant(_READINGS, ").left_join(\n", ").join(\n", "commands without readings"),
     Mutant("rules/outcomes.py", '"unconfirmed", True', '"unconfirmed", None', "outcome"),
     Mutant("rules/outcomes.py", '"contradicted", False', '"contradicted", True', "no success"),
@@ -375,8 +386,111 @@ MUTANTS = (
     Mutant("checks.py", "key_hashes < measured.rows", "key_hashes > measured.rows", "unique keys"),
     Mutant(
         "backends/duckdb/workspace.py",
-        "expr = expr.order_by(model.partition_by)",
-        "expr = expr.order_by(model.key[0])",
+        "else rows.order_by(day)",
+        "else rows.order_by(model.key[0])",
         "rows of a day lie together",
+    ),
+    # declarations: the unit, a link, the window
+    Mutant(
+        "marts/fct_command_neighbours.py",
+        'Within("device_id")',
+        'Within("command_uuid")',
+        "neighbours are the device's",
+    ),
+    Mutant(
+        "staging/stg_readings.py",
+        'stg_repeated_events="item_uuid"',
+        'stg_repeated_events="device_id"',
+        "a reading's id in the repeated events",
+    ),
+    Mutant(
+        "staging/stg_repeated_events.py",
+        'Within("item_uuid")',
+        'Within("item_uuid", stg_sync_events="device_id")',
+        "an event's id in the staged events",
+    ),
+    Mutant(
+        "units.py",
+        'read["at"] <= starts.start + link.window',
+        'read["at"] <= starts.start + link.window - 1_000_000',
+        "a window a second shorter",
+    ),
+    Mutant(
+        "units.py",
+        'read["at"] <= starts.start + link.window',
+        'read["at"] <= starts.start + link.window + 1_000_000',
+        "a window a second longer",
+    ),
+    Mutant("units.py", "ibis.array([last - 1, last])", "ibis.array([last])", "a bucket before"),
+    Mutant(
+        "units.py",
+        "ibis.array([starts.bucket, starts.bucket + 1])",
+        "ibis.array([starts.bucket])",
+        "a bucket after",
+    ),
+    # what changed: rows that went count as well as rows that came
+    Mutant(
+        "changes.py",
+        "for rows in (self.went, self.came) if",
+        "for rows in (self.came,) if",
+        "readings that went",
+    ),
+    Mutant(
+        "changes.py",
+        "return [went.difference(came, distinct=False), came.difference(went, distinct=False)]",
+        "return [came.difference(went, distinct=False)]",
+        "units of rows that went",
+    ),
+    Mutant(
+        "changes.py",
+        "gone = went.select(*by).union(came.select(*by), distinct=True)",
+        "gone = came.select(*by).distinct()",
+        "rows that only went are deleted",
+    ),
+    Mutant(
+        "changes.py",
+        "rows is not None and rows != counted",
+        "rows is None",
+        "rows have to add up",
+    ),
+    # the state: files that were read, code, age
+    Mutant(
+        "backends/duckdb/manifest.py",
+        "if (state.st_size, state.st_mtime_ns) != (each.bytes, each.modified_ns):",
+        "if state.st_size > each.bytes + 10**9:",
+        "a recorded file that has changed",
+    ),
+    Mutant(
+        "backends/duckdb/manifest.py",
+        "if os.path.realpath(path) not in known",
+        "if path.name",
+        "files are read once",
+    ),
+    Mutant(
+        "backends/duckdb/increment.py",
+        "if previous.engine != VERSION:",
+        "if not VERSION:",
+        "another version of the engine",
+    ),
+    Mutant("incremental.py", "{**_outdated(graph, previous), **modified}", "modified", "age"),
+    Mutant(
+        "incremental.py",
+        'found.fingerprint == self.code.checks.get((model, found.name), "")',
+        "found.name",
+        "a check that has changed",
+    ),
+    Mutant(
+        "fingerprints.py",
+        '"code": _digest(model_sql(graph, model.name, engine)),',
+        '"code": "",',
+        "code that has changed",
+    ),
+    # slices
+    Mutant("slices.py", "if number and number + count > most:", "if False:", "slices"),
+    Mutant(
+        "slices.py",
+        'found["low"], found["high"], link.window',
+        'found["low"], found["high"]',
+        "readings after a slice's last day",
     ),
 )

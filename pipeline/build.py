@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
+from pipeline import slices
 from pipeline.backends.base import Backend, Tables, Workspace
 from pipeline.checks import (
     COLUMNS,
     Found,
     Measured,
     RowCounts,
+    Scope,
     check,
     declared_checks,
     measure,
@@ -24,7 +27,8 @@ from pipeline.checks import (
 )
 from pipeline.contract import Model
 from pipeline.errors import EngineError, UsageError
-from pipeline.expressions import columns_read, expression
+from pipeline.expressions import columns_read
+from pipeline.fingerprints import Code
 from pipeline.graph import Graph
 from pipeline.masking import Masking
 from pipeline.nullness import never_null
@@ -36,6 +40,7 @@ from pipeline.results import (
     Note,
     Read,
     Result,
+    RunMode,
     RunRecord,
     SourceRead,
     Started,
@@ -55,6 +60,7 @@ def build(
     checks: bool = True,
     fail_fast: bool = False,
     warn_error: bool = False,
+    allow_fewer_rows: bool = False,
     report: Report = lambda event: None,
     reveal: bool = False,
     on_failure: OnFailure = lambda result, rows, tables: None,
@@ -63,31 +69,36 @@ def build(
 
     Nothing is published if a model or a check of severity error failed. `on_failure` is called
     for each check that some rows break, while the tables can still be read. What is sensitive is
-    masked in rows and messages, unless `reveal`.
+    masked in rows and messages, unless `reveal`. With `allow_fewer_rows`, the rows of files that
+    are gone may be lost.
 
     Raises:
         UsageError: an upstream model is neither selected nor built, or another build runs.
-        InputError: a source can't be read.
+        InputError: a source can't be read, or files that the last build read are gone.
         ContractError: an expression and its declared columns disagree.
     """
     columns = columns_read(graph, names)
     started, clock = datetime.now(UTC), time.perf_counter()
     partial = len(names) < len(graph.models)
-    with backend.workspace(names, keep=partial) as workspace:
+    with backend.workspace(names, keep=partial, fewer_rows=allow_fewer_rows) as workspace:
         masking = Masking(graph, reveal)
-        run = _Run(
+        run = Run(
             graph, workspace, names, fail_fast, warn_error, report, on_failure, masking, started
         )
         run.require_upstream()
         run.read_sources(columns)
         for text in workspace.notes:
             run.note(text)
-        run.work(checks)
+        with ThreadPoolExecutor(1) as worker:
+            # to compile takes a processor, the engine waits for none of it
+            run.code = worker.submit(Code.of, graph, backend.engine, names, workspace.last_run())
+            run.work(checks)
         result = run.result
         result.seconds = time.perf_counter() - clock
         result.published = result.ok
         if result.ok:
-            for text in workspace.publish(run.record(partial=partial)):
+            result.mode = "partial" if partial else "full"
+            for text in workspace.publish(run.record(result.mode)):
                 run.note(text)
             for name in workspace.obsolete:
                 result.dropped.append(name)
@@ -170,6 +181,7 @@ def _checked(
     rows: RowCounts,
     warn_error: bool,
     measured: Measured | None = None,
+    scope: Scope | None = None,
 ) -> list[Found]:
     try:
         return list(
@@ -184,6 +196,7 @@ def _checked(
                 warn_error=warn_error,
                 measured=measured,
                 certain=_certain(graph, tables, name),
+                scope=scope,
             )
         )
     except EngineError as error:
@@ -199,7 +212,7 @@ def _certain(graph: Graph, tables: Tables, name: str) -> frozenset[str]:
 
 
 @dataclass
-class _Run:
+class Run:
     """One build under way."""
 
     graph: Graph
@@ -216,10 +229,13 @@ class _Run:
     read: dict[str, SourceRead] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     """The models that can't be used, and why."""
+    code: Future[Code] = field(default_factory=Future)
+    """The fingerprints of the models' code, for the record."""
     measured: dict[str, Measured] = field(default_factory=dict)
     """What was counted of a model before its checks."""
 
     def require_upstream(self) -> None:
+        """Raise UsageError where something upstream is neither built nor selected."""
         there = self.workspace.names() | set(self.names) | set(SOURCES)
         for name in self.names:
             missing = [up for up in self.graph.models[name].upstream if up not in there]
@@ -233,23 +249,32 @@ class _Run:
         kept = [models[name] for name in read if name not in self.names]
         require_current(kept, self.workspace)
 
+    def tell_read(self, told: Read) -> None:
+        """Tell what was read of a source."""
+        self.result.sources.append(told)
+        self.report(told)
+
     def note(self, text: str) -> None:
+        """Tell a fact about the whole build."""
         self.result.notes.append(Note(text))
         self.report(self.result.notes[-1])
 
     def read_sources(self, columns: Mapping[str, frozenset[str]]) -> None:
+        """Open the sources that the models read."""
         previous = self.workspace.last_run()
         self.read = dict(previous.sources) if previous else {}
         for source in self.graph.sources_of(self.names):
             raw = self.workspace.read_source(SOURCES[source], columns[source])
-            self.raw[source], self.read[source] = raw.table, raw.read
-            self.result.sources.append(raw.told)
-            self.report(raw.told)
+            self.raw[source] = raw.table
+            self.read[source] = replace(raw.read, read_at=self.started.isoformat())
+            self.tell_read(raw.told)
 
     def table(self, name: str) -> ir.Table:
+        """Return a source or a model."""
         return self.raw[name] if name in self.raw else self.workspace.table(name)
 
     def work(self, checks: bool) -> None:
+        """Make and check the models in dependency order."""
         for number, name in enumerate(self.names, 1):
             model = self.graph.models[name]
             if causes := {self.broken[up]: None for up in model.upstream if up in self.broken}:
@@ -259,7 +284,7 @@ class _Run:
             self._build(model, checks)
             if checks and name in self.broken:
                 self._skip_checks(model, f"{name} failed")
-            elif checks:
+            elif checks and self.has_to_check(model):
                 self.report(Started(name, "checks", number, len(self.names)))
                 self._check(model)
             if self.fail_fast and self.broken:
@@ -267,23 +292,72 @@ class _Run:
                     self._skip(self.graph.models[rest], "the build failed fast", checks)
                 return
 
-    def record(self, *, partial: bool) -> RunRecord:
+    def record(self, mode: RunMode) -> RunRecord:
+        """Return what is to be kept of this build and of what it left as it was."""
+        previous, code = self.workspace.last_run(), self.code.result()
         models, checks = list(self.result.models), list(self.result.checks)
-        if partial and (previous := self.workspace.last_run()):
+        if previous and mode != "full":
             models += [made for made in previous.models if made.name not in self.names]
-            checks += [found for found in previous.checks if found.model not in self.names]
-        return RunRecord(self.started, self.result.seconds, self.read, tuple(models), tuple(checks))
+            checks += [found for found in previous.checks if self.still_holds(found)]
+        made_at = {name: read.read_at for name, read in self.read.items()}
+        made_at |= {made.name: made.built_at.isoformat() for made in models if made.built_at}
+        return RunRecord(
+            self.started,
+            self.result.seconds,
+            self.read,
+            tuple(self._signed(made, code, made_at) for made in models),
+            tuple(replace(found, fingerprint=code.of_check(found)) for found in checks),
+            mode,
+            code.key,
+        )
+
+    def make(self, model: Model) -> tuple[ModelResult, bool]:
+        """Make one model; tells whether its rows are still to be counted."""
+        clock = time.perf_counter()
+        rows = {made.name: made.rows for made in self.result.models}
+        # the engine is told of every sensitive column, declared or not
+        resolved = lineage.of(self.graph).resolved(model.name)
+        created = slices.create(self.workspace, resolved, self.table, rows)
+        made = ModelResult(
+            model.name,
+            model.materialized,
+            "OK",
+            created.rows,
+            time.perf_counter() - clock,
+            bytes_processed=created.bytes_processed,
+            bytes_billed=created.bytes_billed,
+            built_at=self.started,
+        )
+        return made, created.rows is None
+
+    def scope(self, model: Model) -> Scope | None:
+        """Return what of a model has to be checked, None where it is all of it."""
+        return None
+
+    def has_to_check(self, model: Model) -> bool:
+        """Tell whether anything of a model is to be checked."""
+        return True
+
+    def still_holds(self, found: CheckResult) -> bool:
+        """Tell whether what an earlier build found is true of what this one publishes."""
+        return found.model not in self.names
+
+    def _signed(self, made: ModelResult, code: Code, made_at: Mapping[str, str]) -> ModelResult:
+        if made.name not in self.names:
+            return made
+        upstream = self.graph.models[made.name].upstream
+        return replace(
+            made,
+            fingerprint=code.models.get(made.name, {}),
+            made_from={name: made_at[name] for name in upstream if name in made_at},
+        )
 
     def _build(self, model: Model, checks: bool) -> None:
         clock = time.perf_counter()
         try:
-            created = self.workspace.create(
-                # the engine is told of every sensitive column, declared or not
-                lineage.of(self.graph).resolved(model.name),
-                expression(model, self.table),
-            )
-            seconds = time.perf_counter() - clock
-            rows = self._rows(model, checks) if created.rows is None else created.rows
+            made, uncounted = self.make(model)
+            if uncounted:
+                made = replace(made, rows=self._rows(model, checks))
         except EngineError as error:
             self.broken[model.name] = f"{model.name} failed"
             made = ModelResult(
@@ -292,17 +366,6 @@ class _Run:
                 "ERROR",
                 seconds=time.perf_counter() - clock,
                 message=self.masking.text(model.name, error.what),
-            )
-        else:
-            made = ModelResult(
-                model.name,
-                model.materialized,
-                "OK",
-                rows,
-                seconds,
-                bytes_processed=created.bytes_processed,
-                bytes_billed=created.bytes_billed,
-                built_at=self.started,
             )
         self._add(made)
 
@@ -332,6 +395,7 @@ class _Run:
             rows,
             self.warn_error,
             self.measured.get(model.name),
+            self.scope(model),
         ):
             self._add(found)
             if failing is not None:

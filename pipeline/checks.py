@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from pipeline.contract import Check, Model, RowCheck
+from pipeline.contract import Check, Model, RowCheck, TableCheck
 from pipeline.dialect import key_hash
 from pipeline.graph import Graph
 from pipeline.masking import Masking
@@ -41,6 +41,32 @@ class Measured:
     breaking: tuple[int, ...]
     """For each rule about rows, how many break it."""
     seconds: float
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an incremental build looks at of one model: rows that came, where the rest is checked.
+
+    `rows` is how many the model has, `came` are those that came, `number` of them, None for none.
+    `fresh` are all rows that may share a key with one that came, None for all of the table.
+    `covered` are the rules that every other row was held to. `arguments` gives a rule's tables
+    restricted to what changed, None where the rule has to see all. `untouched` are the rules
+    that nothing changed for.
+    """
+
+    rows: int | None
+    came: ir.Table | None
+    number: int
+    fresh: ir.Table | None
+    covered: frozenset[str]
+    untouched: frozenset[str]
+    arguments: Callable[[TableCheck], list[ir.Table] | None]
+
+    def looks_at_few(self, model: Model) -> bool:
+        """Tell whether the rules about rows and keys need no more than the rows that came."""
+        rules = {rule.name for rule in row_checks(model)}
+        keys = {name for name, *_ in _key_checks(model)}
+        return self.rows is not None and rules | keys <= self.covered
 
 
 class RowCounts(dict[str, int]):
@@ -97,6 +123,27 @@ def never_null_rule(column: str) -> str:
     return f"not_null_{column}"
 
 
+def measure_changed(model: Model, scope: Scope, built: ir.Table, fetch: Fetch) -> Measured:
+    """Count what breaks the rules among the rows that came, and keys that came twice.
+
+    Raises:
+        TypeError: the number of rows is not known.
+    """
+    if scope.rows is None:
+        raise TypeError(f"nobody counted the rows of {model.name}")
+    started = time.perf_counter()
+    if scope.came is None:
+        breaking: tuple[int, ...] = (0,) * len(row_checks(model))
+        repeated = 0
+    else:
+        breaking = measure(replace(model, key=()), scope.came, fetch).breaking
+        keys = built if scope.fresh is None else scope.fresh
+        found = measure(replace(model, columns=(), checks=()), keys, fetch)
+        repeated = found.rows - found.key_hashes
+    seconds = time.perf_counter() - started
+    return Measured(scope.rows, scope.rows - repeated, breaking, seconds)
+
+
 def row_checks(model: Model) -> list[RowCheck]:
     """Return all rules about single rows of a model: never NULL, then those it declares."""
     never_null = [
@@ -132,13 +179,14 @@ def check(
     warn_error: bool = False,
     measured: Measured | None = None,
     certain: Collection[str] = (),
+    scope: Scope | None = None,
 ) -> Iterator[Found]:
     """Check one built model; each result with the time of the statement that answered it.
 
     Beside a result stand the rows that break the rule, masked, where there are any.
     `absent` are the models that checks over several models can't read, and why: "not built".
     `rows` are the known numbers of rows, which this adds to. `measured` is what `measure` found of
-    the table already, `certain` is as it has it.
+    the table already, `certain` is as it has it. An incremental build gives a `scope`.
     """
     model = graph.models[name]
     judge = _Judge(name, fetch, masking, warn_error)
@@ -150,12 +198,22 @@ def check(
             message = "the columns are not the declared"
             yield CheckResult(name, check_name, severity, text, "SKIP", message=message), None
         return
-    measured = measured or measure(model, built, fetch, certain)
-    rows[name] = measured.rows
-    yield from _check_rows(model, built, judge, measured)
+    if scope and scope.looks_at_few(model):
+        few = measure_changed(model, scope, built, fetch)
+        rows[name] = few.rows
+        if scope.came is not None:
+            keys = built if scope.fresh is None else scope.fresh
+            for found, failing in _check_rows(model, scope.came, judge, few, keys):
+                yield replace(found, changed_rows=scope.number), failing
+    else:
+        measured = measured or measure(model, built, fetch, certain)
+        rows[name] = measured.rows
+        yield from _check_rows(model, built, judge, measured, built)
     # what no build has recorded can't be compared with
     absent = {**absent, **{source: "not recorded" for source in SOURCES if source not in rows}}
     for rule in graph.table_checks[name]:
+        if scope and rule.name in scope.untouched:
+            continue
         missing = [f"{read} ({absent[read]})" for read in rule.reads if read in absent]
         if missing:
             skipped = CheckResult(
@@ -167,6 +225,11 @@ def check(
                 message=f"needs {', '.join(missing)}",
             )
             yield skipped, None
+            continue
+        few_rows = scope.arguments(rule) if scope and rule.name in scope.covered else None
+        if scope and few_rows is not None:
+            found, failing = judge.rows(rule, rule.function(*few_rows))
+            yield replace(found, changed_rows=scope.number), failing
             continue
         arguments = [rows[read] if read in rule.counted else table(read) for read in rule.reads]
         yield judge.rows(rule, rule.function(*arguments))
@@ -228,7 +291,7 @@ class _Judge:
             failures,
             seconds,
             message,
-            sample,
+            sample=sample,
         )
         return result, failing
 
@@ -254,10 +317,10 @@ def _check_columns(model: Model, built: ir.Table, judge: _Judge) -> Found:
 
 
 def _check_rows(
-    model: Model, built: ir.Table, judge: _Judge, measured: Measured
+    model: Model, built: ir.Table, judge: _Judge, measured: Measured, keys: ir.Table
 ) -> Iterator[Found]:
     if model.key:
-        yield _check_key(model, built, judge, measured)
+        yield _check_key(model, keys, judge, measured)
     for rule, breaking in zip(row_checks(model), measured.breaking, strict=True):
         yield judge.result(
             rule.name,

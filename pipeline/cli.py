@@ -290,6 +290,19 @@ INPUTS = options(
     ),
 )
 WARN_ERROR = click.option("--warn-error", is_flag=True, help="Count every warning as an error.")
+INCREMENTAL = options(
+    click.option(
+        "--incremental",
+        is_flag=True,
+        envvar="PIPELINE_INCREMENTAL",
+        help="Read only raw events that are new; every model becomes what a full build makes.",
+    ),
+    click.option(
+        "--allow-fewer-rows",
+        is_flag=True,
+        help="Go on where files are gone that the last build read.",
+    ),
+)
 FAIL_FAST = click.option("--fail-fast", "-x", is_flag=True, help="Stop at the first failure.")
 FAILURES = options(
     click.option(
@@ -326,7 +339,7 @@ def cli() -> None:
 
 
 @cli.command(cls=SelectingCommand)
-@options(CONNECTION, INPUTS, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
+@options(CONNECTION, INPUTS, INCREMENTAL, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
 @click.option("--dry-run", is_flag=True, help="Build nothing: tell what BigQuery would scan.")
 @click.option(
     "--preflight",
@@ -351,7 +364,7 @@ def build(dry_run: bool, preflight: bool, price_per_tib: float, **given: Any) ->
 
 
 @cli.command(cls=SelectingCommand)
-@options(CONNECTION, INPUTS, SELECT, FAIL_FAST, LOG)
+@options(CONNECTION, INPUTS, INCREMENTAL, SELECT, FAIL_FAST, LOG)
 def run(**given: Any) -> None:
     """Build the models without checking them."""
     _build(given, checks=False)
@@ -513,15 +526,23 @@ def runs(limit: int, row_format: str, **given: Any) -> None:
 
 
 @cli.command("ls", cls=SelectingCommand)
-@options(SELECT, LIST_FORMAT)
-def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> None:
-    """List the models in dependency order."""
+@options(CONNECTION, SELECT, LIST_FORMAT)
+def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str, **given: Any) -> None:
+    """List the models in dependency order; with state:modified, also what has changed."""
     from pipeline.catalog import load
     from pipeline.output import render
 
-    loaded = load()
-    models = [loaded.models[name] for name in loaded.select(select, exclude)]
-    _list(row_format, models, render.models_json, render.models_table)
+    loaded, why = load(), None
+    if any("state:" in spec for spec in (*select, *exclude)):
+        why = _project(given).modified()
+    names = loaded.select(select, exclude, lambda: why or {})
+    models = [loaded.models[name] for name in names]
+    _list(
+        row_format,
+        models,
+        lambda models: render.models_json(models, why),
+        lambda models: render.models_table(models, why),
+    )
     for fault in loaded.faults:
         click.echo(fault, err=True)
 
@@ -626,6 +647,13 @@ def docs(output: Path, select: tuple[str, ...], exclude: tuple[str, ...], **give
     default="parquet",
     show_default=True,
 )
+@click.option(
+    "--readings",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Readings more in the 15 s after each command: how talkative devices are.",
+)
 @click.option("--messy-values", is_flag=True, help="Add commands that value checks warn about.")
 def generate(output: Path, file_format: Any, **given: Any) -> None:
     """Make a realistic, messy raw data set of any size."""
@@ -710,6 +738,8 @@ def _build(given: Mapping[str, Any], checks: bool) -> None:
             checks=checks,
             fail_fast=given["fail_fast"],
             warn_error=given.get("warn_error", False),
+            incremental=given["incremental"],
+            allow_fewer_rows=given["allow_fewer_rows"],
             **hooks,
         )
     _finish(result, given)

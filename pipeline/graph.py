@@ -6,7 +6,7 @@ A model's parameters name what it reads, so the functions in `staging` and `mart
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
@@ -20,12 +20,14 @@ from pipeline.sources import SOURCES
 
 LAYERS = ("staging", "marts")
 SPEC = """
-SPEC is a model, a glob, tag:NAME, source:NAME, staging or marts.
+SPEC is a model, a glob, tag:NAME, source:NAME, staging or marts,
+or state:modified, the models whose code differs from what is published.
 +x adds all that x needs, x+ all that needs x; 2+x and x+1 go so many steps;
 @x adds what needs x and all that those need.
 White space unites, a comma intersects."""
 """What can be selected, as it is said where a selection is wrong."""
 
+STATE = "state:"
 _TERM = re.compile(r"(?P<at>@)?((?P<before>\d{0,6})\+)?(?P<name>[^+@]+)(\+(?P<after>\d{0,6}))?")
 
 
@@ -73,17 +75,24 @@ class Graph:
         read = {upstream for name in names for upstream in self.models[name].upstream}
         return [source for source in SOURCES if source in read]
 
-    def select(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
+    def select(
+        self,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        modified: Callable[[], Collection[str]] | None = None,
+    ) -> list[str]:
         """Return the selected models' names in dependency order; no `select` is all.
 
-        Each text is a SPEC as in dbt: white space unites and a comma intersects.
+        Each text is a SPEC as in dbt: white space unites and a comma intersects. `modified` gives
+        the models that state:modified stands for: they may be none, and then nothing is selected.
 
         Raises:
             UsageError: a text is empty or names nothing, or nothing is left to do.
         """
+        self._modified = modified
         wanted = self._united("--select", select) if select else set(self.models)
         chosen = wanted - self._united("--exclude", exclude)
-        if not chosen:
+        if not chosen and not any(STATE in spec for spec in select):
             raise UsageError(
                 f"--select {' '.join(select) or '(all)'} --exclude {' '.join(exclude) or '(none)'}"
                 " leaves no model.",
@@ -132,7 +141,7 @@ class Graph:
             return {model.name for model in self.models.values() if model.layer == name}
         method, colon, value = name.partition(":")
         if colon:
-            methods = {"tag": self._tagged, "source": self._sources}
+            methods = {"tag": self._tagged, "source": self._sources, "state": self._in_state}
             if method not in methods:
                 raise UsageError(
                     f"Nothing is selected by {method}:.",
@@ -149,6 +158,16 @@ class Graph:
             ]
             raise UsageError(f"No model is called {name!r}.", f"{did_you_mean(name, known)}{SPEC}")
         return found
+
+    def _in_state(self, state: str) -> set[str]:
+        if state != "modified":
+            raise UsageError(f"There is no state {state!r}.", f"Did you mean {STATE}modified?")
+        if self._modified is None:
+            raise UsageError(
+                f"{STATE}modified compares with a database, and this command reads none.",
+                "`python cli.py ls --select state:modified` lists the models.",
+            )
+        return {*self._modified()}
 
     def _sources(self, pattern: str) -> set[str]:
         found = {source for source in SOURCES if fnmatchcase(source, pattern)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,9 @@ from pipeline.display import Displayed, Watch, view, watch
 from pipeline.errors import EngineError, PipelineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
 from pipeline.expressions import columns_read, expression, model_sql, unbuilt
+from pipeline.fingerprints import Code, why_modified
 from pipeline.graph import Models
+from pipeline.incremental import build_incrementally
 from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
 from pipeline.older import built_by_older_code, current
@@ -124,34 +127,50 @@ class Project(Displayed):
         checks: bool = True,
         fail_fast: bool = False,
         warn_error: bool = False,
+        incremental: bool | None = None,
+        allow_fewer_rows: bool = False,
         report: Report | None = None,
         reveal: bool = False,
         on_failure: OnFailure = lambda result, rows, tables: None,
     ) -> Result:
         """Build, check and publish the selected models, all of them by default.
 
-        Sensitive values are masked in failing rows and messages unless `reveal`.
-        The same object reads the new build afterwards. Without a `report` of one's own a notebook's
-        cell shows the progress, and in the end the result.
+        `incremental` reads only the raw events that are new, and makes of all models what a full
+        build would; by default PIPELINE_INCREMENTAL decides. `allow_fewer_rows` goes on where
+        files are gone that the last build read. Sensitive values are masked in failing rows and
+        messages unless `reveal`. The same object reads the new build afterwards. Without a
+        `report` of one's own a notebook's cell shows the progress, and in the end the result.
 
         Raises:
-            UsageError: a selection that names nothing, or lacks something upstream.
-            InputError: a source can't be read.
+            UsageError: a selection that names nothing, lacks something upstream, or comes with
+                `incremental`.
+            InputError: a source can't be read, or files that the last build read are gone.
         """
         names = self._selected(select, exclude)
+        if not names:
+            return Result(published=False, notes=[Note("No model is modified.")])
+        if incremental is None:
+            incremental = os.environ.get("PIPELINE_INCREMENTAL", "") not in ("", "0", "false")
+        if incremental and (select or exclude):
+            raise UsageError(
+                "An incremental build brings every model up to date, not a selection.",
+                "Leave out the selection, or the option --incremental (PIPELINE_INCREMENTAL).",
+            )
         with watch() if report is None else Watch() as watching:
+            options: dict[str, Any] = {
+                "checks": checks,
+                "fail_fast": fail_fast,
+                "warn_error": warn_error,
+                "allow_fewer_rows": allow_fewer_rows,
+                "report": report or watching,
+                "reveal": reveal,
+                "on_failure": on_failure,
+            }
             try:
-                result = build(
-                    self._graph,
-                    self.backend,
-                    names,
-                    checks=checks,
-                    fail_fast=fail_fast,
-                    warn_error=warn_error,
-                    report=report or watching,
-                    reveal=reveal,
-                    on_failure=on_failure,
-                )
+                if incremental:
+                    result = build_incrementally(self._graph, self.backend, **options)
+                else:
+                    result = build(self._graph, self.backend, names, **options)
             finally:
                 self.reconnect()
             watching.end(result)
@@ -423,7 +442,15 @@ class Project(Displayed):
 
     def select(self, select: Spec = (), exclude: Spec = ()) -> list[str]:
         """Return the names of the selected models in dependency order."""
-        return self._graph.select(_as_list(select), _as_list(exclude))
+        return self._graph.select(_as_list(select), _as_list(exclude), self.modified)
+
+    def modified(self) -> dict[str, str]:
+        """Return the models whose code differs from what is published, and in which way."""
+        published = self.last_run()
+        code = Code.of(self._graph, self.backend.engine, list(self.models), published)
+        was = {made.name: made for made in published.models} if published else {}
+        why = {name: why_modified(was.get(name), code.models[name]) for name in self.models}
+        return {name: reason for name, reason in why.items() if reason}
 
     def reconnect(self) -> None:
         """Read what another process has published since; expressions made before read it too."""

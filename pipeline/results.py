@@ -22,6 +22,8 @@ _TIB = 2**40
 Severity = Literal["error", "warn"]
 ModelStatus = Literal["OK", "ERROR", "SKIP"]
 Origin = Literal["given", "recorded", "sample"]
+ModelMode = Literal["created", "updated", "kept"]
+RunMode = Literal["full", "partial", "incremental"]
 CheckStatus = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 Level = Literal["error", "cost"]
 
@@ -42,7 +44,8 @@ class Read:
 
     `inputs` are absolute paths and globs, or a warehouse's table, of which `files` is None.
     `origin` says who named them: the user, the record of an earlier build, or nobody: then they
-    are the sample.
+    are the sample. An incremental build reads the files and rows that are new; builds before it
+    have read `rows_before`.
     """
 
     source: str
@@ -50,6 +53,7 @@ class Read:
     rows: int
     files: int | None = None
     origin: Origin = "given"
+    rows_before: int | None = None
 
     def to_json(self) -> Json:
         """Return the fields."""
@@ -59,6 +63,7 @@ class Read:
             "rows": self.rows,
             "files": self.files,
             "origin": self.origin,
+            "rows_before": self.rows_before,
         }
 
 
@@ -89,7 +94,10 @@ class ModelResult:
     """What came of building one model; `seconds` is the engine's time for it.
 
     `bytes_processed` and `bytes_billed` are None where the engine does not charge by bytes.
-    `built_at` is when the build that made the table started (UTC).
+    `built_at` is when the build that last changed the table started (UTC), `made_from` says the
+    same of each upstream as it was then (ISO-8601). An incremental build updates or keeps a table:
+    `rows_came` and `rows_went` are the rows that it added and took away. `reason` says why a model
+    was made in full. `fingerprint` is of the code that the model was made by, part by part.
     """
 
     name: str
@@ -101,6 +109,12 @@ class ModelResult:
     bytes_processed: int | None = None
     bytes_billed: int | None = None
     built_at: datetime | None = None
+    mode: ModelMode = "created"
+    reason: str = ""
+    rows_came: int | None = None
+    rows_went: int | None = None
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the fields; the time is ISO-8601."""
@@ -114,6 +128,12 @@ class ModelResult:
             "bytes_processed": self.bytes_processed,
             "bytes_billed": self.bytes_billed,
             "built_at": self.built_at.isoformat() if self.built_at else None,
+            "mode": self.mode,
+            "reason": self.reason,
+            "rows_came": self.rows_came,
+            "rows_went": self.rows_went,
+            "fingerprint": dict(self.fingerprint),
+            "made_from": dict(self.made_from),
         }
 
     @classmethod
@@ -130,12 +150,22 @@ class ModelResult:
             found.get("bytes_processed"),
             found.get("bytes_billed"),
             datetime.fromisoformat(built_at) if built_at else None,
+            found.get("mode", "created"),
+            found.get("reason", ""),
+            found.get("rows_came"),
+            found.get("rows_went"),
+            found.get("fingerprint", {}),
+            found.get("made_from", {}),
         )
 
 
 @dataclass(frozen=True, repr=False)
 class CheckResult(Displayed):
-    """What came of one check: how many rows break it, and a few of them, masked as asked for."""
+    """What came of one check: how many rows break it, and a few of them, masked as asked for.
+
+    `changed_rows` are the rows that an incremental build looked at, None where it was all of them.
+    `fingerprint` is of the check's code.
+    """
 
     model: str
     name: str
@@ -145,6 +175,8 @@ class CheckResult(Displayed):
     failures: int = 0
     seconds: float = 0.0
     message: str = ""
+    changed_rows: int | None = None
+    fingerprint: str = ""
     sample: pa.Table | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -166,6 +198,8 @@ class CheckResult(Displayed):
             "failures": self.failures,
             "seconds": self.seconds,
             "message": self.message,
+            "changed_rows": self.changed_rows,
+            "fingerprint": self.fingerprint,
         }
 
     @classmethod
@@ -180,6 +214,8 @@ class CheckResult(Displayed):
             found.get("failures", 0),
             found.get("seconds", 0.0),
             found.get("message", ""),
+            found.get("changed_rows"),
+            found.get("fingerprint", ""),
         )
 
 
@@ -187,7 +223,7 @@ class CheckResult(Displayed):
 class Result(Displayed):
     """What came of a build, run or test.
 
-    `published` is None for a test, which publishes nothing.
+    `published` is None for a test, which publishes nothing. `mode` says how a build went about it.
     """
 
     models: list[ModelResult] = field(default_factory=list)
@@ -198,6 +234,7 @@ class Result(Displayed):
     notes: list[Note] = field(default_factory=list)
     published: bool | None = None
     seconds: float = 0.0
+    mode: RunMode | None = None
 
     def __repr__(self) -> str:
         return str(self)
@@ -223,6 +260,7 @@ class Result(Displayed):
             "ok": self.ok,
             "published": self.published,
             "seconds": self.seconds,
+            "mode": self.mode,
             "counts": self.counts,
             "notes": [note.text for note in self.notes],
             "sources": [read.to_json() for read in self.sources],
@@ -233,20 +271,66 @@ class Result(Displayed):
 
 
 @dataclass(frozen=True)
-class SourceRead:
-    """What a build read of a source: where from, and how many raw rows."""
+class FileRead:
+    """One file that was read: its real path, its state before that, and its rows.
 
-    inputs: tuple[str, ...]
+    The rows are counted without the engine's reader. `modified_ns` is the time of the last change
+    in nanoseconds since 1970.
+    """
+
+    path: str
+    bytes: int
+    modified_ns: int
     rows: int
 
     def to_json(self) -> Json:
         """Return the fields."""
-        return {"inputs": list(self.inputs), "rows": self.rows}
+        return {
+            "path": self.path,
+            "bytes": self.bytes,
+            "modified_ns": self.modified_ns,
+            "rows": self.rows,
+        }
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """What the published tables were made of: where from, how many raw rows, and read when.
+
+    `files` are all that the rows are from; a database keeps those of raw_sync_events in a table of
+    their own. `read_at` is when the build that read the source last started (ISO-8601). An
+    incremental build read `new_files` of them, with `new_rows`.
+    """
+
+    inputs: tuple[str, ...]
+    rows: int
+    files: tuple[FileRead, ...] = ()
+    read_at: str = ""
+    new_files: int | None = None
+    new_rows: int | None = None
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {
+            "inputs": list(self.inputs),
+            "rows": self.rows,
+            "files": [each.to_json() for each in self.files],
+            "read_at": self.read_at,
+            "new_files": self.new_files,
+            "new_rows": self.new_rows,
+        }
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> SourceRead:
-        """Read what `to_json` wrote."""
-        return cls(tuple(found["inputs"]), found["rows"])
+        """Read what `to_json` wrote, in this version or an older one."""
+        return cls(
+            tuple(found["inputs"]),
+            found["rows"],
+            tuple(FileRead(**each) for each in found.get("files", ())),
+            found.get("read_at", ""),
+            found.get("new_files"),
+            found.get("new_rows"),
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -255,7 +339,8 @@ class RunRecord(Displayed):
 
     `sources` holds, for each source, the latest reading that the published tables are made of.
     `models` and `checks` are about all that is published: what this run did not touch is as the
-    run before recorded it.
+    run before recorded it. `code` stands for the pipeline's code, `engine` for the engine's version
+    (1.5).
     """
 
     started_at: datetime
@@ -263,6 +348,9 @@ class RunRecord(Displayed):
     sources: Mapping[str, SourceRead]
     models: tuple[ModelResult, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    mode: RunMode = "full"
+    code: str = ""
+    engine: str = ""
 
     @property
     def made(self) -> tuple[ModelResult, ...]:

@@ -39,8 +39,10 @@ class Source:
         return declared[column] and (not path or is_sensitive(path))
 
 
+EVENTS = "raw_sync_events"
+
 _EVENTS = Source(
-    "raw_sync_events",
+    EVENTS,
     "Every change of a device's Sync map, one row per webhook that Twilio sent.",
     (
         Column("MapSid", "string", "Twilio's id of the map", optional=True),

@@ -6,11 +6,13 @@ Units are a table with one column `unit`, each value once. Everything here is an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from pipeline.contract import Model
+from pipeline.contract import TIMESTAMP, Model
 from pipeline.dialect import microseconds
 from pipeline.expressions import expression
 from pipeline.locality import Near, Within
@@ -56,6 +58,19 @@ def is_unit(model: Model, column: str) -> bool:
     return isinstance(model.locality, Within) and model.locality.unit == column
 
 
+def columns_used(model: Model, tables: Mapping[str, ir.Table]) -> dict[str, frozenset[str]]:
+    """Return, for each upstream, the columns of it that a model reads.
+
+    At worst a column too many: whatever name is read anywhere counts, since a column of a filtered
+    table does not say which table it is of.
+    """
+    op = expression(model, tables.__getitem__).op()
+    names = {found.name for found in op.find(ops.Field)}
+    for dropped in op.find(ops.DropColumns):
+        names |= set(dropped.columns_to_drop)
+    return {name: frozenset(names.intersection(table.columns)) for name, table in tables.items()}
+
+
 def having(rows: ir.Table, column: str, units: ir.Table) -> ir.Table:
     """Return the rows whose column holds one of the units."""
     return rows.semi_join(units, [rows[column] == units["unit"]])
@@ -99,6 +114,25 @@ def united(parts: Sequence[ir.Table]) -> ir.Table:
     """Return the units of all parts, each once; NULL is none."""
     units = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
     return units.filter(units["unit"].notnull())
+
+
+def between(
+    rows: ir.Table, column: str, low: datetime, high: datetime, window: int = 0
+) -> ir.Table:
+    """Return the rows from one time to another, and so many microseconds after it.
+
+    The bounds are literals, which let an engine skip what lies elsewhere in time.
+    """
+    return rows.filter(rows[column].between(later(low), later(high, window)))
+
+
+def later(time: datetime, microseconds: int = 0) -> ir.TimestampScalar:
+    """Return a time so much later as a literal, or the first or last that there is."""
+    try:
+        moved = time.astimezone(UTC) + timedelta(microseconds=microseconds)
+    except OverflowError:
+        moved = (datetime.min if microseconds < 0 else datetime.max).replace(tzinfo=UTC)
+    return ibis.literal(moved, type=TIMESTAMP)
 
 
 def units_near(of: ir.Table, unit: str, link: Near, rows: ir.Table) -> ir.Table:

@@ -118,6 +118,14 @@ def test_a_command_comes_with_about_ten_events(events):
     assert 9.5 < len(events) / 25_000 < 10.5
 
 
+def test_talkative_devices_send_so_many_readings_more_after_each_command():
+    quiet, talkative = history_of(500), history_of(500, readings=4)
+
+    # what hubs write twice and what is delivered twice comes on top
+    assert 4 * 500 < len(talkative) - len(quiet) < 5 * 500
+    assert len(quiet) == len(history_of(500, readings=0))
+
+
 def test_events_have_the_columns_and_types_of_the_contract(events):
     assert events.schema == EVENT_SCHEMA
     assert events.schema.field("DateCreated").type == pa.timestamp("us", "UTC")

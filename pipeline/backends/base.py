@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +117,12 @@ class Workspace(Tables, Protocol):
         """Return a source with the columns in use."""
         ...
 
-    def create(self, model: Model, expr: ir.Table) -> Made:
-        """Materialize a model."""
+    def create(self, model: Model, expr: ir.Table, more: Iterable[ir.Table] = ()) -> Made:
+        """Materialize a model, and add the rows of `more`, one after the other."""
+        ...
+
+    def memory(self) -> int | None:
+        """Return the bytes that a statement may gather and not spill, None for any number."""
         ...
 
     def publish(self, record: RunRecord) -> Sequence[str]:
@@ -147,8 +151,13 @@ class Backend(Protocol):
         """Where its models are, and where its sources are."""
         ...
 
-    def workspace(self, names: Collection[str], *, keep: bool) -> AbstractContextManager[Workspace]:
-        """Open a place to build models in; `keep` brings along the other models' tables."""
+    def workspace(
+        self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
+    ) -> AbstractContextManager[Workspace]:
+        """Open a place to build models in; `keep` brings along the other models' tables.
+
+        With `fewer_rows`, rows may be lost whose files are gone.
+        """
         ...
 
     def session(self) -> AbstractContextManager[Session]:
@@ -169,6 +178,87 @@ class Backend(Protocol):
 
     def fetch(self, expr: ir.Table) -> pa.Table:
         """Evaluate an expression of tables that this backend opened."""
+        ...
+
+
+@dataclass(frozen=True)
+class News:
+    """What sources hold that the published build has not read.
+
+    `sources` are those that have changed. `lines` tell of it.
+    """
+
+    sources: Collection[str]
+    lines: Sequence[str] = ()
+
+
+class IncrementalWorkspace(Workspace, Protocol):
+    """A workspace that begins as a copy of what is published, and changes it."""
+
+    def former(self, name: str) -> ir.Table:
+        """Return a table as it is published."""
+        ...
+
+    def stored(self, expr: ir.Table) -> ir.Table:
+        """Evaluate an expression into a table that is forgotten when the build ends.
+
+        Raises:
+            InputError: a file that the expression reads is faulty or has changed.
+        """
+        ...
+
+    def count(self, table: ir.Table) -> int:
+        """Return the number of rows of a table."""
+        ...
+
+    def append(self, model: Model, rows: ir.Table) -> None:
+        """Add rows to a model's table."""
+        ...
+
+    def replace(self, model: Model, by: tuple[str, ...], gone: ir.Table, rows: ir.Table) -> None:
+        """Delete the rows of a model's table that are like `gone` in the columns `by`; add rows."""
+        ...
+
+    def read_new(self, source: Source, columns: Collection[str]) -> RawTable:
+        """Return the rows that the published build has not read."""
+        ...
+
+
+class Increment(Protocol):
+    """The published build, held for one incremental build to change."""
+
+    @property
+    def previous(self) -> RunRecord | None:
+        """The record of the published build."""
+        ...
+
+    def hindrance(self) -> str:
+        """Say why only a full build can be right; empty where an incremental one can."""
+        ...
+
+    def news(self) -> News:
+        """Compare the sources with what was read.
+
+        Raises:
+            InputError: what was read has changed.
+        """
+        ...
+
+    def workspace(self, names: Collection[str]) -> AbstractContextManager[IncrementalWorkspace]:
+        """Open a copy of what is published, to be changed and published."""
+        ...
+
+
+@runtime_checkable
+class Increments(Protocol):
+    """A backend that can build incrementally."""
+
+    def increment(self) -> AbstractContextManager[Increment]:
+        """Hold what is published, so that no other build changes it."""
+        ...
+
+    def for_all(self) -> Backend:
+        """Return the same backend with all inputs that were ever read, and those given."""
         ...
 
 
@@ -197,6 +287,9 @@ def row_of(record: RunRecord) -> dict[str, Any]:
         "sources": json.dumps({name: read.to_json() for name, read in record.sources.items()}),
         "models": json.dumps([made.to_json() for made in record.models]),
         "checks": json.dumps([found.to_json() for found in record.checks]),
+        "mode": record.mode,
+        "code": record.code,
+        "engine": record.engine,
     }
 
 
@@ -209,4 +302,7 @@ def record_of(row: Mapping[str, Any]) -> RunRecord:
         {name: SourceRead.from_json(read) for name, read in sources.items()},
         tuple(ModelResult.from_json(made) for made in json.loads(row["models"])),
         tuple(CheckResult.from_json(found) for found in json.loads(row["checks"])),
+        row.get("mode") or "full",
+        row.get("code") or "",
+        row.get("engine") or "",
     )

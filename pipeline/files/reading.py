@@ -15,23 +15,10 @@ from pipeline.files import csv, ndjson, parquet
 from pipeline.files.finding import UNCHANGED, kind_of, unreadable
 from pipeline.files.parts import Part
 from pipeline.files.types import unite
+from pipeline.results import FileRead
 from pipeline.sources import Source
 
 _READERS = {"parquet": parquet.parts, "csv": csv.parts, "ndjson": ndjson.parts}
-
-
-@dataclass(frozen=True)
-class FileRead:
-    """One file that was read: its real path, its state before that, and its rows.
-
-    The rows are counted without the engine's reader. `modified_ns` is the time of the last change
-    in nanoseconds since 1970.
-    """
-
-    path: str
-    bytes: int
-    modified_ns: int
-    rows: int
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,15 @@ def generate(
     seed: int,
     format: Format,
     messy_values: bool = False,
+    readings: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Generated:
     """Write a history of so many commands, about ten events each, to a folder.
 
     The same arguments give the same bytes. The files appear in the folder once all are written, and
     replace what an earlier call made in this format. Memory does not grow with the number of
-    commands. From four devices on all kinds of commands occur. `progress` gets the number of events
+    commands. From four devices on all kinds of commands occur. Talkative devices send so many
+    `readings` more in the 15 seconds after each command. `progress` gets the number of events
     written so far.
 
     Raises:
@@ -58,11 +60,17 @@ def generate(
     _require("--devices", devices, 1)
     _require("--days", days, 1, _MOST_DAYS)
     _require("--seed", seed, 0)
+    _require("--readings", readings, 0)
     if format not in get_args(Format):
         raise UsageError(f"No format {format}.", f"Take one of {', '.join(get_args(Format))}.")
     with writing(output), _unfinished(output) as folder:
         events = raw_events(
-            commands=commands, devices=devices, days=days, seed=seed, messy_values=messy_values
+            commands=commands,
+            devices=devices,
+            days=days,
+            seed=seed,
+            messy_values=messy_values,
+            readings=readings,
         )
         written, event_rows = write_events(events, folder, format, progress or _ignore)
         users = folder / f"raw_users.{format}"

@@ -33,7 +33,7 @@ _END = 10_000 * 366 * DAY
 
 
 def raw_events(
-    *, commands: int, devices: int, days: int, seed: int, messy_values: bool
+    *, commands: int, devices: int, days: int, seed: int, messy_values: bool, readings: int = 0
 ) -> Iterator[pa.Table]:
     """Yield the rows of raw_sync_events, a bounded number at a time, as they were loaded.
 
@@ -42,7 +42,7 @@ def raw_events(
     rng = np.random.Generator(np.random.PCG64(seed))
     homes = make_devices(devices, rng)
     happened = (
-        (window.end, happenings(rng, homes, window, messy_values=messy_values))
+        (window.end, happenings(rng, homes, window, messy_values=messy_values, readings=readings))
         for window in windows(commands, days)
     )
     pushed = ((end, delivered(rng, homes, table)) for end, table in in_order("at", happened))

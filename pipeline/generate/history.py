@@ -98,9 +98,17 @@ def windows(commands: int, days: int) -> Iterator[Window]:
         yield Window(span * issued // commands, span * after // commands, after - issued)
 
 
-def happenings(rng: Rng, devices: Devices, window: Window, *, messy_values: bool) -> pa.Table:
-    """Return all that is set off in a window, what follows from it later included, unordered."""
-    parts = [*_commands(rng, devices, window, messy_values), *_telemetry(rng, devices, window)]
+def happenings(
+    rng: Rng, devices: Devices, window: Window, *, messy_values: bool, readings: int
+) -> pa.Table:
+    """Return all that is set off in a window, what follows from it later included, unordered.
+
+    Each command is followed by so many `readings` more, of whatever kind, within 15 seconds.
+    """
+    commands = [*_commands(rng, devices, window, messy_values)]
+    parts = [*commands, *_telemetry(rng, devices, window)]
+    if readings:
+        parts.append(_chatter(rng, devices, commands[0], readings))
     return _with_repeats(rng, pa.concat_tables(parts).combine_chunks())
 
 
@@ -194,13 +202,7 @@ def _telemetry(rng: Rng, devices: Devices, window: Window) -> Iterator[pa.Table]
     count = round(window.commands * NOISE_A_COMMAND)
     at = rng.integers(window.start, window.end, size=count)
     device = rng.integers(len(devices.kinds), size=count)
-    gauge = _GAUGED.draw(rng, devices.kinds[device])
-    level = _level(rng, at, device, _IS_BATTERY[gauge])
-    step = (level * (_STEPS.count[gauge] // SPELLINGS)).astype(np.int64)
-    spelling = rng.integers(SPELLINGS, size=count)
-    state = _STATES.take(_STEPS.first[gauge] + step * SPELLINGS + spelling)
-    item = items.reading_items(rng, state, at)
-    yield _table(at, device, _GAUGE_READINGS.take(gauge), item)
+    yield _gauged(rng, devices, at, device)
 
     count = round(count * 0.02)
     at = rng.integers(window.start, window.end, size=count)
@@ -211,6 +213,24 @@ def _telemetry(rng: Rng, devices: Devices, window: Window) -> Iterator[pa.Table]
     yield _table(
         at, rng.integers(len(devices.kinds), size=count), keys_then, texts_then, kinds_then
     )
+
+
+def _chatter(rng: Rng, devices: Devices, commands: pa.Table, readings: int) -> pa.Table:
+    at = np.repeat(commands["at"].to_numpy(), readings)
+    at = at + _seconds(rng.uniform(0, 15, len(at)))
+    return _gauged(rng, devices, at, np.repeat(commands["device"].to_numpy(), readings))
+
+
+def _gauged(rng: Rng, devices: Devices, at: Ints, device: Ints) -> pa.Table:
+    """Return what devices measure at these times."""
+    count = len(at)
+    gauge = _GAUGED.draw(rng, devices.kinds[device])
+    level = _level(rng, at, device, _IS_BATTERY[gauge])
+    step = (level * (_STEPS.count[gauge] // SPELLINGS)).astype(np.int64)
+    spelling = rng.integers(SPELLINGS, size=count)
+    state = _STATES.take(_STEPS.first[gauge] + step * SPELLINGS + spelling)
+    item = items.reading_items(rng, state, at)
+    return _table(at, device, _GAUGE_READINGS.take(gauge), item)
 
 
 def _level(rng: Rng, at: Ints, device: Ints, is_battery: Bools) -> npt.NDArray[np.float64]:

@@ -208,30 +208,18 @@ def _judged(pairs: ir.Table) -> ir.Table:
 
 def _collected(pairs: ir.Table) -> ir.Table:
     in_order = [*_SORT, *(name for name in READING_FIELDS if name not in _SORT)]
-    position = ibis.row_number().over(group_by="command_uuid", order_by=_SORT)
-    ranked = pairs.mutate(position=position)
-    reading = ibis.struct({name: ranked[name] for name in in_order})
-    confirms = ranked.is_attributed & ranked.matches_desired_state
-    followed = ranked.group_by("command_uuid").agg(
-        # Most commands have one reading, and a list under way takes an engine much more memory
-        # than single values, memory that it can't spill: so only the others are in a list.
-        **{f"first_{name}": ranked[name].max(where=_.position == 0) for name in in_order},
-        others=reading.collect(where=_.position > 0),
+    reading = ibis.struct({name: pairs[name] for name in in_order})
+    confirms = pairs.is_attributed & pairs.matches_desired_state
+    followed = pairs.group_by("command_uuid").agg(
+        readings=reading.collect(),
         reading_count=_.count(),
         expected_reading_count=_.count(where=_.is_expected_type),
         matching_reading_count=_.count(where=_.matches_desired_state),
         attributed_reading_count=_.count(where=_.is_attributed),
         seconds_to_first_matching_reading=_.seconds_after_command.min(where=confirms),
     )
-    others = ibis.coalesce(followed.others, ibis.literal([], type=followed.others.type()))
-    first = ibis.struct({name: followed[f"first_{name}"] for name in in_order})
-    readings = ibis.array([first]).concat(others)
-    return followed.select(
-        "command_uuid",
-        *names_of(_COUNTS),
-        "seconds_to_first_matching_reading",
-        readings=sorted_structs(readings, by=_SORT, fields=tuple(READING_FIELDS)),
-    )
+    readings = sorted_structs(followed.readings, by=_SORT, fields=tuple(READING_FIELDS))
+    return followed.mutate(readings=readings)
 
 
 def _without_nulls(commands: ir.Table) -> ir.Table:

@@ -94,6 +94,9 @@ def _again(found: CheckResult, rows_of: Callable[[CheckResult], str]) -> Rendera
 
 
 def _read_line(read: Read) -> str:
+    if read.rows_before is not None:
+        new = f"{number_of(read.files or 0, 'new file')}, {number_of(read.rows, 'row')}"
+        return f"read {read.source}: {new} ({read.rows_before:,} read before)"
     inputs = [_place(path) for path in read.inputs[:_MOST_INPUTS]]
     if len(read.inputs) > _MOST_INPUTS:
         inputs.append(f"and {len(read.inputs) - _MOST_INPUTS:,} more")
@@ -115,20 +118,28 @@ def _model_line(made: ModelResult, checks: Sequence[CheckResult] = ()) -> str:
     if made.status == "ERROR":
         what = f"ERROR creating {made.materialized} {made.name}"
         return f"{what} in {made.seconds:.2f}s: {made.message}"
+    if made.mode == "kept":
+        also = f", {_passed(checks)}" if checks else ""
+        return f"OK kept {made.materialized} {made.name} (unchanged{also})"
     details = [number_of(made.rows or 0, "row")]
+    if made.rows_came is not None and made.rows_went is not None:
+        details.insert(0, f"+{made.rows_came:,} -{made.rows_went:,}")
     if made.bytes_processed is not None:
         details.append(f"{size(made.bytes_processed)} scanned")
     if checks:
         details.append(_passed(checks))
     what = f"{made.materialized} {made.name} ({', '.join(details)})"
-    return f"OK created {what} in {made.seconds:.2f}s"
+    why = f" ({made.reason})" if made.reason else ""
+    return f"OK {made.mode} {what} in {made.seconds:.2f}s{why}"
 
 
 def _passed(checks: Sequence[CheckResult]) -> str:
     passed = sum(found.status == "PASS" for found in checks)
-    return (
-        f"{passed} of {len(checks)} checks" if passed < len(checks) else number_of(passed, "check")
-    )
+    rows = max((found.changed_rows or 0 for found in checks), default=0)
+    scope = f" of {number_of(rows, 'changed row')}" if rows else ""
+    if passed < len(checks):
+        return f"{passed} of {len(checks)} checks{scope}"
+    return number_of(passed, "check") + scope
 
 
 def _check_line(found: CheckResult) -> str:
@@ -137,7 +148,10 @@ def _check_line(found: CheckResult) -> str:
         return f"{found.status} {name}: {found.message}"
     number = f" {found.failures:,}" if found.failures else ""
     because = f": {found.message}" if found.message else ""
-    return f"{found.status}{number} {name} in {found.seconds:.2f}s{because}"
+    scope = (
+        "" if found.changed_rows is None else f" of {number_of(found.changed_rows, 'changed row')}"
+    )
+    return f"{found.status}{number} {name}{scope} in {found.seconds:.2f}s{because}"
 
 
 def _style(status: str) -> str:

@@ -81,8 +81,10 @@ def done_json(result: Result) -> dict[str, Any]:
     }
 
 
-def models_json(models: Sequence[Model]) -> list[dict[str, Any]]:
-    """Return models as JSON objects, one each."""
+def models_json(
+    models: Sequence[Model], why: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Return models as JSON objects, one each; with `why`, what has changed of each."""
     return [
         {
             "name": model.name,
@@ -92,13 +94,17 @@ def models_json(models: Sequence[Model]) -> list[dict[str, Any]]:
             "materialized": model.materialized,
             "grain": model.grain,
             "reads": list(model.upstream),
+            **({} if why is None else {"modified": why.get(model.name)}),
         }
         for model in models
     ]
 
 
-def models_table(models: Sequence[Model]) -> Sheet:
-    """Return models as a table for people, one row each."""
+def models_table(models: Sequence[Model], why: Mapping[str, str] | None = None) -> Sheet:
+    """Return models as a table for people, one row each; with `why`, what has changed of each."""
+    if why is not None:
+        reasons = [(m.name, m.layer, why.get(m.name, "-")) for m in models]
+        return Sheet(("model", "layer", "modified"), _texts(reasons), words=("modified",))
     headings = ("model", "layer", "tags", "key", "stored as")
     rows = [
         (m.name, m.layer, ", ".join(m.tags), ", ".join(m.key) or "-", m.materialized)

@@ -11,6 +11,7 @@ import raw_files
 
 from pipeline import files
 from pipeline.errors import InputError
+from pipeline.results import FileRead
 from pipeline.sources import SOURCES
 
 con, read, fault, write = raw_files.con, raw_files.read, raw_files.fault, raw_files.write
@@ -187,9 +188,7 @@ def test_each_file_is_told_with_its_state_and_its_rows(con, write, tmp_path):
     )
 
     a, b = raw.files
-    assert a == files.FileRead(
-        os.path.realpath(tmp_path / "a.csv"), 25, 1_641_038_400_123_456_789, 2
-    )
+    assert a == FileRead(os.path.realpath(tmp_path / "a.csv"), 25, 1_641_038_400_123_456_789, 2)
     assert (b.bytes, b.rows) == ((tmp_path / "b.ndjson.gz").stat().st_size, 1)
     assert raw.rows == 3
 

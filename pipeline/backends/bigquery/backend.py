@@ -75,7 +75,9 @@ class BigQuery:
         return (self.project, self.dataset), (self.project, self.source_dataset)
 
     @contextlib.contextmanager
-    def workspace(self, names: Collection[str], *, keep: bool) -> Iterator[BigQueryWorkspace]:
+    def workspace(
+        self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
+    ) -> Iterator[BigQueryWorkspace]:
         """Open a place beside the published tables, which all stay until they are replaced.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -101,7 +101,10 @@ class BigQueryWorkspace(PublishedTables):
         table = raw_table(self.dataset.con, source, found, columns)
         return RawTable(table, SourceRead((name,), rows), Read(source.name, (name,), rows))
 
-    def create(self, model: Model, expr: ir.Table) -> Made:
+    def memory(self) -> None:
+        """BigQuery has as much as a statement takes."""
+
+    def create(self, model: Model, expr: ir.Table, more: Iterable[ir.Table] = ()) -> Made:
         """Create the model's table or view under a name of this build.
 
         Raises:

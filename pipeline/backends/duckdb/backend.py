@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import ibis
@@ -18,7 +19,7 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
-from pipeline.backends.duckdb import published
+from pipeline.backends.duckdb import manifest, published
 from pipeline.backends.duckdb.contents import Contents, contents
 from pipeline.backends.duckdb.errors import (
     DatabaseLockedError,
@@ -28,15 +29,19 @@ from pipeline.backends.duckdb.errors import (
     opening,
 )
 from pipeline.backends.duckdb.folder import building_folder
+from pipeline.backends.duckdb.increment import DuckDBIncrement, DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.inputs import inputs_of
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.session import DuckDBSession, attach
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
-from pipeline.files import find
+from pipeline.files import absolute
 from pipeline.results import RunRecord
+from pipeline.sources import EVENTS
 from pipeline.sql import Engine, Names
+
+Opened = TypeVar("Opened", bound=DuckDBWorkspace)
 
 STORAGE_VERSION = "v1.4.0"
 """How files are written: newer than DuckDB's default, texts compress in a fifth less time."""
@@ -78,11 +83,14 @@ class DuckDB:
         return Path(os.path.realpath(self.database))
 
     @contextlib.contextmanager
-    def workspace(self, names: Collection[str], *, keep: bool) -> Iterator[DuckDBWorkspace]:
+    def workspace(
+        self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
+    ) -> Iterator[DuckDBWorkspace]:
         """Open a new file beside the database to build models in.
 
         `keep` starts from a copy of the published file, without it the models are all there are.
-        Whatever else is in the file is brought along either way.
+        Whatever else is in the file is brought along either way. With `fewer_rows`, raw events may
+        be lost whose files are gone.
 
         Raises:
             UsageError: another build of this database runs, or the file is no DuckDB database of
@@ -90,33 +98,79 @@ class DuckDB:
             InputError: files that were named are missing, also if no model reads them.
             ResourceError: the disk is full.
         """
-        for patterns in (self.inputs or {}).values():
-            find(patterns)
+        with (
+            building_folder(self.file) as folder,
+            self.workspace_in(
+                folder, names, DuckDBWorkspace, keep=keep, fewer_rows=fewer_rows
+            ) as workspace,
+        ):
+            yield workspace
+
+    @contextlib.contextmanager
+    def increment(self) -> Iterator[DuckDBIncrement]:
+        """Hold the published file, so that no other build changes it.
+
+        Raises:
+            UsageError: another build of this database runs, or the file is no DuckDB database.
+        """
         with building_folder(self.file) as folder:
-            work = folder / self.file.name
-            found = published.stamp(self.file)
-            readable, held = self._look_through(folder, names)
-            held.require_room(self.database, names)
-            copied = readable is not None and (keep or held.foreign)
-            if readable and copied:
-                published.copy(readable, work, log=True)
-            with self._connection(work) as con:
-                workspace = DuckDBWorkspace(
-                    con,
-                    work,
-                    self.file,
-                    lambda source: inputs_of(source, self.inputs or {}, held.previous),
-                    held.indexes,
-                    () if keep else tuple(sorted(held.models.difference(names))),
-                    copied,
-                    lambda: self._require_unwritten(found),
-                    self._notes(readable),
-                )
-                if copied and not keep:
-                    workspace.remove(held.models)
-                elif readable and not copied and held.previous:
-                    workspace.bring_history(readable)
-                yield workspace
+            readable, held = self._look_through(folder, ())
+            yield DuckDBIncrement(
+                self.inputs or {},
+                readable,
+                held,
+                lambda names: self.workspace_in(
+                    folder, names, DuckDBIncrementalWorkspace, keep=True
+                ),
+            )
+
+    def for_all(self) -> DuckDB:
+        """Return the same backend with all events that were ever read, and those given now."""
+        previous = self.last_run()
+        if previous is None or not self.inputs or EVENTS not in self.inputs:
+            return self
+        read = previous.sources.get(EVENTS)
+        given = [absolute(pattern) for pattern in self.inputs[EVENTS]]
+        events = tuple(dict.fromkeys([*(read.inputs if read else ()), *given]))
+        return replace(self, inputs={**self.inputs, EVENTS: events})
+
+    @contextlib.contextmanager
+    def workspace_in(
+        self,
+        folder: Path,
+        names: Collection[str],
+        kind: type[Opened],
+        *,
+        keep: bool,
+        fewer_rows: bool = False,
+    ) -> Iterator[Opened]:
+        """Open a new file in a folder that this build holds; see `workspace`."""
+        work = folder / self.file.name
+        found = published.stamp(self.file)
+        readable, held = self._look_through(folder, names)
+        held.require_room(self.database, names)
+        self._require_given(held.previous)
+        copied = readable is not None and (keep or held.foreign)
+        if readable and copied:
+            published.copy(readable, work, log=True)
+        with self._connection(work) as con:
+            workspace = kind(
+                con,
+                work,
+                self.file,
+                lambda source: inputs_of(source, self.inputs or {}, held.previous),
+                held,
+                () if keep else tuple(sorted(held.models.difference(names))),
+                copied,
+                lambda: self._require_unwritten(found),
+                self._notes(readable),
+                fewer_rows,
+            )
+            if copied and not keep:
+                workspace.remove(held.models)
+            elif readable and not copied and held.previous:
+                workspace.bring_history(readable)
+            yield workspace
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[DuckDBTables]:
@@ -130,7 +184,7 @@ class DuckDB:
                 f"There is no database {self.database} yet.",
                 "Build it first: `python cli.py build`, or name another one with --database.",
             )
-        with self._reading(self.database) as con:
+        with self.reading(self.database) as con:
             yield DuckDBTables(con)
 
     @contextlib.contextmanager
@@ -215,10 +269,17 @@ class DuckDB:
             con.disconnect()
 
     @contextlib.contextmanager
-    def _reading(self, path: Path) -> Iterator[IbisDuckDB]:
+    def reading(self, path: Path) -> Iterator[IbisDuckDB]:
+        """Open a database file for reading."""
         with self._connection(None) as con:
             attach(con, path)
             yield con
+
+    def _require_given(self, previous: RunRecord | None) -> None:
+        """Find the files that were named, also those that no model reads."""
+        for source, patterns in (self.inputs or {}).items():
+            read = previous.sources.get(source) if previous and source == EVENTS else None
+            manifest.find(patterns, read.inputs if read else ())
 
     def _notes(self, published: Path | None) -> tuple[str, ...]:
         if published or self.inputs:
@@ -256,7 +317,7 @@ class DuckDB:
             return path, self._contents(path, names)
 
     def _contents(self, path: Path, names: Collection[str]) -> Contents:
-        with self._reading(path) as con:
+        with self.reading(path) as con:
             return contents(con, names)
 
     def _require_unwritten(self, found: published.Stamp) -> None:
@@ -274,7 +335,7 @@ class DuckDB:
 
     def _has_stray_log(self) -> bool:
         try:
-            with self._reading(self.file):
+            with self.reading(self.file):
                 return False
         except StrayLogError:
             return True

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
+from pipeline.backends.duckdb import manifest
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.errors import UsageError
-from pipeline.results import RunRecord
+from pipeline.results import FileRead, RunRecord
 
 _TABLES = """
 SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()
@@ -54,6 +55,8 @@ class Contents:
     indexes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     others: bool = False
     """Whether there is a schema, sequence, type or macro that is not ours."""
+    files: tuple[FileRead, ...] | None = None
+    """The files that the published raw events are from, None where nobody kept a record."""
 
     @property
     def foreign(self) -> bool:
@@ -104,7 +107,9 @@ def contents(con: IbisDuckDB, known: Collection[str]) -> Contents:
         if name in models:
             indexes[name] = (*indexes.get(name, ()), statement)
     (others,) = con.con.execute(_OTHERS, [RECORDS]).fetchone() or (0,)
-    return Contents(previous, frozenset(models), tuple(sorted(tables)), indexes, others > 0)
+    return Contents(
+        previous, frozenset(models), tuple(sorted(tables)), indexes, others > 0, manifest.read(con)
+    )
 
 
 def _ever_recorded(con: IbisDuckDB) -> set[str]:

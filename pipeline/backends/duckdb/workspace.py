@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -11,7 +11,9 @@ import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
 from pipeline.backends.base import Made, RawTable, row_of
+from pipeline.backends.duckdb import manifest
 from pipeline.backends.duckdb.comments import comments
+from pipeline.backends.duckdb.contents import Contents
 from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
 from pipeline.backends.duckdb.folder import sync_folder
 from pipeline.backends.duckdb.inputs import Inputs
@@ -21,10 +23,16 @@ from pipeline.backends.duckdb.published import log_of, renew_identity
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
 from pipeline.contract import Model
 from pipeline.disk import writing
-from pipeline.errors import UsageError
+from pipeline.errors import InputError, UsageError
 from pipeline.files import Raw, mended, read, require_unchanged
+from pipeline.files.finding import UNCHANGED
 from pipeline.results import RunRecord, SourceRead
-from pipeline.sources import SOURCES, Source
+from pipeline.sources import EVENTS, SOURCES, Source
+
+VERSION = ".".join(duckdb.__version__.split(".")[:2])
+"""The engine's version, as far as another one may make other results."""
+
+_SIZES = {"BYTES": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,8 @@ class DuckDBWorkspace(DuckDBTables):
     file: Path
     """The published file, whose place the new one takes."""
     inputs: Callable[[str], Inputs]
-    indexes: Mapping[str, Sequence[str]]
-    """The statements of the indexes that others made on models' tables."""
+    held: Contents
+    """What the published file holds."""
     obsolete: Sequence[str]
     """The models that an earlier build made and a full build leaves out."""
     copied: bool
@@ -45,7 +53,9 @@ class DuckDBWorkspace(DuckDBTables):
     """Raises UsageError if another program wrote to the published file since the build began."""
     notes: Sequence[str] = ()
     """Facts to tell people before the build."""
-    _read: list[Raw] = field(default_factory=list)
+    fewer_rows: bool = False
+    """Whether rows may be lost whose files are gone."""
+    read_files: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in an order, each with its column."""
 
@@ -57,16 +67,27 @@ class DuckDBWorkspace(DuckDBTables):
             InputError: a file can't be used.
         """
         inputs = self.inputs(source.name)
-        paths, scratch = inputs.find(), self.path.parent / "files"
+        raw = self.read_paths(source, self._find(inputs), columns)
+        told = inputs.read(len(raw.paths), raw.rows)
+        return RawTable(raw.table, SourceRead(inputs.to_record, raw.rows, raw.files), told)
+
+    def read_paths(self, source: Source, paths: Sequence[Path], columns: Collection[str]) -> Raw:
+        """Open files as one table, with the columns in use."""
+        scratch = self.path.parent / "files"
         raw = interruptible(
             self.con, lambda: read(self.con, source, paths, columns, scratch=scratch)
         )
-        self._read.append(raw)
-        told = inputs.read(len(paths), raw.rows)
-        return RawTable(raw.table, SourceRead(inputs.to_record, raw.rows), told)
+        self.read_files.append(raw)
+        return raw
 
-    def create(self, model: Model, expr: ir.Table) -> Made:
-        """Create the model's table or view.
+    def memory(self) -> int:
+        """Return a third of the limit: as much as arrays under way may take beside the rest."""
+        row = self.con.con.execute("SELECT current_setting('memory_limit')").fetchone()
+        number, unit = str(row[0] if row else "1 GiB").split()
+        return int(float(number) * _SIZES[unit.upper()]) // 3
+
+    def create(self, model: Model, expr: ir.Table, more: Iterable[ir.Table] = ()) -> Made:
+        """Create the model's table or view, and add more rows to it.
 
         Raises:
             InputError: what is read turns out to be faulty, only now that it is.
@@ -75,25 +96,48 @@ class DuckDBWorkspace(DuckDBTables):
         """
         self._drop(model.name)
         name = sge.table_(model.name, quoted=True)
-        # raw rows come by time, roughly, and sorting them all takes long
-        if model.partition_by and not SOURCES.keys() & set(model.upstream):
-            # rows of a day lie together, so that a query of one reads few blocks
-            if row_order(expr, model.partition_by) not in self._orders:
-                expr = expr.order_by(model.partition_by)
-            self._orders.add((model.name, model.partition_by))
+        expr = self._in_order(model, expr)
         query = self.con.compiler.to_sqlglot(expr)
         create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
-        with engine_errors(self._read):
-            self._make(create.sql("duckdb"))
-            for raw in self._read:
+        with engine_errors(self.read_files):
+            self.make(create.sql("duckdb"))
+            for raw in self.read_files:
                 if raw.source.name in model.upstream:
                     require_unchanged(raw)
+            for rows in more:
+                self.append(model, rows)
             self._index_again(model)
             self.con.raw_sql(f"BEGIN; {comments(model)}; COMMIT")
             if model.materialized == "view":
                 return Made(None)
             counted = self.con.to_pyarrow(self.table(model.name).count())
         return Made(int(counted.as_py()))
+
+    def _in_order(self, model: Model, rows: ir.Table) -> ir.Table:
+        """Sort rows by day, which lie together then: a query of a day reads few blocks."""
+        day = model.partition_by
+        # raw rows come by time, roughly, and sorting them all takes long
+        if day is None or SOURCES.keys() & set(model.upstream):
+            return rows
+        ordered = rows if row_order(rows, day) in self._orders else rows.order_by(day)
+        self._orders.add((model.name, day))
+        return ordered
+
+    def append(self, model: Model, rows: ir.Table) -> None:
+        """Add rows to a model's table, in its order.
+
+        Raises:
+            InputError: a file that the rows are from has changed.
+        """
+        for raw in self.read_files:
+            if raw.source.name in model.upstream:
+                require_unchanged(raw)
+        rows = self._in_order(model, rows.select(*model.schema.names))
+        query = self.con.compiler.to_sqlglot(rows).sql("duckdb")
+        names = ", ".join(sge.to_identifier(name, quoted=True).sql() for name in rows.columns)
+        table = sge.table_(model.name, quoted=True).sql("duckdb")
+        with engine_errors():
+            self.make(f"INSERT INTO {table} ({names}) {query}")
 
     def publish(self, record: RunRecord) -> Sequence[str]:
         """Record the run, and put the new file in the place of the old one.
@@ -130,8 +174,28 @@ class DuckDBWorkspace(DuckDBTables):
         self.con.raw_sql(f"CREATE TABLE {RECORDS}.runs AS FROM published.{RECORDS}.runs")
         self.con.raw_sql("DETACH published")
 
+    def _find(self, inputs: Inputs) -> Sequence[Path]:
+        """Find the files of a source, and see that none is gone which the last build read."""
+        previous = self.held.previous
+        before = previous.sources.get(inputs.source) if previous else None
+        patterns = inputs.to_record
+        # other inputs than the recorded ones are another matter; the sample's are not recorded
+        recorded = before.inputs if before and inputs.source == EVENTS else ()
+        if not recorded or not {*recorded} <= {*patterns}:
+            return inputs.find()
+        found = manifest.find(inputs.patterns, recorded)
+        gone = manifest.lost(self.held.files or (), found)
+        if gone and not self.fewer_rows:
+            are, their = manifest.verbs(gone)
+            raise InputError(
+                f"{manifest.told(gone)} that the last build read {are} gone; "
+                f"{their} rows would be lost.",
+                f"Put {gone[0].path} back, or build with --allow-fewer-rows. {UNCHANGED}",
+            )
+        return found or inputs.find()
+
     def _index_again(self, model: Model) -> None:
-        for statement in self.indexes.get(model.name, ()):
+        for statement in self.held.indexes.get(model.name, ()):
             try:
                 self.con.raw_sql(statement)
             except duckdb.Error as error:
@@ -141,22 +205,28 @@ class DuckDBWorkspace(DuckDBTables):
                     f"Drop the index, then build again: {statement} The last build is unchanged.",
                 ) from error
 
-    def _make(self, statement: str) -> None:
+    def make(self, statement: str) -> int:
+        """Run a statement that Ctrl-C can end; return how many rows it wrote."""
+
+        def run() -> int:
+            answer = self.con.raw_sql(statement).fetchone()
+            return int(answer[0]) if answer else 0
+
         try:
-            interruptible(self.con, lambda: self.con.raw_sql(statement))
-            return
+            return interruptible(self.con, run)
         except duckdb.Error as error:
             failed = error
         # not within the handler: DuckDB's message may quote a line with a PIN, and would be shown
         # with ours
-        if not mended(failed, self._read):
+        if not mended(failed, self.read_files):
             raise failed
-        interruptible(self.con, lambda: self.con.raw_sql(statement))
+        return interruptible(self.con, run)
 
     def _drop(self, name: str) -> None:
         query = (
             "SELECT table_type FROM information_schema.tables"
             " WHERE table_schema = 'main' AND table_name = ?"
+            " AND table_catalog = current_database()"
         )
         for (kind,) in self.con.con.execute(query, [name]).fetchall():
             what = "VIEW" if kind == "VIEW" else "TABLE"
@@ -169,7 +239,17 @@ class DuckDBWorkspace(DuckDBTables):
             f"CREATE TABLE IF NOT EXISTS {RECORDS}.runs (started_at TIMESTAMPTZ, seconds DOUBLE,"
             " sources VARCHAR, models VARCHAR, checks VARCHAR)"
         )
-        row = row_of(record)
+        for name in ("mode", "code", "engine"):
+            self.con.raw_sql(f"ALTER TABLE {RECORDS}.runs ADD COLUMN IF NOT EXISTS {name} VARCHAR")
+        events = record.sources.get(EVENTS)
+        if events and events.read_at == record.started_at.isoformat():
+            new = events.files if events.new_files is None else events.files[-events.new_files :]
+            whole = events.new_files is None
+            manifest.write(self.con, new, record.started_at, whole=whole)
+        sources = {name: each for name, each in record.sources.items() if name != EVENTS}
+        if events:
+            sources[EVENTS] = replace(events, files=())  # they are in a table of their own
+        row = row_of(replace(record, sources=sources, engine=VERSION))
         columns, values = ", ".join(row), ", ".join("?" * len(row))
         statement = f"INSERT INTO {RECORDS}.runs ({columns}) VALUES ({values})"
         self.con.con.execute(statement, list(row.values()))

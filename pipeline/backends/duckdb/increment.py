@@ -1,0 +1,232 @@
+"""A published database, held to be changed by what is new."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import sqlglot.expressions as sge
+
+from pipeline.backends.base import News, RawTable
+from pipeline.backends.duckdb import manifest
+from pipeline.backends.duckdb.contents import Contents
+from pipeline.backends.duckdb.errors import engine_errors, opening
+from pipeline.backends.duckdb.inputs import Inputs, inputs_of
+from pipeline.backends.duckdb.workspace import VERSION, DuckDBWorkspace
+from pipeline.checks import row_count
+from pipeline.contract import Model
+from pipeline.results import RunRecord, SourceRead
+from pipeline.sources import EVENTS, SOURCES, Source
+
+_PUBLISHED = "published"
+_BLOCK_ROWS = 122_880
+"""The rows of a block, whose least and greatest values DuckDB knows."""
+_LOOSE_SHARE = 0.1
+_LOOSE = """
+WITH blocks AS (SELECT rowid // {block} AS block, max({day}) AS last FROM {table} GROUP BY 1),
+earlier AS (
+SELECT block, max(last) OVER (
+ORDER BY block ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last FROM blocks
+)
+SELECT count(*), count(*) FILTER ({day} < earlier.last)
+FROM {table} AS rows JOIN earlier ON rows.rowid // {block} = earlier.block
+"""
+"""How many rows a table has, and how many lie in a block behind one with a later day."""
+_NEVER = "1TB"
+
+
+@dataclass(frozen=True)
+class DuckDBIncrement:
+    """A published database that no other build can change meanwhile."""
+
+    given: Mapping[str, tuple[str, ...]]
+    """The paths and globs that were named now, by source."""
+    readable: Path | None
+    """The published file, or a copy that can be read while another program writes."""
+    held: Contents
+    """What the published file holds."""
+    open_copy: Callable[[Collection[str]], AbstractContextManager[DuckDBIncrementalWorkspace]]
+    """Opens a copy of the published file to build models in."""
+
+    @property
+    def previous(self) -> RunRecord | None:
+        """The record of the published build."""
+        return self.held.previous
+
+    def hindrance(self) -> str:
+        """Say why only a full build can be right; empty where an incremental one can."""
+        previous = self.previous
+        if previous is None or self.held.files is None:
+            return "the published build keeps no record of the files that it read"
+        if previous.engine != VERSION:
+            return f"DuckDB {previous.engine or 'of an unknown version'} made it, this is {VERSION}"
+        if self.given and not self._recorded_inputs(EVENTS):
+            return "the published build is of the sample"
+        return ""
+
+    def news(self) -> News:
+        """Compare the files with those that were read.
+
+        Raises:
+            InputError: a file that was read has changed, or a given one is not there.
+        """
+        lines = []
+        compared = self._compared
+        if compared.gone:
+            are, their = manifest.verbs(compared.gone)
+            lines.append(
+                f"{manifest.told(compared.gone)} that earlier builds read {are} gone; "
+                f"{their} rows stay"
+            )
+        changed = {EVENTS} if compared.new else set()
+        changed |= {name for name in SOURCES if name != EVENTS and self._is_other(name)}
+        return News(changed, lines)
+
+    @contextlib.contextmanager
+    def workspace(self, names: Collection[str]) -> Iterator[DuckDBIncrementalWorkspace]:
+        """Open a copy of the published file, with the file itself beside it as it was.
+
+        Raises:
+            ResourceError: the disk is full.
+        """
+        with self.open_copy(names) as workspace:
+            path = sge.convert(str(self.readable)).sql("duckdb")
+            with opening(self.readable):
+                workspace.con.raw_sql(f"ATTACH {path} AS {_PUBLISHED} (READ_ONLY)")
+            # the log is written again into the file at the end, all at once
+            workspace.con.raw_sql(f"SET checkpoint_threshold = '{_NEVER}'")
+            workspace.begin(self._compared.new, self._inputs(EVENTS))
+            yield workspace
+
+    @cached_property
+    def _compared(self) -> manifest.Compared:
+        patterns = self._inputs(EVENTS)
+        found = manifest.find(patterns, self._recorded_inputs(EVENTS))
+        return manifest.compare(self.held.files or (), found)
+
+    def _inputs(self, source: str) -> tuple[str, ...]:
+        """Return the patterns of a source: those recorded, and those given now."""
+        found = self._inputs_of(source)
+        if found.origin == "sample":
+            return found.patterns
+        return tuple(dict.fromkeys([*self._recorded_inputs(source), *found.to_record]))
+
+    def _inputs_of(self, source: str) -> Inputs:
+        return inputs_of(source, self.given, self.previous)
+
+    def _recorded_inputs(self, source: str) -> tuple[str, ...]:
+        read = self.previous.sources.get(source) if self.previous else None
+        return read.inputs if read else ()
+
+    def _is_other(self, source: str) -> bool:
+        """Tell whether a source that is read in full has other files than were read."""
+        read = self.previous.sources.get(source) if self.previous else None
+        paths = self._inputs_of(source).find()
+        now = sorted((os.path.realpath(path), *_state(path)) for path in paths)
+        files_read = read.files if read else ()
+        return now != sorted((each.path, each.bytes, each.modified_ns) for each in files_read)
+
+
+@dataclass(frozen=True)
+class DuckDBIncrementalWorkspace(DuckDBWorkspace):
+    """A copy of the published file that a build changes."""
+
+    _numbers: Iterator[int] = field(default_factory=count)
+    _counted: dict[str, int] = field(default_factory=dict)
+    _new: list[Path] = field(default_factory=list)
+    _patterns: list[str] = field(default_factory=list)
+
+    def begin(self, new: Sequence[Path], patterns: Sequence[str]) -> None:
+        """Note which files are new, and the patterns that name all files."""
+        self._new.extend(new)
+        self._patterns.extend(patterns)
+
+    def read_new(self, source: Source, columns: Collection[str]) -> RawTable:
+        """Return the new files as one table, with the columns in use.
+
+        Raises:
+            InputError: a file can't be used.
+        """
+        raw = self.read_paths(source, self._new, columns)
+        recorded = self.held.files or ()
+        before = sum(each.rows for each in recorded)
+        inputs = self.inputs(source.name)
+        told = replace(inputs.read(len(raw.files), raw.rows), rows_before=before)
+        patterns = () if inputs.origin == "sample" else tuple(self._patterns)
+        read = SourceRead(
+            patterns,
+            before + raw.rows,
+            (*recorded, *raw.files),
+            new_files=len(raw.files),
+            new_rows=raw.rows,
+        )
+        return RawTable(raw.table, read, told)
+
+    def former(self, name: str) -> ir.Table:
+        """Return a table as it is published."""
+        return self.con.table(name, database=(_PUBLISHED, "main"))
+
+    def stored(self, expr: ir.Table) -> ir.Table:
+        """Evaluate an expression into a temporary table.
+
+        Raises:
+            InputError: a file that the expression reads is faulty or has changed.
+            ResourceError: memory or disk ran out.
+        """
+        name = f"stored_{next(self._numbers)}"
+        query = self.con.compiler.to_sqlglot(expr).sql("duckdb")
+        with engine_errors(self.read_files):
+            self._counted[name] = self.make(f"CREATE TEMP TABLE {name} AS {query}")
+        return self.con.table(name, database=("temp", "main"))
+
+    def count(self, table: ir.Table) -> int:
+        """Return the number of rows; of a stored table it is known."""
+        known = self._counted.get(table.get_name()) if _is_stored(table) else None
+        return row_count(table, self.fetch) if known is None else known
+
+    def replace(self, model: Model, by: tuple[str, ...], gone: ir.Table, rows: ir.Table) -> None:
+        """Delete the rows of a model's table that are like `gone` in the columns `by`; add rows."""
+        table = self.table(model.name)
+        keys = table.select(*by, _row=table.rowid())
+        matching = keys.semi_join(gone, [keys[name].identical_to(gone[name]) for name in by])
+        stored = self.stored(matching.select("_row"))
+        query = self.con.compiler.to_sqlglot(stored).sql("duckdb")
+        name = sge.table_(model.name, quoted=True).sql("duckdb")
+        with engine_errors():
+            self.make(f"DELETE FROM {name} WHERE rowid IN ({query})")
+        self.append(model, rows)
+        if model.partition_by and self._is_loose(model):
+            self._sort_again(model)
+
+    def _is_loose(self, model: Model) -> bool:
+        """Tell whether so many rows lie behind rows of later days that a query of a day is slow."""
+        rows, loose = self.con.con.execute(
+            _LOOSE.format(
+                table=sge.table_(model.name, quoted=True).sql("duckdb"),
+                day=sge.to_identifier(str(model.partition_by), quoted=True).sql("duckdb"),
+                block=_BLOCK_ROWS,
+            )
+        ).fetchone() or (0, 0)
+        return loose > _LOOSE_SHARE * rows
+
+    def _sort_again(self, model: Model) -> None:
+        # no expression of a temporary table says in which order its rows lie, so create() sorts
+        self.create(model, self.stored(self.table(model.name)))
+
+
+def _is_stored(table: ir.Table) -> bool:
+    op = table.op()
+    return isinstance(op, ops.DatabaseTable) and op.namespace.catalog == "temp"
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns

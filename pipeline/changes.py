@@ -1,0 +1,367 @@
+"""What new rows change: model by model, rows of the units that they touch are made anew.
+
+The engine knows no backend: a workspace stores tables on the way and writes what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+
+import pipeline.lineage as lineage
+from pipeline import slices, units
+from pipeline.backends.base import IncrementalWorkspace, Made
+from pipeline.contract import Grows, Model, Near, Within
+from pipeline.errors import UsageError
+from pipeline.expressions import declared_table, expression
+from pipeline.graph import Graph
+from pipeline.results import ModelMode
+from pipeline.sources import SOURCES
+
+LARGE = 0.4
+"""From this share of a table's rows on, to make all of them anew is cheaper."""
+
+When = Literal["former", "now"]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Values of a unit's column, each once in the column `unit`."""
+
+    table: ir.Table
+    count: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What became of a model: how it was made, and its rows that went and came.
+
+    `went` and `came` are None where nothing went or came, or where nobody had to know. `fresh` are
+    all rows of the units that were made anew.
+    """
+
+    mode: ModelMode
+    reason: str = ""
+    rows: int | None = None
+    went: ir.Table | None = None
+    came: ir.Table | None = None
+    rows_went: int | None = None
+    rows_came: int | None = None
+    fresh: ir.Table | None = None
+
+    @property
+    def changed(self) -> tuple[ir.Table, ...]:
+        """The tables of rows that went or came."""
+        return tuple(rows for rows in (self.went, self.came) if rows is not None)
+
+
+KEPT = Step("kept")
+
+
+class Changes:
+    """One incremental build: makes models in dependency order, each from what changed upstream."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        workspace: IncrementalWorkspace,
+        remade: Mapping[str, str],
+        raw: Mapping[str, ir.Table],
+        news: Collection[str],
+        rows: Mapping[str, int | None],
+    ) -> None:
+        """Begin.
+
+        `remade` are the models to be made in full, and why; all that depends on one is among them.
+        `raw` are the sources: all rows of one, or the new rows of one that only grows. `news` are
+        those that have changed. `rows` are the numbers of rows that are published.
+        """
+        self._graph, self._models = graph, graph.models
+        self._workspace = workspace
+        self._remade, self._raw, self._news, self._rows = remade, raw, news, rows
+        self.steps: dict[str, Step] = {}
+        self._units: dict[str, Units] = {}
+        self._known: list[Units] = []
+        self._used: dict[str, dict[str, frozenset[str]]] = {}
+        self._restricted: dict[tuple[str, str, int, When], ir.Table] = {}
+
+    def make(self, model: Model) -> Step:
+        """Bring one model up to date, after those that it reads.
+
+        Raises:
+            UsageError: the rows don't add up.
+            EngineError: the engine can't run a statement.
+        """
+        step = self.steps[model.name] = self._make(model)
+        return step
+
+    def is_changed(self, name: str) -> bool:
+        """Tell whether a model or source is another one than is published."""
+        return name in self._news if name in SOURCES else self.steps[name].mode != "kept"
+
+    def now(self, name: str) -> ir.Table:
+        """Return a model, or the rows of a source."""
+        return self._raw[name] if name in self._raw else self._workspace.table(name)
+
+    def of_units(self, names: tuple[str, ...], column: str) -> dict[str, ir.Table]:
+        """Return models as they are now, restricted to the values of a column in changed rows."""
+        parts = [
+            rows.select(unit=rows[column])
+            for name in names
+            if self.is_changed(name)
+            for rows in self.steps[name].changed
+        ]
+        found = self._united(parts)
+        return {name: self._having(name, column, found, "now") for name in names}
+
+    def _make(self, model: Model) -> Step:
+        if model.name in self._remade:
+            made = self._create(model)
+            return Step("created", self._remade[model.name], made.rows)
+        changed = [name for name in model.upstream if self.is_changed(name)]
+        if not changed:
+            return KEPT
+        known = all(name not in SOURCES and self.steps[name].came is not None for name in changed)
+        if isinstance(model.locality, Grows) and (known or changed[0] in SOURCES):
+            return self._grown(model, changed[0])
+        if isinstance(model.locality, Within) and known and not SOURCES.keys() & {*model.upstream}:
+            return self._within(model, changed)
+        return self._anew(model)
+
+    # --- By declaration
+
+    def _grown(self, model: Model, upstream: str) -> Step:
+        new = self._raw[upstream] if upstream in SOURCES else self.steps[upstream].came
+        if new is None:
+            raise TypeError(f"nobody knows which rows came to {upstream}")
+        came = self._workspace.stored(expression(model, lambda _: new))
+        number = self._workspace.count(came)
+        if not number:
+            return KEPT
+        if model.materialized == "table":
+            self._workspace.append(model, came)
+        return self._updated(model, None, came, 0, number)
+
+    def _within(self, model: Model, changed: list[str]) -> Step:
+        found = self._units_of(model, changed)
+        if not found.count:
+            return KEPT
+        self._units[model.name] = found
+        if self._is_large(model, found):
+            return self._anew(model)
+        stored = self._workspace.stored
+        new = stored(self._of_units(model, found, "now"))
+        if model.materialized == "view":
+            old = stored(self._of_units(model, found, "former"))
+        else:
+            unit = _unit(model)
+            old = stored(units.having(self._former(model.name), unit, found.table))
+        went, came, rows_went, rows_came = self._differences(old, new)
+        if not rows_went and not rows_came:
+            return KEPT
+        if model.materialized == "table":
+            by = tuple(dict.fromkeys((_unit(model), *model.key)))
+            gone = went.select(*by).union(came.select(*by), distinct=True)
+            gone = stored(gone)
+            # as many rows of a key as there are: without checks, a key may come twice
+            fresh = new.semi_join(gone, [new[name].identical_to(gone[name]) for name in by])
+            self._workspace.replace(model, by, gone, fresh)
+        return self._updated(model, went, came, rows_went, rows_came, new)
+
+    def _anew(self, model: Model) -> Step:
+        """Make all rows of a model; where others have to know, find out which are other ones."""
+        if model.materialized == "view":
+            return Step("updated")
+        if not self._is_compared(model):
+            return Step("created", rows=self._create(model).rows)
+        new = self._workspace.stored(expression(model, self.now))
+        went, came, rows_went, rows_came = self._differences(self._former(model.name), new)
+        if not rows_went and not rows_came:
+            return KEPT
+        made = self._workspace.create(lineage.of(self._graph).resolved(model.name), new)
+        return Step("updated", "", made.rows, went, came, rows_went, rows_came, new)
+
+    def _create(self, model: Model) -> Made:
+        rows = {name: self._rows.get(name) for name in model.upstream}
+        resolved = lineage.of(self._graph).resolved(model.name)
+        return slices.create(self._workspace, resolved, self.now, rows)
+
+    def _is_compared(self, model: Model) -> bool:
+        readers = [each for each in self._models.values() if model.name in each.upstream]
+        if model.locality is None:
+            return bool(readers)  # declared nothing, it is narrow: its readers may be spared
+        return any(each.locality is not None for each in readers)
+
+    def _updated(
+        self,
+        model: Model,
+        went: ir.Table | None,
+        came: ir.Table,
+        rows_went: int,
+        rows_came: int,
+        fresh: ir.Table | None = None,
+    ) -> Step:
+        before = self._rows.get(model.name)
+        rows = None if before is None else before - rows_went + rows_came
+        if model.materialized == "table":
+            counted = self._workspace.count(self._workspace.table(model.name))
+            if rows is not None and rows != counted:
+                raise UsageError(
+                    f"{model.name} has {counted:,} rows after this build; {before:,} less "
+                    f"{rows_went:,} that went, plus {rows_came:,} that came, are {rows:,}.",
+                    "Build in full, without --incremental. The last build is unchanged.",
+                )
+            rows = counted
+        return Step("updated", "", rows, went, came, rows_went, rows_came, fresh)
+
+    # --- Units
+
+    def _units_of(self, model: Model, changed: list[str]) -> Units:
+        within = model.locality
+        parts: list[ir.Table] = []
+        for name in changed:
+            link = within.link(name)  # type: ignore[union-attr]
+            upstream = self._models[name]
+            if isinstance(link, Near):
+                parts += self._units_near(str(within.link(link.of)), link, name)  # type: ignore[union-attr]
+            elif upstream.materialized == "view" and units.is_unit(upstream, link):
+                parts.append(self._units[name].table)
+            else:
+                parts += [rows.select(unit=rows[link]) for rows in self._seen(model, name, link)]
+        return self._united(parts)
+
+    def _seen(self, model: Model, name: str, link: str) -> list[ir.Table]:
+        """Return what went and came upstream, in the columns that the model reads."""
+        step = self.steps[name]
+        if step.went is None or step.came is None:
+            return [*step.changed]
+        columns = sorted({link, *self._columns_used(model)[name]})
+        went, came = step.went.select(*columns), step.came.select(*columns)
+        return [went.difference(came, distinct=False), came.difference(went, distinct=False)]
+
+    def _units_near(self, unit: str, link: Near, name: str) -> list[ir.Table]:
+        changed = [rows.select(link.on, link.at) for rows in self.steps[name].changed]
+        rows = self._workspace.stored(ibis.union(*changed) if len(changed) > 1 else changed[0])
+        bounds = self._bounds(rows[link.at])
+        if bounds is None:
+            return []
+        of = self.now(link.of)
+        first, last = units.later(bounds[0], -link.window), units.later(bounds[1])
+        near = of.filter(of[link.start].between(first, last))
+        return [units.units_near(near, unit, link, rows)]
+
+    def _united(self, parts: list[ir.Table]) -> Units:
+        """Return all of the units; where they are the same as other ones, those."""
+        if not parts:
+            nothing = ibis.literal("").as_table().select(unit=ibis.literal("")).limit(0)
+            return Units(nothing, 0)
+        table = self._workspace.stored(units.united(parts))
+        found = Units(table, self._workspace.count(table))
+        for known in self._known:
+            if known.count == found.count and known.table["unit"].type() == table["unit"].type():
+                others = table.anti_join(known.table, "unit")
+                if not self._workspace.count(others.limit(1)):
+                    return known
+        self._known.append(found)
+        return found
+
+    def _is_large(self, model: Model, found: Units) -> bool:
+        before = self._rows.get(model.name)
+        if model.materialized == "view" or not before:
+            return False
+        unit = _unit(model)
+        column = self._former(model.name).select(unit)
+        return self._workspace.count(units.having(column, unit, found.table)) > LARGE * before
+
+    # --- Restricted tables
+
+    def _of_units(self, model: Model, found: Units, when: When) -> ir.Table:
+        """Return a model's rows of some units, made of restricted upstreams."""
+        upstream = units.upstream(
+            model,
+            lambda name, column: self._having(name, column, found, when),
+            lambda name, link, of: self._near(name, link, of, when),
+        )
+        return expression(model, upstream.__getitem__)
+
+    def _having(self, name: str, column: str, found: Units, when: When) -> ir.Table:
+        if when == "former" and not self.is_changed(name):
+            when = "now"
+        key = (name, column, id(found), when)
+        if key not in self._restricted:
+            self._restricted[key] = self._restrict(name, column, found, when)
+        return self._restricted[key]
+
+    def _restrict(self, name: str, column: str, found: Units, when: When) -> ir.Table:
+        model = self._models[name]
+        if model.materialized == "view" and units.is_unit(model, column):
+            return self._of_units(model, found, when)
+        readers = [
+            each
+            for each in self._models.values()
+            if isinstance(each.locality, Within)
+            and name in each.upstream
+            and each.locality.link(name) == column
+        ]
+        table = self._former(name) if when == "former" else self.now(name)
+        if len(readers) < 2:
+            return units.having(table, column, found.table)
+        read = {column}.union(*(self._columns_used(each)[name] for each in readers))
+        columns = [each for each in model.schema.names if each in read]
+        came = self.steps[name].came
+        if when == "now" and isinstance(model.locality, Grows) and came is not None:
+            old = self._having(name, column, found, "former")
+            both = old.union(units.having(came.select(*columns), column, found.table))
+            return self._workspace.stored(both)
+        return self._workspace.stored(units.having(table.select(*columns), column, found.table))
+
+    def _near(self, name: str, link: Near, of: ir.Table, when: When) -> ir.Table:
+        starts = self._workspace.stored(of.select(link.on, link.start))
+        rows = self._former(name) if when == "former" else self.now(name)
+        bounds = self._bounds(starts[link.start])
+        if bounds is None:
+            return rows.limit(0)
+        near = units.between(rows, link.at, *bounds, link.window)
+        return units.near_rows(near, link, starts)
+
+    def _former(self, name: str) -> ir.Table:
+        """Return a model as it is published; a view is computed, for its tables are now others."""
+        model = self._models[name]
+        is_there = name not in self.steps or not self.is_changed(name)
+        if model.materialized == "view":
+            return expression(model, self._former)
+        if is_there:
+            return self._workspace.table(name)
+        return self._workspace.former(name).select(*model.schema.names)
+
+    # --- Small questions
+
+    def _differences(self, old: ir.Table, new: ir.Table) -> tuple[ir.Table, ir.Table, int, int]:
+        """Return the rows that are in one table only, copies apart, and how many they are."""
+        old, stored = old.select(*new.columns), self._workspace.stored
+        went = stored(old.difference(new, distinct=False))
+        came = stored(new.difference(old, distinct=False))
+        return went, came, self._workspace.count(went), self._workspace.count(came)
+
+    def _columns_used(self, model: Model) -> dict[str, frozenset[str]]:
+        if model.name not in self._used:
+            tables = {name: declared_table(self._graph, name) for name in model.upstream}
+            self._used[model.name] = units.columns_used(model, tables)
+        return self._used[model.name]
+
+    def _bounds(self, time: ir.Column) -> tuple[datetime, datetime] | None:
+        table = time.name("time").as_table()
+        found = self._workspace.fetch(table.aggregate(low=table.time.min(), high=table.time.max()))
+        low, high = found["low"][0].as_py(), found["high"][0].as_py()
+        return None if low is None else (low, high)
+
+
+def _unit(model: Model) -> str:
+    if not isinstance(model.locality, Within):
+        raise TypeError(f"{model.name} is within no unit")
+    return model.locality.unit

@@ -1,0 +1,315 @@
+"""Build incrementally: read the raw events that are new, and make anew what they change.
+
+Afterwards every model is what a full build over all raw rows ever read would make it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import ibis.expr.types as ir
+
+from pipeline.backends.base import (
+    Backend,
+    Increment,
+    IncrementalWorkspace,
+    Increments,
+    News,
+)
+from pipeline.build import OnFailure, Report, Run, build
+from pipeline.changes import Changes
+from pipeline.checks import Scope, declared_checks
+from pipeline.contract import Grows, Model, TableCheck, Within
+from pipeline.expressions import columns_read
+from pipeline.fingerprints import Code, why_modified
+from pipeline.graph import Graph
+from pipeline.masking import Masking
+from pipeline.results import CheckResult, ModelResult, Note, Result, RunRecord
+from pipeline.sources import EVENTS, SOURCES
+
+
+def build_incrementally(
+    graph: Graph,
+    backend: Backend,
+    *,
+    checks: bool = True,
+    fail_fast: bool = False,
+    warn_error: bool = False,
+    allow_fewer_rows: bool = False,
+    report: Report = lambda event: None,
+    reveal: bool = False,
+    on_failure: OnFailure = lambda result, rows, tables: None,
+) -> Result:
+    """Bring every model up to date with new raw events, check what changed, and publish.
+
+    Where that can't be right, it builds in full and notes why.
+
+    Raises:
+        UsageError: another build runs, or rows don't add up.
+        InputError: a file can't be read, or one that was read has changed.
+    """
+
+    def in_full(why: str) -> Result:
+        note = Note(f"building in full: {why}")
+        report(note)
+        whole = backend.for_all() if isinstance(backend, Increments) else backend
+        result = build(
+            graph,
+            whole,
+            list(graph.models),
+            checks=checks,
+            fail_fast=fail_fast,
+            warn_error=warn_error,
+            allow_fewer_rows=allow_fewer_rows,
+            report=report,
+            reveal=reveal,
+            on_failure=on_failure,
+        )
+        result.notes.insert(0, note)
+        return result
+
+    if not isinstance(backend, Increments):
+        return in_full(f"{backend.engine} can't build incrementally yet")
+    started, clock = datetime.now(UTC), time.perf_counter()
+    with backend.increment() as increment:
+        plan = _plan(graph, backend, increment)
+        if isinstance(plan, str):
+            why = plan
+        else:
+            news = increment.news()
+            notes = [Note(line) for line in news.lines]
+            for note in notes:
+                report(note)
+            if not news.sources and not plan.remade and not plan.unchecked(checks):
+                return _nothing_new(graph, plan, report, clock, notes)
+            with increment.workspace(list(graph.models)) as workspace:
+                run = IncrementalRun(
+                    graph,
+                    workspace,
+                    list(graph.models),
+                    fail_fast,
+                    warn_error,
+                    report,
+                    on_failure,
+                    Masking(graph, reveal),
+                    started,
+                    plan=plan,
+                    news=news,
+                )
+                result = run.result
+                result.mode, result.notes = "incremental", notes
+                run.code.set_result(plan.code)
+                run.read_sources(columns_read(graph, list(graph.models)))
+                run.work(checks)
+                result.seconds = time.perf_counter() - clock
+                result.published = result.ok
+                if result.ok:
+                    for text in workspace.publish(run.record("incremental")):
+                        run.note(text)
+                return result
+    return in_full(why)
+
+
+def _nothing_new(
+    graph: Graph, plan: Plan, report: Report, clock: float, notes: list[Note]
+) -> Result:
+    note = Note("nothing new")
+    report(note)
+    kept = [replace(made, mode="kept", seconds=0.0) for made in plan.published.values()]
+    return Result(
+        [made for made in kept if made.name in graph.models],
+        published=False,
+        seconds=time.perf_counter() - clock,
+        mode="incremental",
+        notes=[*notes, note],
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the published build is, and what of it has to be made in full."""
+
+    graph: Graph
+    previous: RunRecord
+    remade: Mapping[str, str]
+    code: Code
+
+    @property
+    def published(self) -> dict[str, ModelResult]:
+        """The published models."""
+        return {made.name: made for made in self.previous.models}
+
+    def covered(self, model: str) -> frozenset[str]:
+        """Return the checks that all published rows of a model were held to."""
+        return frozenset(
+            found.name
+            for found in self.previous.checks
+            if found.model == model
+            and found.status in ("PASS", "WARN")
+            and found.fingerprint == self.code.checks.get((model, found.name), "")
+        )
+
+    def unchecked(self, checks: bool) -> bool:
+        """Tell whether something published still has to be checked."""
+        return checks and any(
+            rule not in self.covered(name)
+            for name in self.graph.models
+            for rule, *_ in declared_checks(self.graph, name)
+        )
+
+
+def _plan(graph: Graph, backend: Backend, increment: Increment) -> Plan | str:
+    """Return the plan of an incremental build, or why only a full one can be right."""
+    previous = increment.previous
+    if previous is None:
+        return "nothing is published yet"
+    if why := increment.hindrance():
+        return why
+    for model in graph.models.values():
+        if EVENTS in model.upstream and not isinstance(model.locality, Grows):
+            return f"{model.name} reads {EVENTS} and does not grow with it"
+    code = Code.of(graph, backend.engine, list(graph.models), previous)
+    published = {made.name: made for made in previous.models}
+    modified = {
+        name: why
+        for name in graph.models
+        if (why := why_modified(published.get(name), code.models.get(name, {})))
+    }
+    for name, why in modified.items():
+        if EVENTS in graph.models[name].upstream:
+            return f"{name}: {why}"
+    remade = _with_downstream(graph, {**_outdated(graph, previous), **modified})
+    return Plan(graph, previous, remade, code)
+
+
+def _outdated(graph: Graph, previous: RunRecord) -> dict[str, str]:
+    """Return the models that are older than something that they were made from, and why."""
+    now = {name: read.read_at for name, read in previous.sources.items()}
+    now |= {made.name: made.built_at.isoformat() for made in previous.models if made.built_at}
+    found = {}
+    for made in previous.models:
+        for name, was in made.made_from.items():
+            if made.name in graph.models and now.get(name) != was:
+                found[made.name] = f"{name} is newer"
+    return found
+
+
+def _with_downstream(graph: Graph, models: Mapping[str, str]) -> dict[str, str]:
+    found = dict(models)
+    for name, model in graph.models.items():
+        above = [up for up in model.upstream if up in found]
+        if above and name not in found:
+            found[name] = f"{above[0]} is made anew"
+    return found
+
+
+@dataclass
+class IncrementalRun(Run):
+    """An incremental build under way."""
+
+    plan: Plan = field(kw_only=True)
+    news: News = field(kw_only=True)
+    changes: Changes = field(init=False)
+
+    def read_sources(self, columns: Mapping[str, frozenset[str]]) -> None:
+        """Read what is new of the events, and other sources in full."""
+        workspace: IncrementalWorkspace = self.workspace  # type: ignore[assignment]
+        self.read = dict(self.plan.previous.sources)
+        for source in self.graph.sources_of(self.names):
+            if source != EVENTS or source in self.news.sources:
+                read = workspace.read_new if source == EVENTS else workspace.read_source
+                raw = read(SOURCES[source], columns[source])
+                self.raw[source] = raw.table
+                if source in self.news.sources or self._is_remade(source):
+                    self.read[source] = replace(raw.read, read_at=self.started.isoformat())
+                    self.tell_read(raw.told)
+        rows = {name: made.rows for name, made in self.plan.published.items()}
+        self.changes = Changes(
+            self.graph, workspace, self.plan.remade, self.raw, self.news.sources, rows
+        )
+
+    def make(self, model: Model) -> tuple[ModelResult, bool]:
+        """Bring one model up to date; tells whether its rows are still to be counted."""
+        clock = time.perf_counter()
+        step = self.changes.make(model)
+        seconds = time.perf_counter() - clock
+        published = self.plan.published.get(model.name)
+        if step.mode == "kept" and published is not None:
+            return replace(published, mode="kept", seconds=seconds, reason="", message=""), False
+        made = ModelResult(
+            model.name,
+            model.materialized,
+            "OK",
+            step.rows,
+            seconds,
+            built_at=self.started,
+            mode=step.mode,
+            reason=step.reason,
+            rows_came=step.rows_came,
+            rows_went=step.rows_went,
+        )
+        return made, step.rows is None
+
+    def scope(self, model: Model) -> Scope | None:
+        """Return what of a model has to be checked, None where it is all of it."""
+        step, covered = self.changes.steps[model.name], self.plan.covered(model.name)
+        if step.mode == "created":
+            return None
+        made = next(made for made in self.result.models if made.name == model.name)
+        return Scope(
+            made.rows,
+            step.came,
+            step.rows_came or 0,
+            step.fresh if _unit_of(model) in model.key else None,
+            covered if step.mode == "kept" or step.came is not None else frozenset(),
+            frozenset(
+                rule.name
+                for rule in self.graph.table_checks[model.name]
+                if rule.name in covered and not any(map(self._is_changed, rule.reads))
+            ),
+            self._arguments,
+        )
+
+    def has_to_check(self, model: Model) -> bool:
+        """Tell whether anything of a model is to be checked."""
+        scope = self.scope(model)
+        if scope is None or self.changes.steps[model.name].mode != "kept":
+            return True
+        rules = {name for name, *_ in declared_checks(self.graph, model.name)}
+        of_tables = {rule.name for rule in self.graph.table_checks[model.name]}
+        return not rules - of_tables <= scope.covered or of_tables > scope.untouched
+
+    def still_holds(self, found: CheckResult) -> bool:
+        """Tell whether what an earlier build found is true of what this one publishes."""
+        if any((found.model, found.name) == (each.model, each.name) for each in self.result.checks):
+            return False
+        if found.model not in self.names or found.name not in self.plan.covered(found.model):
+            return False
+        rules = {rule.name: rule for rule in self.graph.table_checks[found.model]}
+        reads = rules[found.name].reads if found.name in rules else (found.model,)
+        # where checks were run, those were left out for which nothing changed
+        return bool(self.result.checks) or not any(map(self._is_changed, reads))
+
+    def _arguments(self, rule: TableCheck) -> list[ir.Table] | None:
+        if rule.within is None or rule.counted:
+            return None
+        steps = [self.changes.steps[name] for name in rule.reads]
+        if any(step.mode == "created" for step in steps):
+            return None
+        if any(step.mode != "kept" and step.came is None for step in steps):
+            return None
+        found = self.changes.of_units(rule.reads, rule.within)
+        return [found[name] for name in rule.reads]
+
+    def _is_changed(self, name: str) -> bool:
+        return self.changes.is_changed(name)
+
+    def _is_remade(self, source: str) -> bool:
+        return any(source in self.graph.models[name].upstream for name in self.plan.remade)
+
+
+def _unit_of(model: Model) -> str:
+    return model.locality.unit if isinstance(model.locality, Within) else ""

@@ -1,0 +1,622 @@
+"""Incremental builds equal full ones after each batch, or say why they can't."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import ibis.expr.types as ir
+import pytest
+import small_models
+from conftest import arrow, event_types, raw_event, raw_user, user_types
+from ibis import _
+from pyarrow import parquet
+
+from pipeline import build as builds
+from pipeline.backends.duckdb import increment as increments
+from pipeline.backends.duckdb.backend import DuckDB
+from pipeline.backends.duckdb.increment import DuckDBIncrementalWorkspace
+from pipeline.backends.duckdb.workspace import VERSION
+from pipeline.contract import Grows, RowCheck, Within, model
+from pipeline.errors import InputError, UsageError
+from pipeline.graph import Graph
+from pipeline.incremental import build_incrementally
+from pipeline.output.lines import line
+from pipeline.results import Result
+
+GRAPH = small_models.graph()
+START = dt.datetime(2022, 1, 31, 23, 59, 50, tzinfo=dt.UTC)
+Row = dict[str, Any]
+
+
+def event(uuid: str, kind: str = "Command", device: str = "d", at: float = 0) -> Row:
+    """A raw event of the small models, so many seconds after the start."""
+    time = START + dt.timedelta(seconds=at)
+    return raw_event(kind, MapRevision=uuid, MapUniqueName=device, DateCreated=time)
+
+
+class Place:
+    """A folder with files of both sources, and a database that is built from them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "db.duckdb"
+        self.told: list[str] = []
+        self.users("ann")
+
+    @property
+    def inputs(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "raw_sync_events": (str(self.folder / "events-*.parquet"),),
+            "raw_users": (str(self.folder / "users.parquet"),),
+        }
+
+    def events(self, name: str, *rows: Row) -> Path:
+        path = self.folder / f"events-{name}.parquet"
+        parquet.write_table(arrow(rows, event_types()), path)
+        return path
+
+    def users(self, *names: str) -> None:
+        rows = [raw_user(number, username=name) for number, name in enumerate(names)]
+        parquet.write_table(arrow(rows, user_types()), self.folder / "users.parquet")
+
+    def full(self, graph: Graph = GRAPH, names: Sequence[str] = (), **options: Any) -> Result:
+        backend = DuckDB(self.database, inputs=self.inputs)
+        return builds.build(graph, backend, names or list(graph.models), **options)
+
+    def incremental(
+        self, graph: Graph = GRAPH, inputs: dict[str, tuple[str, ...]] | None = None, **options: Any
+    ) -> Result:
+        backend = DuckDB(self.database, inputs=self.inputs if inputs is None else inputs)
+        result = build_incrementally(graph, backend, **options)
+        news = [line(read).plain for read in result.sources if read.rows_before is not None]
+        self.told = [*(note.text for note in result.notes), *news]
+        return result
+
+    def rows(self, graph: Graph = GRAPH, database: Path | None = None) -> dict[str, list[str]]:
+        with DuckDB(database or self.database).reader() as tables:
+            return {
+                name: sorted(map(repr, tables.fetch(tables.table(name)).to_pylist()))
+                for name in graph.models
+            }
+
+    def anew(self, graph: Graph = GRAPH) -> dict[str, list[str]]:
+        """Return the rows of a full build of the same files, in a database of its own."""
+        other = self.folder / "anew.duckdb"
+        other.unlink(missing_ok=True)
+        builds.build(graph, DuckDB(other, inputs=self.inputs), list(graph.models), checks=False)
+        return self.rows(graph, other)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(self.database, read_only=True) as con:
+            return con.execute(sql).fetchall()
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+def modes(result: Result) -> dict[str, str]:
+    return {made.name: made.mode for made in result.models}
+
+
+# --- Equal to a full build ------------------------------------------------------------------------
+
+
+def moved(random: Random, row: Row) -> Row:
+    """A late copy of an event: at another time, now and then from another device or kind."""
+    shift = dt.timedelta(seconds=random.choice((-86_400, -20, -15, -1, 1, 15, 16, 86_400)))
+    changes = {"DateCreated": row["DateCreated"] + shift}
+    if random.random() < 0.4:
+        changes["MapUniqueName"] = random.choice("abc")
+    if random.random() < 0.2:
+        changes["ItemKey"] = random.choice(("Command", "DoorLocked"))
+    return row | changes
+
+
+def history(random: Random, number: int) -> list[Row]:
+    """Events of few ids, devices and times, so many collide."""
+    return [
+        event(
+            random.choice("pqrstuvw") + str(random.randrange(4)),
+            random.choice(("Command", "DoorLocked")),
+            random.choice("abc"),
+            random.choice((0, 1, 7, 14.999999, 15, 15.000001, 16, 30, 86_400, 86_407)),
+        )
+        for _ in range(number)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_each_batch_every_model_is_what_a_full_build_makes(place, seed):
+    random = Random(seed)
+    rows = history(random, random.choice((20, 60)))
+    place.events("first", *rows)
+    place.full(checks=seed % 2 == 0)
+    for number in range(4):
+        # small batches of moved copies take rows away from where they were
+        new = [moved(random, random.choice(rows)) for _ in range(random.choice((1, 1, 2, 5)))]
+        if number == 2:
+            new += history(random, 30)
+        rows += new
+        place.events(f"later-{number}", *new)
+        result = place.incremental(checks=random.random() < 0.7)
+
+        assert (result.mode, result.ok, result.published) == ("incremental", True, True)
+        assert place.rows() == place.anew()
+
+
+def test_a_late_earlier_copy_takes_a_reading_from_the_command_that_had_it(place):
+    others = (event(f"e{n}", at=100 * n) for n in range(1, 4))
+    place.events("1", event("c", at=0), *others, event("r", "DoorLocked", at=5))
+    place.full()
+    place.events("2", event("r", "DoorLocked", at=-60))
+
+    result = place.incremental()
+
+    assert place.query("SELECT sum(readings) FROM answers") == [(0,)]
+    answers = next(made for made in result.models if made.name == "answers")
+    assert (answers.rows_came, answers.rows_went, answers.rows) == (1, 1, 4)
+    assert modes(result) == {
+        **dict.fromkeys(("events", "firsts", "answers"), "updated"),
+        **dict.fromkeys(("commands", "nexts", "people"), "kept"),
+        "devices": "created",
+    }
+
+
+def test_a_batch_that_changes_most_of_a_table_makes_it_anew(place):
+    place.events("1", *(event(f"c{n}", at=60 * n) for n in range(10)))
+    place.full()
+    place.events("2", *(event(f"c{n}", at=60 * n - 1) for n in range(8)))
+
+    result = place.incremental()
+
+    assert place.rows() == place.anew()
+    commands = next(made for made in result.models if made.name == "commands")
+    assert (commands.mode, commands.rows_came, commands.rows_went) == ("updated", 8, 8)
+
+
+def test_partial_full_and_incremental_builds_in_any_order_end_where_a_full_one_does(place):
+    random = Random(16)
+    rows = history(random, 30)
+    place.events("first", *rows)
+    place.full()
+    for number in range(7):
+        kind = random.choice(("incremental", "incremental", "partial", "full", "users"))
+        if random.random() < 0.7:
+            new = [moved(random, random.choice(rows)) for _ in range(2)]
+            rows += new
+            place.events(f"later-{number}", *new)
+        if kind == "users":
+            place.users(*random.choices(("ann", "bob", "eve"), k=2))
+        if kind == "partial":
+            some = random.choice((["events"], ["firsts"], ["events", "commands"], ["people"]))
+            place.full(names=some, checks=False)
+        elif kind == "full":
+            place.full(checks=random.random() < 0.5)
+        else:
+            place.incremental(checks=random.random() < 0.5)
+            assert place.rows() == place.anew()
+
+
+@pytest.mark.parametrize(("number", "is_sorted"), [(1, False), (3, True)], ids=["few", "a tenth"])
+def test_rows_of_old_days_are_sorted_in_once_they_are_a_tenth(
+    place, monkeypatch, number, is_sorted
+):
+    monkeypatch.setattr(increments, "_BLOCK_ROWS", 5)
+    place.events("1", *(event(f"c{n}", at=86_400 * (n // 4)) for n in range(20)))
+    place.full()
+    place.events("2", *(event(f"old{n}", at=n) for n in range(number)))
+
+    place.incremental()
+
+    days = place.query("SELECT day FROM commands ORDER BY rowid")
+    assert len(days) == 20 + number
+    assert (days == sorted(days)) is is_sorted
+
+
+# --- The table of what happens --------------------------------------------------------------------
+
+
+def test_without_news_nothing_is_written(place):
+    place.events("1", event("c"))
+    place.full()
+    before = place.database.stat()
+
+    result = place.incremental()
+
+    assert place.told == ["nothing new"]
+    assert (result.published, result.ok, set(modes(result).values())) == (False, True, {"kept"})
+    assert (place.database.stat().st_ino, place.database.stat().st_mtime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+    )
+
+
+def test_new_files_are_told_and_recorded(place):
+    first = place.events("1", event("c"), event("e"))
+    place.full()
+    second = place.events("2", event("f"))
+
+    place.incremental()
+
+    assert place.told == ["read raw_sync_events: 1 new file, 1 row (2 read before)"]
+    state = second.stat()
+    assert place.query(
+        "SELECT path, bytes, modified_ns, rows, run = max(run) OVER () FROM _pipeline.files"
+        " ORDER BY path"
+    ) == [
+        (os.path.realpath(first), first.stat().st_size, first.stat().st_mtime_ns, 2, False),
+        (os.path.realpath(second), state.st_size, state.st_mtime_ns, 1, True),
+    ]
+    assert place.query("SELECT mode FROM _pipeline.runs ORDER BY started_at") == [
+        ("full",),
+        ("incremental",),
+    ]
+
+
+def test_users_are_read_anew_and_events_are_left_alone(place):
+    place.events("1", event("c"))
+    place.full()
+    place.users("ann", "bob")
+
+    result = place.incremental()
+
+    kept = dict.fromkeys(("events", "firsts", "commands", "nexts", "answers"), "kept")
+    assert modes(result) == {**kept, "people": "updated", "devices": "created"}
+    assert place.rows() == place.anew()
+
+
+def test_rows_of_a_file_that_is_gone_stay(place):
+    gone = place.events("1", event("c"), event("e"))
+    place.events("2", event("f"))
+    place.full()
+    whole = place.rows()
+    gone.unlink()
+
+    place.incremental()
+    assert place.told == [
+        "1 file (2 rows) that earlier builds read is gone; its rows stay",
+        "nothing new",
+    ]
+    place.events("3", event("g"))
+    place.incremental()
+    assert set(place.rows()["commands"]) > set(whole["commands"])
+
+
+def test_a_full_build_refuses_to_lose_the_rows_of_files_that_are_gone(place):
+    gone = place.events("1", event("c"), event("e"))
+    place.events("2", event("f"))
+    place.full()
+    whole = place.rows()
+    gone.unlink()
+
+    with pytest.raises(InputError, match=r"1 file \(2 rows\) that the last build read is gone"):
+        place.full()
+    with pytest.raises(InputError, match="its rows would be lost"):
+        place.full(names=["events"])
+    assert place.rows() == whole
+
+    assert place.full(allow_fewer_rows=True).published
+    assert place.rows()["events"] == [row for row in whole["events"] if "'f'" in row]
+
+
+def test_other_inputs_than_the_recorded_ones_just_build(place):
+    place.events("1", event("c"))
+    place.full()
+    other = place.events("2", event("f"))
+    inputs = place.inputs | {"raw_sync_events": (str(other),)}
+
+    result = builds.build(GRAPH, DuckDB(place.database, inputs=inputs), list(GRAPH.models))
+
+    assert result.published
+    assert place.query("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_new_inputs_add_to_the_recorded_ones(place):
+    place.events("1", event("c"))
+    place.full()
+    later = place.folder / "later.parquet"
+    place.events("2", event("f")).rename(later)
+    inputs = place.inputs | {"raw_sync_events": (str(later),)}
+
+    place.incremental(inputs=inputs)
+    assert place.query("SELECT count(*) FROM events") == [(2,)]
+    builds.build(GRAPH, DuckDB(place.database), list(GRAPH.models))
+    assert place.query("SELECT count(*) FROM events") == [(2,)]
+
+
+def test_a_recorded_file_that_has_changed_is_an_error(place):
+    place.events("1", event("c"))
+    place.full()
+    whole = place.rows()
+    path = place.events("1", event("c"), event("e"))
+
+    with pytest.raises(InputError, match=f"{path} has changed since a build read it"):
+        place.incremental()
+    assert place.rows() == whole
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error(place, monkeypatch):
+    place.events("1", event("c"))
+    place.full()
+    place.events("2", event("e"))
+    stored = DuckDBIncrementalWorkspace.stored
+
+    def growing(self, expr):
+        made = stored(self, expr)
+        place.events("2", event("e"), event("f"), event("g"))
+        return made
+
+    monkeypatch.setattr(DuckDBIncrementalWorkspace, "stored", growing)
+    with pytest.raises(InputError, match=r"events-2.parquet grew while it was read"):
+        place.incremental()
+    assert place.query("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_rows_that_do_not_add_up_are_an_error(place):
+    place.events("1", event("c"), event("e"))
+    place.full()
+    with duckdb.connect(place.database) as con:
+        con.execute("DELETE FROM commands WHERE uuid = 'c'")
+    place.events("2", event("f"))
+
+    with pytest.raises(UsageError, match="commands has 2 rows after this build; 2 less 0"):
+        place.incremental()
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("DROP TABLE _pipeline.files", "the published build keeps no record of the files"),
+        ("UPDATE _pipeline.runs SET engine = '1.2'", "DuckDB 1.2 made it, this is"),
+    ],
+)
+def test_what_can_not_be_right_is_built_in_full_with_the_reason(place, broken, why):
+    place.events("1", event("c"))
+    place.full()
+    with duckdb.connect(place.database) as con:
+        con.execute(broken)
+    place.events("2", event("e"))
+
+    result = place.incremental()
+
+    assert (result.mode, result.published) == ("full", True)
+    assert place.told[0].startswith(f"building in full: {why}")
+    assert place.rows() == place.anew()
+    assert place.incremental().mode == "incremental"
+
+
+def test_the_first_build_is_a_full_one(place):
+    place.events("1", event("c"))
+
+    assert place.incremental().mode == "full"
+    assert place.told == ["building in full: nothing is published yet"]
+
+
+# --- Code that has changed ------------------------------------------------------------------------
+
+
+def declared(like, name, function):
+    """Return a function declared as the model of that name is, its code another one."""
+    function.__name__ = name
+    own = like.model
+    return model(
+        key=own.key,
+        columns=own.columns,
+        tags=own.tags,
+        checks=own.checks,
+        materialized=own.materialized,
+        partition_by=own.partition_by,
+        cluster_by=own.cluster_by,
+        locality=own.locality,
+    )(function)
+
+
+def other_nexts():
+    def nexts(commands: ir.Table) -> ir.Table:
+        """One row per command, with no next one."""
+        return commands.select("uuid", "device", next_at=commands["at"].nullif(commands["at"]))
+
+    return declared(small_models.nexts, "nexts", nexts)
+
+
+def other_commands():
+    def commands(firsts: ir.Table) -> ir.Table:
+        """One row per command, by its day."""
+        chosen = firsts.filter(_.kind == "Command", _.uuid != "c")
+        return chosen.select("uuid", "device", "at", day=_["at"].date())
+
+    return declared(small_models.commands, "commands", commands)
+
+
+def same_commands():
+    def commands(firsts: ir.Table) -> ir.Table:
+        """The same, said otherwise."""
+        # and with another comment
+        is_command = firsts.kind == "Command"
+        return firsts.filter(is_command).select("uuid", "device", "at", day=_["at"].date())
+
+    return declared(small_models.commands, "commands", commands)
+
+
+@pytest.mark.parametrize(
+    ("other", "remade"),
+    [
+        (other_nexts, {"nexts": "its code has changed"}),
+        (
+            other_commands,
+            {
+                "commands": "its code has changed",
+                **dict.fromkeys(("nexts", "answers", "devices"), "commands is made anew"),
+            },
+        ),
+        (same_commands, {}),
+    ],
+    ids=["a leaf", "what others read", "a comment"],
+)
+@pytest.mark.parametrize("news", [True, False], ids=["a new file", "no new file"])
+def test_models_whose_code_has_changed_are_made_in_full(place, other, remade, news):
+    place.events("1", event("c"), event("e", at=1), event("r", "DoorLocked", at=3))
+    place.full()
+    if news:
+        place.events("2", event("f", at=2))
+    graph = small_models.graph(other())
+
+    result = place.incremental(graph)
+
+    assert {made.name: made.reason for made in result.models if made.reason} == remade
+    assert result.published is (news or bool(remade))
+    assert place.rows(graph) == place.anew(graph)
+    assert place.incremental(graph).published is False
+
+
+def test_a_model_that_is_older_than_what_it_is_made_from_is_made_in_full(place):
+    place.events("1", event("c"))
+    place.full()
+    place.events("2", event("e"))
+    place.full(names=["events"])
+
+    result = place.incremental()
+
+    reasons = {made.name: made.reason for made in result.models if made.reason}
+    assert reasons["firsts"] == "events is newer"
+    assert reasons["answers"].endswith("is made anew")
+    assert "events" not in reasons
+    assert place.rows() == place.anew()
+
+
+def test_another_way_to_stage_events_is_built_in_full_unless_files_are_gone(place):
+    def events(raw_sync_events: ir.Table) -> ir.Table:
+        """One row per raw event."""
+        raw = raw_sync_events
+        return raw.select(
+            uuid=raw.MapRevision.upper(),
+            device=raw.MapUniqueName,
+            kind=raw.ItemKey,
+            at=raw.DateCreated,
+        )
+
+    graph = small_models.graph(declared(small_models.events, "events", events))
+    gone = place.events("1", event("c"))
+    place.full()
+    place.events("2", event("e"))
+
+    result = place.incremental(graph)
+    assert (result.mode, place.told[0]) == (
+        "full",
+        "building in full: events: its code has changed",
+    )
+    assert place.rows(graph) == place.anew(graph)
+
+    gone.unlink()
+    with pytest.raises(InputError, match=r"1 file \(1 row\) that the last build read is gone"):
+        place.incremental()
+
+
+# --- Checks ---------------------------------------------------------------------------------------
+
+
+def checked(result: Result) -> dict[str, int | None]:
+    """Return what each check of commands looked at: changed rows, or None for all."""
+    return {each.name: each.changed_rows for each in result.checks if each.model == "commands"}
+
+
+def test_checks_look_at_what_changed_once_all_has_been_checked(place):
+    place.events("1", event("c"), event("e"), event("f"))
+    place.full(checks=False)
+    place.events("2", event("g"))
+    whole = place.incremental()
+    place.events("3", event("h"), event("i"))
+    few = place.incremental()
+
+    assert set(checked(whole).values()) == {None}
+    rows = {name: 2 for name in checked(whole) if name != "columns"}
+    assert checked(few) == rows | {"columns": None}
+
+
+def test_what_a_run_left_unchecked_is_checked_by_the_next_build(place):
+    place.events("1", event("c"))
+    place.full()
+    place.events("2", event("x", device="y"))
+    place.incremental(checks=False)
+
+    result = place.incremental()
+
+    found = next(each for each in result.checks if each.name == "no_device_is_y")
+    assert (found.status, found.failures, found.changed_rows) == ("WARN", 1, None)
+    assert "nothing new" not in place.told
+    assert place.incremental().published is False
+
+
+def test_a_check_that_has_changed_looks_at_all_rows(place):
+    place.events("1", event("c"), event("e"))
+    place.full()
+    place.events("2", event("f"))
+    own = small_models.commands.model
+    rule = RowCheck("no_device_is_y", _.device == "z", "no device is called z", "warn")
+    other = model(
+        key=own.key,
+        columns=own.columns,
+        tags=[],
+        partition_by="day",
+        locality=own.locality,
+        checks=[rule, *own.checks[1:]],
+    )
+    function = own.function
+    try:
+        result = place.incremental(small_models.graph(other(function)))
+    finally:
+        function.model = own
+
+    assert {made.reason for made in result.models} == {""}
+    assert checked(result)["no_device_is_y"] is None
+
+
+@pytest.mark.parametrize("when", ["first", "later"])
+def test_a_check_that_fails_publishes_nothing(place, when):
+    bad = event("x", device="x")
+    place.events("1", event("c"))
+    place.full()
+    if when == "later":
+        place.events("2", event("e"))
+        place.incremental()
+    whole = place.rows()
+    place.events("3", bad)
+
+    result = place.incremental()
+
+    assert (result.ok, result.published) == (False, False)
+    assert place.rows() == whole
+
+
+def test_a_key_that_comes_twice_is_found_among_changed_rows(place):
+    def commands(firsts: ir.Table) -> ir.Table:
+        """Two rows of one key."""
+        rows = firsts.select("uuid", "device", "at", day=_["at"].date())
+        return rows.union(rows.filter(_.uuid == "twice"))
+
+    graph = small_models.graph(declared(small_models.commands, "commands", commands))
+    place.events("1", event("c"))
+    place.full(graph)
+    place.events("2", event("twice"))
+
+    result = place.incremental(graph)
+
+    of_commands = [each for each in result.checks if each.model == "commands"]
+    key = next(each for each in of_commands if each.name == "unique_key")
+    assert (key.status, key.failures, key.changed_rows) == ("FAIL", 1, 2)
+    assert result.published is False
+
+
+def test_the_declarations_of_the_small_models_are_those_of_the_engine():
+    kinds = {type(each.locality) for each in GRAPH.models.values()}
+
+    assert kinds == {Grows, Within, type(None)}
+    assert VERSION in duckdb.__version__
