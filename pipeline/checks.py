@@ -13,6 +13,7 @@ from ibis import _
 
 from pipeline.contract import Check, Model, RowCheck, TableCheck
 from pipeline.dialect import key_hash
+from pipeline.expressions import declared_table
 from pipeline.graph import Graph
 from pipeline.masking import Masking
 from pipeline.results import CheckResult, CheckStatus, Severity
@@ -203,7 +204,8 @@ def check(
         rows[name] = few.rows
         if scope.came is not None:
             keys = built if scope.fresh is None else scope.fresh
-            for found, failing in _check_rows(model, scope.came, judge, few, keys):
+            declared = declared_table(graph, name)
+            for found, failing in _check_rows(model, scope.came, judge, few, keys, declared):
                 yield replace(found, changed_rows=scope.number), failing
     else:
         measured = measured or measure(model, built, fetch, certain)
@@ -228,7 +230,9 @@ def check(
             continue
         few_rows = scope.arguments(rule) if scope and rule.name in scope.covered else None
         if scope and few_rows is not None:
-            found, failing = judge.rows(rule, rule.function(*few_rows))
+            declared_tables = [declared_table(graph, read) for read in rule.reads]
+            like = rule.function(*declared_tables)
+            found, failing = judge.rows(rule, rule.function(*few_rows), like)
             yield replace(found, changed_rows=scope.number), failing
             continue
         arguments = [rows[read] if read in rule.counted else table(read) for read in rule.reads]
@@ -244,10 +248,10 @@ class _Judge:
     masking: Masking
     warn_error: bool
 
-    def rows(self, rule: Check, failing: ir.Table) -> Found:
+    def rows(self, rule: Check, failing: ir.Table, like: ir.Table | None = None) -> Found:
         # fetched, not counted: so few that break a rule are found and shown by one statement
         started = time.perf_counter()
-        found = self.fetch(self.masking.rows(failing).limit(FETCHED_ROWS))
+        found = self.fetch(self.masking.rows(failing, like).limit(FETCHED_ROWS))
         count = found.num_rows
         if count == FETCHED_ROWS:
             count = row_count(failing, self.fetch)
@@ -259,6 +263,7 @@ class _Judge:
             failing,
             time.perf_counter() - started,
             sample=found.slice(0, SAMPLE_ROWS),
+            like=like,
         )
 
     def result(
@@ -272,13 +277,14 @@ class _Judge:
         message: str = "",
         shown: Sequence[str] = (),
         sample: pa.Table | None = None,
+        like: ir.Table | None = None,
     ) -> Found:
         if not failures:
             passed = CheckResult(self.model, name, severity, description, "PASS", seconds=seconds)
             return passed, None
         status: CheckStatus = "WARN" if severity == "warn" and not self.warn_error else "FAIL"
         if failing is not None:
-            failing = self.masking.rows(failing)
+            failing = self.masking.rows(failing, like)
         if failing is not None and sample is None:
             telling = failing.select(*shown) if shown else failing
             sample = self.fetch(telling.limit(SAMPLE_ROWS))
@@ -317,10 +323,15 @@ def _check_columns(model: Model, built: ir.Table, judge: _Judge) -> Found:
 
 
 def _check_rows(
-    model: Model, built: ir.Table, judge: _Judge, measured: Measured, keys: ir.Table
+    model: Model,
+    built: ir.Table,
+    judge: _Judge,
+    measured: Measured,
+    keys: ir.Table,
+    like: ir.Table | None = None,
 ) -> Iterator[Found]:
     if model.key:
-        yield _check_key(model, keys, judge, measured)
+        yield _check_key(model, keys, judge, measured, like)
     for rule, breaking in zip(row_checks(model), measured.breaking, strict=True):
         yield judge.result(
             rule.name,
@@ -330,13 +341,16 @@ def _check_rows(
             rule.failing_rows(built),
             measured.seconds,
             shown=list(dict.fromkeys([*model.key, *rule.columns])),
+            like=like,
         )
 
 
-def _check_key(model: Model, built: ir.Table, judge: _Judge, measured: Measured) -> Found:
+def _check_key(
+    model: Model, built: ir.Table, judge: _Judge, measured: Measured, like: ir.Table | None
+) -> Found:
     groups = built.group_by(list(model.key)).agg(copies=_.count())
     failing = groups.filter(_.copies > 1)
     # two keys may share a hash, so that the keys themselves have the last word
     repeated = measured.key_hashes < measured.rows
     failures = row_count(failing, judge.fetch) if repeated else 0
-    return judge.result(*_key_checks(model)[0], failures, failing, measured.seconds)
+    return judge.result(*_key_checks(model)[0], failures, failing, measured.seconds, like=like)

@@ -20,14 +20,15 @@ class Masking:
     graph: Graph
     reveal: bool = False
 
-    def rows(self, expr: ir.Table) -> ir.Table:
+    def rows(self, expr: ir.Table, like: ir.Table | None = None) -> ir.Table:
         """Mask the columns of an expression that are made of sensitive ones by value.
 
-        Whatever is asked of the result tells nothing of them.
+        Whatever is asked of the result tells nothing of them. `like` is the same expression on
+        declared models, for an expression on tables that bear no model's name.
         """
         if self.reveal:
             return expr
-        return masked(expr, lineage.of(self.graph).sensitive_in(expr))
+        return masked(expr, lineage.of(self.graph).sensitive_in(expr if like is None else like))
 
     def text(self, model: str, text: str) -> str:
         """Mask the values in an engine's words about a model that reads what is sensitive."""

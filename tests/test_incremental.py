@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -577,6 +578,37 @@ def test_a_check_that_has_changed_looks_at_all_rows(place):
 
     assert {made.reason for made in result.models} == {""}
     assert checked(result)["no_device_is_y"] is None
+
+
+def test_of_changed_rows_that_break_a_rule_only_sensitive_columns_are_masked(place):
+    own = small_models.commands.model
+    columns = [replace(column, sensitive=column.name == "device") for column in own.columns]
+    secret = model(
+        key=own.key,
+        columns=columns,
+        tags=[],
+        partition_by="day",
+        locality=own.locality,
+        checks=own.checks,
+    )
+    try:
+        graph = small_models.graph(secret(own.function))
+        place.events("1", event("c"))
+        place.full(graph)
+        place.events("2", event("on_x", device="x"), event("on_y", device="y"))
+        result = place.incremental(graph)
+    finally:
+        own.function.model = own
+
+    broken = {each.name: each for each in result.checks if each.failures}
+    assert broken["no_device_is_y"].changed_rows == 2
+    assert broken["no_device_is_y"].sample["uuid"].to_pylist() == ["on_y"]
+    of_x = broken["no_device_is_x"]
+    assert of_x.changed_rows == 2
+    assert (of_x.sample["uuid"].to_pylist(), of_x.sample["device"].to_pylist()) == (
+        ["on_x"],
+        ["***"],
+    )
 
 
 @pytest.mark.parametrize("when", ["first", "later"])
