@@ -1,10 +1,10 @@
-"""Build, run and test: models in dependency order, their checks, and all published at the end."""
+"""Build and run: models in dependency order, their checks, and all published at the end."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,15 +13,11 @@ import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
 from pipeline import slices
-from pipeline.backends.base import Backend, Tables, Workspace
+from pipeline.backends.base import Backend, Workspace
 from pipeline.checks import (
-    COLUMNS,
-    Found,
     Measured,
     RowCounts,
     Scope,
-    check,
-    declared_checks,
     measure,
     row_count,
 )
@@ -31,8 +27,7 @@ from pipeline.expressions import columns_read
 from pipeline.fingerprints import Code
 from pipeline.graph import Graph
 from pipeline.masking import Masking
-from pipeline.nullness import never_null
-from pipeline.older import built_by_older_code, require_current
+from pipeline.older import require_current
 from pipeline.results import (
     CheckResult,
     Dropped,
@@ -46,10 +41,7 @@ from pipeline.results import (
     Started,
 )
 from pipeline.sources import SOURCES
-
-Report = Callable[[Started | Note | Read | ModelResult | CheckResult | Dropped], None]
-OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
-"""Is given the rows that break a rule as an expression of the tables."""
+from pipeline.testing import OnFailure, Report, certain_columns, checked, skipped
 
 
 def build(
@@ -104,111 +96,6 @@ def build(
                 result.dropped.append(name)
                 report(Dropped(name))
     return result
-
-
-def test(
-    graph: Graph,
-    tables: Tables,
-    names: Sequence[str],
-    *,
-    fail_fast: bool = False,
-    warn_error: bool = False,
-    report: Report = lambda event: None,
-    reveal: bool = False,
-    on_failure: OnFailure = lambda result, rows, tables: None,
-) -> Result:
-    """Check what is built, and change nothing.
-
-    Raises:
-        UsageError: a selected model is not built yet, or none is.
-    """
-    built = tables.names() & set(graph.models)
-    if not names:
-        raise UsageError("No model is built yet.", "Build first: `python cli.py build`.")
-    if missing := [name for name in names if name not in built]:
-        raise UsageError(
-            f"{', '.join(missing)} can't be tested: not built yet.",
-            f"Build it first: `python cli.py build --select +{missing[0]}`.",
-        )
-    absent = dict.fromkeys(set(graph.models) - built, "not built")
-    older = _older(graph, tables, names)
-    previous = tables.last_run()
-    recorded = {name: read.rows for name, read in previous.sources.items()} if previous else {}
-    rows = RowCounts(recorded, tables.table, tables.fetch)
-    result, clock = Result(), time.perf_counter()
-    for number, name in enumerate(names, 1):
-        report(Started(name, "checks", number, len(names)))
-        masking = Masking(graph, reveal)
-        others = absent | dict.fromkeys(older.keys() - {name}, "built by older code")
-        for found, failing in _checked(graph, tables, name, masking, others, rows, warn_error):
-            if found.name == COLUMNS and found.failed:
-                found = replace(found, message=older.get(name, found.message))
-            result.checks.append(found)
-            report(found)
-            if failing is not None:
-                on_failure(found, failing, tables)
-        if fail_fast and not result.ok:
-            for skipped in _skipped(graph, names[number:], "the test failed fast"):
-                result.checks.append(skipped)
-                report(skipped)
-            break
-    result.seconds = time.perf_counter() - clock
-    return result
-
-
-def _skipped(graph: Graph, names: Sequence[str], reason: str) -> list[CheckResult]:
-    return [
-        CheckResult(name, rule, severity, text, "SKIP", message=reason)
-        for name in names
-        for rule, severity, text in declared_checks(graph, name)
-    ]
-
-
-def _older(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, str]:
-    """Return the models, of those that checks read, which older code has built, and the remedy."""
-    read = {read for name in names for check in graph.table_checks[name] for read in check.reads}
-    looked_at = tables.names().intersection(graph.models, {*names, *read})
-    found = {name: built_by_older_code(graph.models[name], tables) for name in looked_at}
-    return {name: text for name, text in found.items() if text}
-
-
-def _checked(
-    graph: Graph,
-    tables: Tables,
-    name: str,
-    masking: Masking,
-    absent: Mapping[str, str],
-    rows: RowCounts,
-    warn_error: bool,
-    measured: Measured | None = None,
-    scope: Scope | None = None,
-) -> list[Found]:
-    try:
-        return list(
-            check(
-                graph,
-                name,
-                table=tables.table,
-                fetch=functools.partial(tables.fetch, model=name),
-                masking=masking,
-                absent=absent,
-                rows=rows,
-                warn_error=warn_error,
-                measured=measured,
-                certain=_certain(graph, tables, name),
-                scope=scope,
-            )
-        )
-    except EngineError as error:
-        message = masking.text(name, error.what)
-        return [
-            (CheckResult(name, rule, severity, text, "ERROR", message=message), None)
-            for rule, severity, text in declared_checks(graph, name)
-        ]
-
-
-def _certain(graph: Graph, tables: Tables, name: str) -> frozenset[str]:
-    return never_null(graph, name) if tables.charges_by_bytes else frozenset()
 
 
 @dataclass
@@ -375,7 +262,7 @@ class Run:
         fetch = functools.partial(self.workspace.fetch, model=model.name)
         if not checks:
             return row_count(built, fetch)
-        certain = _certain(self.graph, self.workspace, model.name)
+        certain = certain_columns(self.graph, self.workspace, model.name)
         self.measured[model.name] = measure(model, built, fetch, certain)
         return self.measured[model.name].rows
 
@@ -386,7 +273,7 @@ class Run:
         rows = RowCounts(read | made, self.workspace.table, fetch)
         absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
         absent |= self.broken
-        for found, failing in _checked(
+        for found, failing in checked(
             self.graph,
             self.workspace,
             model.name,
@@ -410,8 +297,8 @@ class Run:
             self._skip_checks(model, reason)
 
     def _skip_checks(self, model: Model, reason: str) -> None:
-        for skipped in _skipped(self.graph, [model.name], reason):
-            self._add(skipped)
+        for left_out in skipped(self.graph, [model.name], reason):
+            self._add(left_out)
 
     def _add(self, made: ModelResult | CheckResult) -> None:
         kept = self.result.models if isinstance(made, ModelResult) else self.result.checks

@@ -19,7 +19,7 @@ from pipeline.backends.base import (
     Increments,
     News,
 )
-from pipeline.build import OnFailure, Report, Run, build
+from pipeline.build import Run, build
 from pipeline.changes import Changes
 from pipeline.checks import Scope, declared_checks
 from pipeline.contract import Grows, Model, TableCheck, Within
@@ -29,6 +29,7 @@ from pipeline.graph import Graph
 from pipeline.masking import Masking
 from pipeline.results import CheckResult, ModelResult, Note, Result, RunRecord
 from pipeline.sources import EVENTS, SOURCES
+from pipeline.testing import OnFailure, Report
 
 
 def build_incrementally(

@@ -1,0 +1,89 @@
+"""What a warehouse loads and charges, and what the portability check finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.results.steps import Json
+
+Level = Literal["error", "cost"]
+_TIB = 2**40
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded into a raw table; `bytes` are those of the files that were sent."""
+
+    source: str
+    rows: int
+    bytes: int
+    seconds: float
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {
+            "source": self.source,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The bytes that building a model would scan, or why nobody knows them yet."""
+
+    name: str
+    bytes: int | None
+    unknown: str = ""
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"name": self.name, "bytes": self.bytes, "unknown": self.unknown}
+
+
+@dataclass(frozen=True)
+class Price:
+    """The bytes of all models whose bytes are known, and their price in US dollars."""
+
+    bytes: int
+    price: float
+    complete: bool
+
+    @classmethod
+    def of(cls, found: Sequence[Estimate], price_per_tib: float) -> Price:
+        """Add estimates up."""
+        known = sum(estimate.bytes or 0 for estimate in found)
+        complete = all(estimate.bytes is not None for estimate in found)
+        return cls(known, known / _TIB * price_per_tib, complete)
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {"bytes": self.bytes, "price": self.price, "complete": self.complete}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place in one model that breaks a rule of the portability check."""
+
+    model: str
+    rule: str
+    level: Level
+    where: str
+    reason: str
+    remedy: str
+    link: str
+
+    def to_json(self) -> Json:
+        """Return the fields."""
+        return {
+            "model": self.model,
+            "rule": self.rule,
+            "level": self.level,
+            "where": self.where,
+            "reason": self.reason,
+            "remedy": self.remedy,
+            "link": self.link,
+        }

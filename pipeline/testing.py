@@ -1,0 +1,150 @@
+"""`test`: the checks alone, on what is built."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import ibis.expr.types as ir
+
+from pipeline.backends.base import Tables
+from pipeline.checks import (
+    COLUMNS,
+    Found,
+    Measured,
+    RowCounts,
+    Scope,
+    check,
+    declared_checks,
+)
+from pipeline.errors import EngineError, UsageError
+from pipeline.graph import Graph
+from pipeline.masking import Masking
+from pipeline.nullness import never_null
+from pipeline.older import built_by_older_code
+from pipeline.results import (
+    CheckResult,
+    Dropped,
+    ModelResult,
+    Note,
+    Read,
+    Result,
+    Started,
+)
+
+Report = Callable[[Started | Note | Read | ModelResult | CheckResult | Dropped], None]
+OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
+"""Is given the rows that break a rule as an expression of the tables."""
+
+
+def test(
+    graph: Graph,
+    tables: Tables,
+    names: Sequence[str],
+    *,
+    fail_fast: bool = False,
+    warn_error: bool = False,
+    report: Report = lambda event: None,
+    reveal: bool = False,
+    on_failure: OnFailure = lambda result, rows, tables: None,
+) -> Result:
+    """Check what is built, and change nothing.
+
+    Raises:
+        UsageError: a selected model is not built yet, or none is.
+    """
+    built = tables.names() & set(graph.models)
+    if not names:
+        raise UsageError("No model is built yet.", "Build first: `python cli.py build`.")
+    if missing := [name for name in names if name not in built]:
+        raise UsageError(
+            f"{', '.join(missing)} can't be tested: not built yet.",
+            f"Build it first: `python cli.py build --select +{missing[0]}`.",
+        )
+    absent = dict.fromkeys(set(graph.models) - built, "not built")
+    older = _older(graph, tables, names)
+    previous = tables.last_run()
+    recorded = {name: read.rows for name, read in previous.sources.items()} if previous else {}
+    rows = RowCounts(recorded, tables.table, tables.fetch)
+    result, clock = Result(), time.perf_counter()
+    for number, name in enumerate(names, 1):
+        report(Started(name, "checks", number, len(names)))
+        masking = Masking(graph, reveal)
+        others = absent | dict.fromkeys(older.keys() - {name}, "built by older code")
+        for found, failing in checked(graph, tables, name, masking, others, rows, warn_error):
+            if found.name == COLUMNS and found.failed:
+                found = replace(found, message=older.get(name, found.message))
+            result.checks.append(found)
+            report(found)
+            if failing is not None:
+                on_failure(found, failing, tables)
+        if fail_fast and not result.ok:
+            for left_out in skipped(graph, names[number:], "the test failed fast"):
+                result.checks.append(left_out)
+                report(left_out)
+            break
+    result.seconds = time.perf_counter() - clock
+    return result
+
+
+def skipped(graph: Graph, names: Sequence[str], reason: str) -> list[CheckResult]:
+    """Return the results of checks that nobody runs, and why."""
+    return [
+        CheckResult(name, rule, severity, text, "SKIP", message=reason)
+        for name in names
+        for rule, severity, text in declared_checks(graph, name)
+    ]
+
+
+def _older(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, str]:
+    """Return the models, of those that checks read, which older code has built, and the remedy."""
+    read = {read for name in names for check in graph.table_checks[name] for read in check.reads}
+    looked_at = tables.names().intersection(graph.models, {*names, *read})
+    found = {name: built_by_older_code(graph.models[name], tables) for name in looked_at}
+    return {name: text for name, text in found.items() if text}
+
+
+def checked(
+    graph: Graph,
+    tables: Tables,
+    name: str,
+    masking: Masking,
+    absent: Mapping[str, str],
+    rows: RowCounts,
+    warn_error: bool,
+    measured: Measured | None = None,
+    scope: Scope | None = None,
+) -> list[Found]:
+    """Return what comes of a model's checks; where the engine can't answer, each is an ERROR."""
+    try:
+        return list(
+            check(
+                graph,
+                name,
+                table=tables.table,
+                fetch=functools.partial(tables.fetch, model=name),
+                masking=masking,
+                absent=absent,
+                rows=rows,
+                warn_error=warn_error,
+                measured=measured,
+                certain=certain_columns(graph, tables, name),
+                scope=scope,
+            )
+        )
+    except EngineError as error:
+        message = masking.text(name, error.what)
+        return [
+            (CheckResult(name, rule, severity, text, "ERROR", message=message), None)
+            for rule, severity, text in declared_checks(graph, name)
+        ]
+
+
+def certain_columns(graph: Graph, tables: Tables, name: str) -> frozenset[str]:
+    """Return the columns that nobody asks for NULL, since their making allows none.
+
+    Only where an engine charges by bytes: elsewhere the check costs nothing, and proves more.
+    """
+    return never_null(graph, name) if tables.charges_by_bytes else frozenset()
