@@ -83,7 +83,11 @@ def test_every_check_passes_on_sound_data(built, duckdb):
         reading("r"),
         reading("r"),
         raw_event("Command", None),
-        users=[raw_user(), raw_user(None)],
+        *(reading(f"r{number}") for number in range(4)),
+        users=[
+            *(raw_user(number, username=f"user {number}") for number in range(1, 10)),
+            raw_user(None),
+        ],
     )
     for name in GRAPH.models:
         models.table(name)
@@ -98,7 +102,9 @@ def test_every_check_passes_on_sound_data(built, duckdb):
             fetch=duckdb.to_pyarrow,
             masking=Masking(GRAPH),
             absent={},
-            rows=RowCounts({"raw_sync_events": 6, "raw_users": 2}, duckdb.table, duckdb.to_pyarrow),
+            rows=RowCounts(
+                {"raw_sync_events": 10, "raw_users": 10}, duckdb.table, duckdb.to_pyarrow
+            ),
         )
     }
 
@@ -200,7 +206,13 @@ def test_what_is_never_null_is_checked(checked, model):
 
 def test_the_item_key_of_the_audit_may_be_null(checked):
     rows = [
-        plain("audit_dispositions", item_key=None, source=source, disposition="staged")
+        plain(
+            "audit_dispositions",
+            item_key=None,
+            source=source,
+            disposition="staged",
+            number_of_rows=1,
+        )
         for source in "ab"
     ]
 
@@ -411,8 +423,8 @@ def test_a_source_with_many_quarantined_rows_is_warned_about(checked, counts, wa
     ids=str,
 )
 def test_a_source_without_a_staged_row_is_warned_about(checked, counts, status):
-    users = [plain("audit_dispositions", source="raw_users", item_key=None, disposition="staged")]
-    rows = audited(**counts) + users
+    user = {"source": "raw_users", "item_key": None, "disposition": "staged"}
+    rows = [*audited(**counts), plain("audit_dispositions", **user, number_of_rows=1)]
 
     found = checked("audit_dispositions", {"audit_dispositions": rows})[
         "every_source_has_a_staged_row"
