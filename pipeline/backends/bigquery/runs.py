@@ -23,6 +23,9 @@ SCHEMA = (
     SchemaField("sources", "STRING", description="JSON: what was read of each source"),
     SchemaField("models", "STRING", description="JSON: the models built"),
     SchemaField("checks", "STRING", description="JSON: the checks and what came of them"),
+    SchemaField("mode", "STRING", description="full or partial"),
+    SchemaField("code", "STRING", description="stands for the pipeline's code"),
+    SchemaField("engine", "STRING", description="the engine's version, where it has one"),
     SchemaField("run", "STRING", description="the build's own name, on its jobs' labels too"),
     SchemaField(
         "published_at",

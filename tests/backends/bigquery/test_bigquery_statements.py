@@ -163,9 +163,11 @@ def test_a_record_is_written_as_it_is_whatever_is_in_it():
 
     sql = runs.insert("project.dataset", RunRecord(EXPIRES, 1.5, read), "run")
 
-    values = sql.partition("\nVALUES ")[2]
-    texts = "sources STRING, d STRING, e STRING, f STRING"
-    rows = f"SELECT ARRAY<STRUCT<a TIMESTAMP, b FLOAT64, {texts}>>[{values}]"
+    into, _, values = sql.partition("\nVALUES ")
+    types = {field.name: field.field_type for field in runs.SCHEMA}
+    named = re.findall(r"`(\w+)`[,)]", into)
+    row = ", ".join(f"{name} {types[name]}" for name in named)
+    rows = f"SELECT ARRAY<STRUCT<{row}>>[{values}]"
     (found,) = googlesql.query(f"SELECT row.sources FROM UNNEST(({rows})) AS row", {}).to_pylist()
     assert json.loads(found["sources"])["raw_users"]["inputs"] == [nasty]
 
