@@ -206,6 +206,23 @@ def test_partial_full_and_incremental_builds_in_any_order_end_where_a_full_one_d
             assert place.rows() == place.anew()
 
 
+def test_rows_that_are_the_same_are_counted_where_a_key_comes_twice(place):
+    @model(key=["uuid"], tags=[], columns=[small_models.UUID], locality=Within("uuid"))
+    def copies(events: ir.Table) -> ir.Table:
+        """One row per copy of an event, though the key says otherwise."""
+        return events.select("uuid")
+
+    graph = small_models.graph(copies)
+    place.events("1", *(event(f"c{n}") for n in range(5)))
+    place.full(graph, checks=False)
+    place.events("2", event("c0"), event("c0"))
+
+    place.incremental(graph, checks=False)
+
+    assert place.query("SELECT count(*) FROM copies WHERE uuid = 'c0'") == [(3,)]
+    assert place.rows(graph) == place.anew(graph)
+
+
 @pytest.mark.parametrize(("number", "is_sorted"), [(1, False), (3, True)], ids=["few", "a tenth"])
 def test_rows_of_old_days_are_sorted_in_once_they_are_a_tenth(
     place, monkeypatch, number, is_sorted
