@@ -54,7 +54,7 @@ def build(tmp_path, database, monkeypatch):
     users_alone = Graph(
         model for name, model in load().models.items() if name in load().select([USERS])
     )
-    monkeypatch.setattr("pipeline.project.load", lambda: users_alone)
+    monkeypatch.setattr("pipeline.lookup.load", lambda: users_alone)
 
     def build(number, *select, **options):
         project = pipeline.connect("duckdb", database=database, users=write_users(tmp_path, number))
@@ -162,7 +162,7 @@ def test_a_foreign_table_with_a_models_name_is_never_replaced(build, database, s
 def test_a_full_build_drops_what_no_model_makes_any_more_and_names_it(build, database, monkeypatch):
     build(2)
     monkeypatch.setattr(
-        "pipeline.project.load",
+        "pipeline.lookup.load",
         functools.partial(
             Graph,
             [
@@ -264,7 +264,7 @@ def test_a_file_of_the_first_version_counts_as_ours(build, database):
 def test_the_record_of_a_partial_build_keeps_models_that_are_no_more(build, database, monkeypatch):
     build(2)
     monkeypatch.setattr(
-        "pipeline.project.load",
+        "pipeline.lookup.load",
         functools.partial(Graph, [load().models["stg_user_versions"], load().models["stg_users"]]),
     )
     build(2, "stg_users")
