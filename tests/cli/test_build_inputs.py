@@ -71,6 +71,7 @@ def test_machines_read_the_inputs_too(type_, own, tmp_path):
         "rows": 1,
         "files": 1,
         "origin": "given",
+        "rows_before": None,
     }
 
     typed = type_("run", *USERS, "--users", path, "--log-format", "json", "--results", "r.json")
