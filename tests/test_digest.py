@@ -245,7 +245,10 @@ def digest_of_letters(duckdb: IbisDuckDB, column: str) -> Digest:
 
     duckdb.create_table("letters", pa.table({column: ["a", "b"]}), overwrite=True)
     tables: Any = SimpleNamespace(
-        names=duckdb.list_tables, table=duckdb.table, fetch=duckdb.to_pyarrow
+        names=duckdb.list_tables,
+        table=duckdb.table,
+        is_view=lambda name: False,
+        fetch=duckdb.to_pyarrow,
     )
     return digest(Graph([letters.model]), tables, ["letters"])["letters"]
 
