@@ -13,7 +13,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 def test_the_first_show_prints_what_stands_below_it(type_, built):
     command, shown = re.search(
-        r"```sh\npython cli\.py (show .+)\n```\n\n```\n(.+?)```", README, re.DOTALL
+        r"```sh\npython cli\.py (show [^\n]+)\n```\n\n```\n(.+?)```", README, re.DOTALL
     ).groups()
 
     typed = type_(*shlex.split(command), COLUMNS="80")
