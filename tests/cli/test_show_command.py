@@ -80,7 +80,7 @@ SENSITIVE = [
     ("stg_commands", "_raw_command_desired_state"),
     ("fct_command_statuses", "pin"),
     ("fct_command_readings", "_raw_command_desired_state"),
-    ("stg_sync_events", "item_data"),
+    ("quarantined_events", "item_data"),
     ("stg_sync_events", "desired_state_2"),
 ]
 
