@@ -14,7 +14,7 @@ PIN = command("p1", "PinAssignment", 3, "4711")
 
 @pytest.fixture(scope="module")
 def three_commands(tmp_path_factory):
-    """A database with three commands, two of them with a PIN."""
+    """A database with three commands, two of them with a PIN, and one more in quarantine."""
     folder = tmp_path_factory.mktemp("three")
     users = [raw_user(7, username="ann, the 1st"), raw_user(8, username=None)]
     events = [
@@ -23,6 +23,7 @@ def three_commands(tmp_path_factory):
         reading("r1", MapUniqueName="d1"),
         PIN,
         command("p2", "PinAssignment", 4, "0815"),
+        command("p3", "PinAssignment", 5, "4711", MapUniqueName=None),
     ]
     return run_into(folder / "three.duckdb", *write_raw(events, users, folder))
 
