@@ -62,6 +62,10 @@ def diagnose(error: duckdb.Error, raw: Raw) -> InputError | None:
         if fault:
             return fault
     named = [path for path in raw.paths if _names(error, path)]
+    if not named and type(error) is duckdb.Error:
+        # DuckDB reads some damage in one way now and in another way the next time
+        parquets = [path for path in raw.paths if kind_of(path) == "parquet"]
+        named = parquets if len(parquets) == 1 else []
     return _unreadable(named[0], error) if named else None
 
 
