@@ -159,7 +159,8 @@ def _switch_view(
         return
     if kind == "TABLE":
         target = dataset.full_name(model.name)
-        statement = f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)};\n{statement};"
+        rename = f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)}"
+        dataset.jobs.query(rename, model=model.name, run=run)
     elif kind not in (None, "VIEW"):
         dataset.drop(model.name, kind)
     dataset.jobs.query(statement, model=model.name, run=run)
