@@ -75,7 +75,8 @@ def test_no_command_on_bigquery_asks_prints_or_writes_a_pin_unless_it_is_told_to
         assert pins.told(texts(asked)) == [], words
 
     assert '"labels"' in texts(asked)
-    assert "CREATE OR REPLACE TABLE" in texts(asked)
+    assert "INSERT INTO" in texts(asked)
+    assert "BEGIN TRANSACTION" in texts(asked)
     one = pins.PINS[others]
     mine = ["show", "stg_commands", "--where", f"pin = '{one}'", "--reveal"]
     assert one in typed(warehouse.url, *mine)

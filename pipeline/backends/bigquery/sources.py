@@ -75,8 +75,7 @@ def every_row(found: Table) -> str:
     BigQuery refuses a query of a table that requires a partition filter without one.
     """
     by_time, by_range = found.time_partitioning, found.range_partitioning
-    required = found.require_partition_filter or (by_time and by_time.require_partition_filter)
-    if not required:
+    if not found.require_partition_filter:
         return ""
     if by_range is not None:
         column, least = quoted(by_range.field), str(-(2**63))
