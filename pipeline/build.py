@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import ibis.expr.types as ir
 
@@ -28,6 +28,7 @@ from pipeline.fingerprints import Code
 from pipeline.graph import Graph
 from pipeline.masking import Masking
 from pipeline.older import require_current
+from pipeline.options import RunOptions
 from pipeline.results import (
     CheckResult,
     Dropped,
@@ -41,28 +42,18 @@ from pipeline.results import (
     Started,
 )
 from pipeline.sources import SOURCES
-from pipeline.testing import OnFailure, Report, certain_columns, checked, skipped
+from pipeline.testing import certain_columns, checked, skipped
 
 
 def build(
     graph: Graph,
     backend: Backend,
     names: Sequence[str],
-    *,
-    checks: bool = True,
-    fail_fast: bool = False,
-    warn_error: bool = False,
-    allow_fewer_rows: bool = False,
-    report: Report = lambda event: None,
-    reveal: bool = False,
-    on_failure: OnFailure = lambda result, rows, tables: None,
+    options: RunOptions,
 ) -> Result:
     """Materialize the models in dependency order, check each, and publish all of them at once.
 
-    Nothing is published if a model or a check of severity error failed. `on_failure` is called
-    for each check that some rows break, while the tables can still be read. What is sensitive is
-    masked in rows and messages, unless `reveal`. With `allow_fewer_rows`, the rows of files that
-    are gone may be lost.
+    Nothing is published if a model or a check of severity error failed.
 
     Raises:
         UsageError: an upstream model is neither selected nor built, or another build runs.
@@ -72,11 +63,8 @@ def build(
     columns = columns_read(graph, names)
     started, clock = datetime.now(UTC), time.perf_counter()
     partial = len(names) < len(graph.models)
-    with backend.workspace(names, keep=partial, fewer_rows=allow_fewer_rows) as workspace:
-        masking = Masking(graph, reveal)
-        run = Run(
-            graph, workspace, names, fail_fast, warn_error, report, on_failure, masking, started
-        )
+    with backend.workspace(names, keep=partial, fewer_rows=options.allow_fewer_rows) as workspace:
+        run = Run(graph, workspace, names, options, started)
         run.require_upstream()
         run.read_sources(columns)
         for text in workspace.notes:
@@ -84,7 +72,7 @@ def build(
         with ThreadPoolExecutor(1) as worker:
             # to compile takes a processor, the engine waits for none of it
             run.code = worker.submit(Code.of, graph, backend.engine, names, workspace.last_run())
-            run.work(checks)
+            run.work()
         result = run.result
         result.seconds = time.perf_counter() - clock
         result.published = result.ok
@@ -94,7 +82,7 @@ def build(
                 run.note(text)
             for name in workspace.obsolete:
                 result.dropped.append(name)
-                report(Dropped(name))
+                options.report(Dropped(name))
     return result
 
 
@@ -105,11 +93,7 @@ class Run:
     graph: Graph
     workspace: Workspace
     names: Sequence[str]
-    fail_fast: bool
-    warn_error: bool
-    report: Report
-    on_failure: OnFailure
-    masking: Masking
+    options: RunOptions
     started: datetime
     result: Result = field(default_factory=Result)
     raw: dict[str, ir.Table] = field(default_factory=dict)
@@ -120,6 +104,10 @@ class Run:
     """The fingerprints of the models' code, for the record."""
     measured: dict[str, Measured] = field(default_factory=dict)
     """What was counted of a model before its checks."""
+    masking: Masking = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.masking = Masking(self.graph, self.options.reveal)
 
     def require_upstream(self) -> None:
         """Raise UsageError where something upstream is neither built nor selected."""
@@ -139,12 +127,12 @@ class Run:
     def tell_read(self, told: Read) -> None:
         """Tell what was read of a source."""
         self.result.sources.append(told)
-        self.report(told)
+        self.options.report(told)
 
     def note(self, text: str) -> None:
         """Tell a fact about the whole build."""
         self.result.notes.append(Note(text))
-        self.report(self.result.notes[-1])
+        self.options.report(self.result.notes[-1])
 
     def read_sources(self, columns: Mapping[str, frozenset[str]]) -> None:
         """Open the sources that the models read."""
@@ -160,23 +148,24 @@ class Run:
         """Return a source or a model."""
         return self.raw[name] if name in self.raw else self.workspace.table(name)
 
-    def work(self, checks: bool) -> None:
+    def work(self) -> None:
         """Make and check the models in dependency order."""
+        checks = self.options.checks
         for number, name in enumerate(self.names, 1):
             model = self.graph.models[name]
             if causes := {self.broken[up]: None for up in model.upstream if up in self.broken}:
-                self._skip(model, "; ".join(causes), checks)
+                self._skip(model, "; ".join(causes))
                 continue
-            self.report(Started(name, "model", number, len(self.names)))
-            self._build(model, checks)
+            self.options.report(Started(name, "model", number, len(self.names)))
+            self._build(model)
             if checks and name in self.broken:
                 self._skip_checks(model, f"{name} failed")
             elif checks and self.has_to_check(model):
-                self.report(Started(name, "checks", number, len(self.names)))
+                self.options.report(Started(name, "checks", number, len(self.names)))
                 self._check(model)
-            if self.fail_fast and self.broken:
+            if self.options.fail_fast and self.broken:
                 for rest in self.names[number:]:
-                    self._skip(self.graph.models[rest], "the build failed fast", checks)
+                    self._skip(self.graph.models[rest], "the build failed fast")
                 return
 
     def record(self, mode: RunMode) -> RunRecord:
@@ -239,12 +228,12 @@ class Run:
             made_from={name: made_at[name] for name in upstream if name in made_at},
         )
 
-    def _build(self, model: Model, checks: bool) -> None:
+    def _build(self, model: Model) -> None:
         clock = time.perf_counter()
         try:
             made, uncounted = self.make(model)
             if uncounted:
-                made = replace(made, rows=self._rows(model, checks))
+                made = replace(made, rows=self._rows(model))
         except EngineError as error:
             self.broken[model.name] = f"{model.name} failed"
             made = ModelResult(
@@ -256,11 +245,11 @@ class Run:
             )
         self._add(made)
 
-    def _rows(self, model: Model, checks: bool) -> int:
+    def _rows(self, model: Model) -> int:
         # to count a view is to compute it: once, together with all that its checks count
         built = self.workspace.table(model.name)
-        fetch = functools.partial(self.workspace.fetch, model=model.name)
-        if not checks:
+        fetch = partial(self.workspace.fetch, model=model.name)
+        if not self.options.checks:
             return row_count(built, fetch)
         certain = certain_columns(self.graph, self.workspace, model.name)
         self.measured[model.name] = measure(model, built, fetch, certain)
@@ -269,8 +258,7 @@ class Run:
     def _check(self, model: Model) -> None:
         made = {made.name: made.rows for made in self.result.models if made.rows is not None}
         read = {name: read.rows for name, read in self.read.items()}
-        fetch = functools.partial(self.workspace.fetch, model=model.name)
-        rows = RowCounts(read | made, self.workspace.table, fetch)
+        rows = RowCounts(read | made, self.workspace)
         absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
         absent |= self.broken
         for found, failing in checked(
@@ -280,20 +268,20 @@ class Run:
             self.masking,
             absent,
             rows,
-            self.warn_error,
+            self.options.warn_error,
             self.measured.get(model.name),
             self.scope(model),
         ):
             self._add(found)
             if failing is not None:
-                self.on_failure(found, failing, self.workspace)
+                self.options.on_failure(found, failing, self.workspace)
             if found.failed:
                 self.broken[model.name] = f"{model.name} failed"
 
-    def _skip(self, model: Model, reason: str, checks: bool) -> None:
+    def _skip(self, model: Model, reason: str) -> None:
         self.broken[model.name] = reason
         self._add(ModelResult(model.name, model.materialized, "SKIP", message=reason))
-        if checks:
+        if self.options.checks:
             self._skip_checks(model, reason)
 
     def _skip_checks(self, model: Model, reason: str) -> None:
@@ -303,4 +291,4 @@ class Run:
     def _add(self, made: ModelResult | CheckResult) -> None:
         kept = self.result.models if isinstance(made, ModelResult) else self.result.checks
         kept.append(made)  # type: ignore[arg-type]
-        self.report(made)
+        self.options.report(made)

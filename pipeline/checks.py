@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
@@ -20,7 +22,6 @@ from pipeline.results import CheckResult, CheckStatus, Severity
 from pipeline.sources import SOURCES
 
 Fetch = Callable[[ir.Table], pa.Table]
-Tables = Callable[[str], ir.Table]
 Found = tuple[CheckResult, ir.Table | None]
 """What came of a check, and an expression of the rows that break it."""
 
@@ -30,6 +31,18 @@ COLUMNS = "columns"
 SAMPLE_ROWS = 5
 FETCHED_ROWS = 10_000
 """Failing rows of a check over whole tables that are fetched before they are counted apart."""
+
+
+class Queryable(Protocol):
+    """A place whose tables a check reads."""
+
+    def table(self, name: str) -> ir.Table:
+        """Return a built model."""
+        ...
+
+    def fetch(self, expr: ir.Table, *, model: str) -> pa.Table:
+        """Evaluate an expression of these tables, for a model's checks."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,12 +86,13 @@ class Scope:
 class RowCounts(dict[str, int]):
     """Numbers of rows by source and model; those of a model are counted when first asked for."""
 
-    def __init__(self, known: Mapping[str, int], table: Tables, fetch: Fetch) -> None:
+    def __init__(self, known: Mapping[str, int], tables: Queryable) -> None:
         super().__init__(known)
-        self._table, self._fetch = table, fetch
+        self._tables = tables
 
     def __missing__(self, name: str) -> int:
-        self[name] = row_count(self._table(name), self._fetch)
+        fetch = partial(self._tables.fetch, model=name)
+        self[name] = row_count(self._tables.table(name), fetch)
         return self[name]
 
 
@@ -171,9 +185,8 @@ def declared_checks(graph: Graph, name: str) -> list[tuple[str, Severity, str]]:
 def check(
     graph: Graph,
     name: str,
+    tables: Queryable,
     *,
-    table: Tables,
-    fetch: Fetch,
     masking: Masking,
     absent: Mapping[str, str],
     rows: RowCounts,
@@ -190,8 +203,9 @@ def check(
     the table already, `certain` is as it has it. An incremental build gives a `scope`.
     """
     model = graph.models[name]
+    fetch = partial(tables.fetch, model=name)
     judge = _Judge(name, fetch, masking, warn_error)
-    built = table(name)
+    built = tables.table(name)
     columns, _rows = _check_columns(model, built, judge)
     yield columns, None
     if columns.failed:
@@ -235,7 +249,9 @@ def check(
             found, failing = judge.rows(rule, rule.function(*few_rows), like)
             yield replace(found, changed_rows=scope.number), failing
             continue
-        arguments = [rows[read] if read in rule.counted else table(read) for read in rule.reads]
+        arguments = [
+            rows[read] if read in rule.counted else tables.table(read) for read in rule.reads
+        ]
         yield judge.rows(rule, rule.function(*arguments))
 
 

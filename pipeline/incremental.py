@@ -26,23 +26,15 @@ from pipeline.contract import Grows, Model, TableCheck, Within
 from pipeline.expressions import columns_read
 from pipeline.fingerprints import Code, why_modified
 from pipeline.graph import Graph
-from pipeline.masking import Masking
+from pipeline.options import Report, RunOptions
 from pipeline.results import CheckResult, ModelResult, Note, Result, RunRecord
 from pipeline.sources import EVENTS, SOURCES
-from pipeline.testing import OnFailure, Report
 
 
 def build_incrementally(
     graph: Graph,
     backend: Backend,
-    *,
-    checks: bool = True,
-    fail_fast: bool = False,
-    warn_error: bool = False,
-    allow_fewer_rows: bool = False,
-    report: Report = lambda event: None,
-    reveal: bool = False,
-    on_failure: OnFailure = lambda result, rows, tables: None,
+    options: RunOptions,
 ) -> Result:
     """Bring every model up to date with new raw events, check what changed, and publish.
 
@@ -55,20 +47,9 @@ def build_incrementally(
 
     def in_full(why: str) -> Result:
         note = Note(f"building in full: {why}")
-        report(note)
+        options.report(note)
         whole = backend.for_all() if isinstance(backend, Increments) else backend
-        result = build(
-            graph,
-            whole,
-            list(graph.models),
-            checks=checks,
-            fail_fast=fail_fast,
-            warn_error=warn_error,
-            allow_fewer_rows=allow_fewer_rows,
-            report=report,
-            reveal=reveal,
-            on_failure=on_failure,
-        )
+        result = build(graph, whole, list(graph.models), options)
         result.notes.insert(0, note)
         return result
 
@@ -83,28 +64,19 @@ def build_incrementally(
             news = increment.news()
             notes = [Note(line) for line in news.lines]
             for note in notes:
-                report(note)
-            if not news.sources and not plan.remade and not plan.unchecked(checks):
-                return _nothing_new(graph, plan, report, clock, notes)
+                options.report(note)
+            if not news.sources and not plan.remade and not plan.unchecked(options.checks):
+                return _nothing_new(graph, plan, options.report, clock, notes)
             with increment.workspace(list(graph.models)) as workspace:
+                names = list(graph.models)
                 run = IncrementalRun(
-                    graph,
-                    workspace,
-                    list(graph.models),
-                    fail_fast,
-                    warn_error,
-                    report,
-                    on_failure,
-                    Masking(graph, reveal),
-                    started,
-                    plan=plan,
-                    news=news,
+                    graph, workspace, names, options, started, plan=plan, news=news
                 )
                 result = run.result
                 result.mode, result.notes = "incremental", notes
                 run.code.set_result(plan.code)
-                run.read_sources(columns_read(graph, list(graph.models)))
-                run.work(checks)
+                run.read_sources(columns_read(graph, names))
+                run.work()
                 result.seconds = time.perf_counter() - clock
                 result.published = result.ok
                 if result.ok:

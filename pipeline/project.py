@@ -23,6 +23,7 @@ from pipeline.expressions import model_sql
 from pipeline.incremental import build_incrementally
 from pipeline.lookup import Lookup, Spec, as_list
 from pipeline.older import built_by_older_code
+from pipeline.options import OnFailure, Report, RunOptions, keep_none
 from pipeline.results import (
     CheckResult,
     Diff,
@@ -32,7 +33,7 @@ from pipeline.results import (
     Result,
 )
 from pipeline.sql import Engine
-from pipeline.testing import OnFailure, Report, test
+from pipeline.testing import test
 
 
 class Project(Lookup):
@@ -75,7 +76,7 @@ class Project(Lookup):
         allow_fewer_rows: bool = False,
         report: Report | None = None,
         reveal: bool = False,
-        on_failure: OnFailure = lambda result, rows, tables: None,
+        on_failure: OnFailure = keep_none,
     ) -> Result:
         """Build, check and publish the selected models, all of them by default.
 
@@ -101,20 +102,20 @@ class Project(Lookup):
                 "Leave out the selection, or the option --incremental (PIPELINE_INCREMENTAL).",
             )
         with watch() if report is None else Watch() as watching:
-            options: dict[str, Any] = {
-                "checks": checks,
-                "fail_fast": fail_fast,
-                "warn_error": warn_error,
-                "allow_fewer_rows": allow_fewer_rows,
-                "report": report or watching,
-                "reveal": reveal,
-                "on_failure": on_failure,
-            }
+            options = RunOptions(
+                checks=checks,
+                fail_fast=fail_fast,
+                warn_error=warn_error,
+                allow_fewer_rows=allow_fewer_rows,
+                reveal=reveal,
+                report=report or watching,
+                on_failure=on_failure,
+            )
             try:
                 if incremental:
-                    result = build_incrementally(self._graph, self.backend, **options)
+                    result = build_incrementally(self._graph, self.backend, options)
                 else:
-                    result = build(self._graph, self.backend, names, **options)
+                    result = build(self._graph, self.backend, names, options)
             finally:
                 self.reconnect()
             watching.end(result)
@@ -129,7 +130,7 @@ class Project(Lookup):
         warn_error: bool = False,
         report: Report | None = None,
         reveal: bool = False,
-        on_failure: OnFailure = lambda result, rows, tables: None,
+        on_failure: OnFailure = keep_none,
     ) -> Result:
         """Check the selected models, by default all that are built, and change nothing.
 
@@ -142,16 +143,14 @@ class Project(Lookup):
             names = [name for name in names if name in tables.names()]
         self._graph.require(names)
         with watch() if report is None else Watch() as watching:
-            result = test(
-                self._graph,
-                tables,
-                names,
+            options = RunOptions(
                 fail_fast=fail_fast,
                 warn_error=warn_error,
-                report=report or watching,
                 reveal=reveal,
+                report=report or watching,
                 on_failure=on_failure,
             )
+            result = test(self._graph, tables, names, options)
             watching.end(result)
         return result
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-
-import ibis.expr.types as ir
 
 from pipeline.backends.base import Tables
 from pipeline.checks import (
@@ -24,31 +21,15 @@ from pipeline.graph import Graph
 from pipeline.masking import Masking
 from pipeline.nullness import never_null
 from pipeline.older import built_by_older_code
-from pipeline.results import (
-    CheckResult,
-    Dropped,
-    ModelResult,
-    Note,
-    Read,
-    Result,
-    Started,
-)
-
-Report = Callable[[Started | Note | Read | ModelResult | CheckResult | Dropped], None]
-OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
-"""Is given the rows that break a rule as an expression of the tables."""
+from pipeline.options import RunOptions
+from pipeline.results import CheckResult, Result, Started
 
 
 def test(
     graph: Graph,
     tables: Tables,
     names: Sequence[str],
-    *,
-    fail_fast: bool = False,
-    warn_error: bool = False,
-    report: Report = lambda event: None,
-    reveal: bool = False,
-    on_failure: OnFailure = lambda result, rows, tables: None,
+    options: RunOptions,
 ) -> Result:
     """Check what is built, and change nothing.
 
@@ -67,20 +48,22 @@ def test(
     older = _older(graph, tables, names)
     previous = tables.last_run()
     recorded = {name: read.rows for name, read in previous.sources.items()} if previous else {}
-    rows = RowCounts(recorded, tables.table, tables.fetch)
+    rows, report = RowCounts(recorded, tables), options.report
     result, clock = Result(), time.perf_counter()
     for number, name in enumerate(names, 1):
         report(Started(name, "checks", number, len(names)))
-        masking = Masking(graph, reveal)
+        masking = Masking(graph, options.reveal)
         others = absent | dict.fromkeys(older.keys() - {name}, "built by older code")
-        for found, failing in checked(graph, tables, name, masking, others, rows, warn_error):
+        for found, failing in checked(
+            graph, tables, name, masking, others, rows, options.warn_error
+        ):
             if found.name == COLUMNS and found.failed:
                 found = replace(found, message=older.get(name, found.message))
             result.checks.append(found)
             report(found)
             if failing is not None:
-                on_failure(found, failing, tables)
-        if fail_fast and not result.ok:
+                options.on_failure(found, failing, tables)
+        if options.fail_fast and not result.ok:
             for left_out in skipped(graph, names[number:], "the test failed fast"):
                 result.checks.append(left_out)
                 report(left_out)
@@ -123,8 +106,7 @@ def checked(
             check(
                 graph,
                 name,
-                table=tables.table,
-                fetch=functools.partial(tables.fetch, model=name),
+                tables,
                 masking=masking,
                 absent=absent,
                 rows=rows,

@@ -14,6 +14,7 @@ from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.contract import Column, RowCheck, TableCheck, model
 from pipeline.errors import UsageError
 from pipeline.graph import Graph
+from pipeline.options import RunOptions
 
 NAME = Column("username", "string", "a name")
 NO_BOB = RowCheck("no_bob", _.username == "bob", "nobody is called bob")
@@ -81,7 +82,7 @@ def build(tmp_path):
         rows = [raw_user(number, username=name) for number, name in enumerate(names)]
         parquet.write_table(arrow(rows, user_types()), file)
         backend = DuckDB(tmp_path / "db.duckdb", inputs={"raw_users": (str(file),)})
-        return builds.build(graph, backend, select or list(graph.models), **options)
+        return builds.build(graph, backend, select or list(graph.models), RunOptions(**options))
 
     return build
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
+import ibis
 import pyarrow as pa
 import pytest
 from conftest import NOON, after, arrow, raw_event, raw_user, reading, result
@@ -33,6 +35,19 @@ def plain(model, **columns):
     return row | columns
 
 
+@dataclass
+class InDuckDB:
+    """The models' tables, as checks read them."""
+
+    con: ibis.BaseBackend
+
+    def table(self, name):
+        return self.con.table(name)
+
+    def fetch(self, expr, *, model):
+        return self.con.to_pyarrow(expr)
+
+
 @pytest.fixture
 def checked(duckdb):
     """A function that checks a model, where the models' tables hold these rows."""
@@ -45,11 +60,10 @@ def checked(duckdb):
         results = check(
             GRAPH,
             model,
-            table=duckdb.table,
-            fetch=duckdb.to_pyarrow,
+            InDuckDB(duckdb),
             masking=Masking(GRAPH),
             absent={name: "not built" for name in GRAPH.models if name not in tables},
-            rows=RowCounts(known or {}, duckdb.table, duckdb.to_pyarrow),
+            rows=RowCounts(known or {}, InDuckDB(duckdb)),
             **options,
         )
         found = {found.name: (found, failing) for found, failing in results}
@@ -98,13 +112,10 @@ def test_every_check_passes_on_sound_data(built, duckdb):
         for result, _failing in check(
             GRAPH,
             name,
-            table=duckdb.table,
-            fetch=duckdb.to_pyarrow,
+            InDuckDB(duckdb),
             masking=Masking(GRAPH),
             absent={},
-            rows=RowCounts(
-                {"raw_sync_events": 10, "raw_users": 10}, duckdb.table, duckdb.to_pyarrow
-            ),
+            rows=RowCounts({"raw_sync_events": 10, "raw_users": 10}, InDuckDB(duckdb)),
         )
     }
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import googlesql
+import ibis.expr.types as ir
+import pyarrow as pa
 import pytest
 from conftest import command, raw_user, reading, result
 
@@ -38,15 +43,25 @@ def both(built):
     return models, rows
 
 
-def outcomes(name, table, fetch):
+@dataclass
+class Place:
+    """Tables as checks read them."""
+
+    table: Callable[[str], ir.Table]
+    evaluate: Callable[[ir.Table], pa.Table]
+
+    def fetch(self, expr, *, model):
+        return self.evaluate(expr)
+
+
+def outcomes(name, place):
     found = check(
         GRAPH,
         name,
-        table=table,
-        fetch=fetch,
+        place,
         masking=Masking(GRAPH),
         absent={},
-        rows=RowCounts(RAW_ROWS, table, fetch),
+        rows=RowCounts(RAW_ROWS, place),
     )
     return [(each.name, each.status, each.failures) for each, _failing in found]
 
@@ -61,8 +76,8 @@ def test_every_check_finds_the_same_on_both_engines(both):
         return declared_table(GRAPH, name, "project", "dataset")
 
     for name in GRAPH.models:
-        expected = outcomes(name, models.table, lambda expr: expr.to_pyarrow())
-        assert outcomes(name, declared, on_bigquery) == expected, name
+        expected = outcomes(name, Place(models.table, lambda expr: expr.to_pyarrow()))
+        assert outcomes(name, Place(declared, on_bigquery)) == expected, name
 
 
 def test_a_miscounted_raw_row_is_found_on_bigquery(both):
@@ -74,14 +89,14 @@ def test_a_miscounted_raw_row_is_found_on_bigquery(both):
     def declared(name):
         return declared_table(GRAPH, name, "project", "dataset")
 
+    place = Place(declared, on_bigquery)
     found = check(
         GRAPH,
         "audit_dispositions",
-        table=declared,
-        fetch=on_bigquery,
+        place,
         masking=Masking(GRAPH),
         absent={},
-        rows=RowCounts(RAW_ROWS | {"raw_users": 4}, declared, on_bigquery),
+        rows=RowCounts(RAW_ROWS | {"raw_users": 4}, place),
     )
 
     failed = {each.name: each.failures for each, _failing in found if each.failed}

@@ -27,6 +27,7 @@ from pipeline.contract import Grows, RowCheck, Within, model
 from pipeline.errors import InputError, UsageError
 from pipeline.graph import Graph
 from pipeline.incremental import build_incrementally
+from pipeline.options import RunOptions
 from pipeline.output.lines import line
 from pipeline.results import Result
 
@@ -68,13 +69,13 @@ class Place:
 
     def full(self, graph: Graph = GRAPH, names: Sequence[str] = (), **options: Any) -> Result:
         backend = DuckDB(self.database, inputs=self.inputs)
-        return builds.build(graph, backend, names or list(graph.models), **options)
+        return builds.build(graph, backend, names or list(graph.models), RunOptions(**options))
 
     def incremental(
         self, graph: Graph = GRAPH, inputs: dict[str, tuple[str, ...]] | None = None, **options: Any
     ) -> Result:
         backend = DuckDB(self.database, inputs=self.inputs if inputs is None else inputs)
-        result = build_incrementally(graph, backend, **options)
+        result = build_incrementally(graph, backend, RunOptions(**options))
         news = [line(read).plain for read in result.sources if read.rows_before is not None]
         self.told = [*(note.text for note in result.notes), *news]
         return result

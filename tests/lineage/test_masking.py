@@ -16,6 +16,7 @@ from pipeline.build import build
 from pipeline.contract import Column, RowCheck, TableCheck, model
 from pipeline.engine_text import without_values
 from pipeline.graph import Graph
+from pipeline.options import RunOptions
 from pipeline.output.kept import FailureStore
 from pipeline.output.progress import People
 
@@ -79,9 +80,11 @@ def made(tmp_path):
             GRAPH,
             backend,
             names,
-            report=People(console, every=True, quiet=False),
-            on_failure=FailureStore(folder).keep,
-            reveal=reveal,
+            RunOptions(
+                report=People(console, every=True, quiet=False),
+                on_failure=FailureStore(folder).keep,
+                reveal=reveal,
+            ),
         )
         stored = {path.stem: pq.read_table(path).to_pylist() for path in folder.glob("*.parquet")}
         told = [console.export_text(), json.dumps(result.to_json()), str(result), str(stored)]

@@ -1,0 +1,40 @@
+"""How a build or a test runs, whatever it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+
+from pipeline.backends.base import Tables
+from pipeline.results import CheckResult, Dropped, ModelResult, Note, Read, Started
+
+Report = Callable[[Started | Note | Read | ModelResult | CheckResult | Dropped], None]
+"""Gets each event and result as it comes."""
+
+OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
+"""Gets a failed check, and the rows that break it as an expression of the tables."""
+
+
+def keep_none(result: CheckResult, rows: ir.Table, tables: Tables) -> None:
+    """Keep no failing rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a build or a test runs.
+
+    With `fail_fast` it stops at the first failure; with `warn_error` a warning is a failure. With
+    `allow_fewer_rows`, a build may lose the rows of files that are gone. Sensitive values are
+    masked in rows and messages, unless `reveal`. A run calls `on_failure` for each check that some
+    rows break, while the tables can still be read.
+    """
+
+    checks: bool = True
+    fail_fast: bool = False
+    warn_error: bool = False
+    allow_fewer_rows: bool = False
+    reveal: bool = False
+    report: Report = lambda event: None
+    on_failure: OnFailure = keep_none
