@@ -91,7 +91,8 @@ class Place:
         """Return the rows of a full build of the same files, in a database of its own."""
         other = self.folder / "anew.duckdb"
         other.unlink(missing_ok=True)
-        builds.build(graph, DuckDB(other, inputs=self.inputs), list(graph.models), checks=False)
+        backend = DuckDB(other, inputs=self.inputs)
+        builds.build(graph, backend, list(graph.models), RunOptions(checks=False))
         return self.rows(graph, other)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -332,7 +333,9 @@ def test_other_inputs_than_the_recorded_ones_just_build(place):
     other = place.events("2", event("f"))
     inputs = place.inputs | {"raw_sync_events": (str(other),)}
 
-    result = builds.build(GRAPH, DuckDB(place.database, inputs=inputs), list(GRAPH.models))
+    result = builds.build(
+        GRAPH, DuckDB(place.database, inputs=inputs), list(GRAPH.models), RunOptions()
+    )
 
     assert result.published
     assert place.query("SELECT count(*) FROM events") == [(1,)]
@@ -347,7 +350,7 @@ def test_new_inputs_add_to_the_recorded_ones(place):
 
     place.incremental(inputs=inputs)
     assert place.query("SELECT count(*) FROM events") == [(2,)]
-    builds.build(GRAPH, DuckDB(place.database), list(GRAPH.models))
+    builds.build(GRAPH, DuckDB(place.database), list(GRAPH.models), RunOptions())
     assert place.query("SELECT count(*) FROM events") == [(2,)]
 
 
