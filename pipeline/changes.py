@@ -18,7 +18,7 @@ from pipeline import slices, units
 from pipeline.backends.base import IncrementalWorkspace, Made
 from pipeline.contract import Grows, Model, Near, Within
 from pipeline.dialect import key_hash
-from pipeline.errors import UsageError
+from pipeline.errors import OutOfMemoryError, UsageError
 from pipeline.expressions import declared_table, expression
 from pipeline.graph import Graph
 from pipeline.results import ModelMode
@@ -155,6 +155,12 @@ class Changes:
         self._units[model.name] = found
         if self._is_large(model, found):
             return self._anew(model)
+        try:
+            return self._updated_units(model, found)
+        except OutOfMemoryError:
+            return self._anew(model)  # slices need less memory than all of the units at once
+
+    def _updated_units(self, model: Model, found: Units) -> Step:
         stored = self._workspace.stored
         new = stored(self._of_units(model, found, "now"))
         if model.materialized == "view":

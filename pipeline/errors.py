@@ -73,6 +73,10 @@ class ResourceError(PipelineError):
     """Disk or memory ran out: exit status 1."""
 
 
+class OutOfMemoryError(ResourceError):
+    """Memory ran out: fewer rows at a time may fit."""
+
+
 def in_python(text: str) -> str:
     """Return a text with Python's calls and arguments in place of commands and options."""
     return _OPTION.sub(_argument, _COMMAND.sub(_call, text))

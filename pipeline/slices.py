@@ -1,13 +1,14 @@
 """A large fact made range of days by range of days, as its memory asks.
 
 An engine can't spill arrays that it gathers. With the same declaration that incremental builds use,
-a model's rows of some days are made of few upstream rows, so the arrays of few days are under way
-at a time.
+few upstream rows give a model's rows of some days, so the engine holds the arrays of few days at a
+time. Where memory runs out nevertheless, a slice is halved, at last to a share of one day's units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -18,14 +19,39 @@ import ibis.expr.types as ir
 from pipeline import units
 from pipeline.backends.base import Made, Workspace
 from pipeline.contract import Model, Near, Within
+from pipeline.dialect import key_hash
+from pipeline.errors import OutOfMemoryError
 from pipeline.expressions import expression
 
 UNIT_BYTES = 2_500
 """Memory of one unit with an array under way, without the array's elements."""
 ROW_BYTES = 400
 """Memory of one element of such an array."""
+MOST_SHARES = 1_024
+"""A day in more shares than these would fit no better: something else takes the memory."""
 
 Table = Callable[[str], ir.Table]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The units of some days in a row; of a single day, perhaps one of several shares."""
+
+    days: Sequence[date]
+    share: int = 0
+    shares: int = 1
+
+    def halves(self) -> tuple[Slice, ...]:
+        """Return two slices that together are this one; nothing if that is of no use."""
+        middle = len(self.days) // 2
+        if middle:
+            return Slice(self.days[:middle]), Slice(self.days[middle:])
+        if self.shares >= MOST_SHARES:
+            return ()
+        other = self.share + self.shares
+        return Slice(self.days, self.share, 2 * self.shares), Slice(
+            self.days, other, 2 * self.shares
+        )
 
 
 def create(
@@ -37,15 +63,43 @@ def create(
 
     Raises:
         EngineError: the engine can't run a statement.
-        ResourceError: memory or disk ran out.
+        ResourceError: disk ran out, or memory did for the smallest slice.
     """
     whole = expression(model, table)
     source = _source_of_days(model, whole)
     if source is None:
         return workspace.create(model, whole)
-    most = units_at_once(model, source, rows, workspace.memory())
-    parts = _parts(model, table, workspace, source, most)
-    return workspace.create(model, next(parts, whole), parts)
+    memory = workspace.memory()
+    if memory is None:
+        return workspace.create(model, whole)
+    most = units_at_once(model, source, rows, memory)
+    slices = ranges(_units_of_days(model, table(source), workspace), most)
+    if len(slices) < 2:
+        try:
+            return workspace.create(model, whole)
+        except OutOfMemoryError:
+            slices = [half for each in slices for half in each.halves()]
+            if not slices:
+                raise
+
+    def part(of: Slice) -> ir.Table:
+        return _part(model, table, workspace, source, of)
+
+    return workspace.create(
+        model, whole.limit(0), lambda append: _fill(lambda each: append(part(each)), slices)
+    )
+
+
+def _fill(append: Callable[[Slice], None], slices: Sequence[Slice]) -> None:
+    """Append each slice in order, halving those that memory does not hold."""
+    for each in slices:
+        try:
+            append(each)
+        except OutOfMemoryError:
+            halves = each.halves()
+            if not halves:
+                raise
+            _fill(append, halves)
 
 
 def _source_of_days(model: Model, whole: ir.Table) -> str | None:
@@ -64,12 +118,8 @@ def _source_of_days(model: Model, whole: ir.Table) -> str | None:
     return None
 
 
-def units_at_once(
-    model: Model, source: str, rows: Mapping[str, int | None], memory: int | None
-) -> int | None:
-    """Return how many units' arrays fit into memory at a time, None for any number."""
-    if memory is None:
-        return None
+def units_at_once(model: Model, source: str, rows: Mapping[str, int | None], memory: int) -> int:
+    """Return how many units' arrays fit into so many bytes of memory at a time."""
     number = max(1, rows.get(source) or 1)
     near = sum(
         rows.get(name) or 0 for name, link in _links(model).items() if isinstance(link, Near)
@@ -77,37 +127,28 @@ def units_at_once(
     return max(1, int(memory // (UNIT_BYTES + ROW_BYTES * near / number)))
 
 
-def _parts(
-    model: Model, table: Table, workspace: Workspace, source: str, most: int | None
-) -> Iterator[ir.Table]:
-    """Yield the model's rows range of days by range of days."""
+def _units_of_days(model: Model, source: ir.Table, workspace: Workspace) -> list[tuple[date, int]]:
     day = str(model.partition_by)
-    days = table(source).group_by(day).agg(number=ibis._.count())
-    counts = workspace.fetch(days.order_by(day)).to_pylist()
-    if most is None or sum(found["number"] for found in counts) <= most:
-        return
-    for first, last in ranges([(found[day], found["number"]) for found in counts], most):
-        yield _part(model, table, workspace, source, first, last)
+    days = source.group_by(day).agg(number=ibis._.count())
+    found = workspace.fetch(days.order_by(day)).to_pylist()
+    return [(each[day], each["number"]) for each in found]
 
 
-def ranges(days: list[tuple[date, int]], most: int) -> Iterator[tuple[date, date]]:
-    """Yield ranges of days with at most so many units, or a single day with more."""
-    first, number = days[0][0], 0
-    previous = first
-    for day, count in days:
+def ranges(days: Sequence[tuple[date, int]], most: int) -> list[Slice]:
+    """Return slices of days with at most so many units, or of a single day with more."""
+    found: list[Slice] = []
+    first = number = 0
+    for place, (_, count) in enumerate(days):
         if number and number + count > most:
-            yield first, previous
-            first, number = day, 0
-        previous, number = day, number + count
-    yield first, previous
+            found.append(Slice([day for day, _ in days[first:place]]))
+            first, number = place, 0
+        number += count
+    return [*found, Slice([day for day, _ in days[first:]])] if days else []
 
 
-def _part(
-    model: Model, table: Table, workspace: Workspace, source: str, first: date, last: date
-) -> ir.Table:
-    day, links = str(model.partition_by), _links(model)
-    of = table(source)
-    of = of.filter(of[day].between(ibis.literal(first), ibis.literal(last)))
+def _part(model: Model, table: Table, workspace: Workspace, source: str, slice: Slice) -> ir.Table:
+    links = _links(model)
+    of = _units_of(table(source), str(model.partition_by), str(links[source]), slice)
     found: dict[str, ir.Table] = {source: of}
     chosen = of.select(unit=of[str(links[source])])
     for name, link in links.items():
@@ -116,6 +157,15 @@ def _part(
         elif name != source:
             found[name] = units.having(table(name), link, chosen)
     return expression(model, found.__getitem__)
+
+
+def _units_of(rows: ir.Table, day: str, unit: str, slice: Slice) -> ir.Table:
+    first, last = ibis.literal(slice.days[0]), ibis.literal(slice.days[-1])
+    of_days = rows.filter(rows[day].between(first, last))
+    if slice.shares == 1:
+        return of_days
+    # a share is a power of two, so its bits choose, also of a hash below zero
+    return of_days.filter((key_hash(of_days[unit]) & (slice.shares - 1)) == slice.share)
 
 
 def _near(rows: ir.Table, link: Near, of: ir.Table, workspace: Workspace) -> ir.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pytest
@@ -12,8 +13,10 @@ from ibis import _
 from test_incremental import Place, event
 
 from pipeline import slices
+from pipeline.backends.duckdb.increment import DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.contract import Column, Near, Within, model
+from pipeline.errors import OutOfMemoryError, ResourceError
 
 
 @model(
@@ -54,12 +57,40 @@ def statements(monkeypatch):
     make = DuckDBWorkspace.make
 
     def noted(self, statement):
-        if '"gathered"' in statement.split("SELECT")[0]:
+        if makes_the_fact(statement):
             seen.append(statement.split()[0])
-        make(self, statement)
+        return make(self, statement)
 
     monkeypatch.setattr(DuckDBWorkspace, "make", noted)
     return seen
+
+
+def run_out(*args):
+    raise OutOfMemoryError("DuckDB ran out of memory.")
+
+
+def makes_the_fact(statement):
+    return '"gathered"' in statement.split("SELECT")[0]
+
+
+@pytest.fixture
+def memory_holds(monkeypatch):
+    """Let memory run out where a statement makes more rows of the fact than so many."""
+
+    def hold(rows):
+        make = DuckDBWorkspace.make
+
+        def limited(self, statement):
+            if makes_the_fact(statement):
+                query = statement[statement.index("SELECT") :]
+                (made,) = self.con.con.execute(f"SELECT count(*) FROM ({query})").fetchone()
+                if made > rows:
+                    raise duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate")
+            return make(self, statement)
+
+        monkeypatch.setattr(DuckDBWorkspace, "make", limited)
+
+    return hold
 
 
 COMMANDS = [86_400 * day + after for day in range(5) for after in (0, 9.5, 10, 86_390)]
@@ -77,8 +108,8 @@ def write(place):
     ("units_at_once", "made"),
     [
         (1_000, ["CREATE"]),
-        (8, ["CREATE", "INSERT", "INSERT"]),
-        (1, ["CREATE", *["INSERT"] * 5]),
+        (8, ["CREATE", *["INSERT"] * 3]),
+        (1, ["CREATE", *["INSERT"] * 6]),
     ],
     ids=["at once", "some days at a time", "a day at a time"],
 )
@@ -99,6 +130,51 @@ def test_slices_together_are_the_whole_in_its_order(
     assert days == sorted(days)
 
 
+@pytest.mark.parametrize("holds", [19, 3])
+def test_a_slice_that_memory_does_not_hold_is_halved(tmp_path, memory_holds, holds):
+    place = Place(tmp_path)
+    write(place)
+    wanted = place.anew(GRAPH)
+    memory_holds(holds)
+
+    place.full(GRAPH)
+
+    assert place.rows(GRAPH) == wanted
+    assert place.query("SELECT count(*), sum(len(readings)) FROM gathered") == [(20, PAIRS)]
+    days = [day for (day,) in place.query("SELECT day FROM gathered ORDER BY rowid")]
+    assert days == sorted(days)
+
+
+def test_memory_that_holds_no_row_is_an_error_and_the_old_build_stays(tmp_path, memory_holds):
+    place = Place(tmp_path)
+    write(place)
+    place.full(GRAPH)
+    whole = place.rows(GRAPH)
+    memory_holds(0)
+
+    with pytest.raises(ResourceError, match="ran out of memory"):
+        place.full(GRAPH)
+
+    assert place.rows(GRAPH) == whole
+
+
+def test_an_incremental_build_that_memory_does_not_hold_makes_the_fact_in_slices(
+    tmp_path, memory_holds, monkeypatch
+):
+    place = Place(tmp_path)
+    write(place)
+    place.full(GRAPH)
+    place.events("2", *(event(f"late{at}", "DoorLocked", at=at + 1) for at in COMMANDS[:4]))
+    wanted = place.anew(GRAPH)
+    memory_holds(4)
+    monkeypatch.setattr(DuckDBIncrementalWorkspace, "replace", run_out)
+
+    result = place.incremental(GRAPH)
+
+    assert (result.mode, result.published) == ("incremental", True)
+    assert place.rows(GRAPH) == wanted
+
+
 def test_as_many_units_fit_as_memory_and_readings_say(monkeypatch):
     monkeypatch.setattr(slices, "UNIT_BYTES", 100)
     monkeypatch.setattr(slices, "ROW_BYTES", 10)
@@ -106,7 +182,6 @@ def test_as_many_units_fit_as_memory_and_readings_say(monkeypatch):
 
     assert slices.units_at_once(gathered.model, "commands", rows, 30_000) == 100
     assert slices.units_at_once(gathered.model, "commands", rows, 1) == 1
-    assert slices.units_at_once(gathered.model, "commands", rows, None) is None
 
 
 @pytest.mark.parametrize(
@@ -118,4 +193,4 @@ def test_ranges_hold_whole_days_up_to_so_many_units(most, ranges):
 
     found = slices.ranges(list(zip(days, (2, 3, 9, 1, 1), strict=True)), most)
 
-    assert [(days.index(first), days.index(last)) for first, last in found] == ranges
+    assert [(days.index(each.days[0]), days.index(each.days[-1])) for each in found] == ranges

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +100,10 @@ class Session(Tables, Protocol):
         ...
 
 
+Append = Callable[[ir.Table], None]
+"""Adds rows to the table of a model that is being made."""
+
+
 class Workspace(Tables, Protocol):
     """Where a build writes before it is published; forgotten if it never is."""
 
@@ -117,8 +121,14 @@ class Workspace(Tables, Protocol):
         """Return a source with the columns in use."""
         ...
 
-    def create(self, model: Model, expr: ir.Table, more: Iterable[ir.Table] = ()) -> Made:
-        """Materialize a model, and add the rows of `more`, one after the other."""
+    def create(
+        self, model: Model, expr: ir.Table, fill: Callable[[Append], None] = lambda append: None
+    ) -> Made:
+        """Materialize a model; `fill` may append more rows, all at once or none each time.
+
+        Raises:
+            OutOfMemoryError: the engine can't hold it.
+        """
         ...
 
     def memory(self) -> int | None:

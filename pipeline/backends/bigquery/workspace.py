@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -14,7 +14,7 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 from google.cloud import bigquery
 
-from pipeline.backends.base import Made, RawTable
+from pipeline.backends.base import Append, Made, RawTable
 from pipeline.backends.bigquery import partitions, runs, storage
 from pipeline.backends.bigquery.publishing import Built, publish, require_replaceable
 from pipeline.backends.bigquery.sources import every_row, name_of, raw_table, used_fields
@@ -104,7 +104,9 @@ class BigQueryWorkspace(PublishedTables):
     def memory(self) -> None:
         """BigQuery has as much as a statement takes."""
 
-    def create(self, model: Model, expr: ir.Table, more: Iterable[ir.Table] = ()) -> Made:
+    def create(
+        self, model: Model, expr: ir.Table, fill: Callable[[Append], None] = lambda append: None
+    ) -> Made:
         """Create the model's table or view under a name of this build.
 
         Raises:

@@ -10,7 +10,13 @@ from pathlib import Path
 import duckdb
 
 from pipeline.disk import is_full
-from pipeline.errors import EngineError, PipelineError, ResourceError, UsageError
+from pipeline.errors import (
+    EngineError,
+    OutOfMemoryError,
+    PipelineError,
+    ResourceError,
+    UsageError,
+)
 from pipeline.files import Raw, diagnose
 
 
@@ -121,7 +127,7 @@ def _ran_out(error: duckdb.OutOfMemoryException) -> ResourceError:
             "Free space beside the database, or give more memory with --memory-limit. "
             "The last build is unchanged.",
         )
-    return ResourceError(
+    return OutOfMemoryError(
         f"DuckDB ran out of memory: {first_line(error)}",
         "Give it more with --memory-limit. The last build is unchanged.",
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import duckdb
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
-from pipeline.backends.base import Made, RawTable, row_of
+from pipeline.backends.base import Append, Made, RawTable, row_of
 from pipeline.backends.duckdb import manifest
 from pipeline.backends.duckdb.comments import comments
 from pipeline.backends.duckdb.contents import Contents
@@ -86,8 +87,10 @@ class DuckDBWorkspace(DuckDBTables):
         number, unit = str(row[0] if row else "1 GiB").split()
         return int(float(number) * _SIZES[unit.upper()]) // 3
 
-    def create(self, model: Model, expr: ir.Table, more: Iterable[ir.Table] = ()) -> Made:
-        """Create the model's table or view, and add more rows to it.
+    def create(
+        self, model: Model, expr: ir.Table, fill: Callable[[Append], None] = lambda append: None
+    ) -> Made:
+        """Create the model's table or view; `fill` may append more rows.
 
         Raises:
             InputError: what is read turns out to be faulty, only now that it is.
@@ -104,8 +107,7 @@ class DuckDBWorkspace(DuckDBTables):
             for raw in self.read_files:
                 if raw.source.name in model.upstream:
                     require_unchanged(raw)
-            for rows in more:
-                self.append(model, rows)
+            fill(functools.partial(self.append, model))
             self._index_again(model)
             self.con.raw_sql(f"BEGIN; {comments(model)}; COMMIT")
             if model.materialized == "view":
