@@ -1,4 +1,4 @@
-"""Raw hub events to tables people can trust; the face for scripts and notebooks.
+"""Raw hub events to tables people can trust: the interface for scripts and notebooks.
 
     import pipeline
     p = pipeline.connect("duckdb", database="build/pipeline.duckdb")
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def connect(backend: str | None = None, **options: Any) -> Project:
-    """Return the pipeline on a backend; takes the command line's options, as keywords.
+    """Return the pipeline on a backend; it takes the command line's options as keywords.
 
     For `duckdb`: `database`, `threads`, `memory_limit`, `events`, `users` (a path or glob, or a
     list of them). For `bigquery`: `project`, `dataset`, `source_dataset`, `location`,
     `api_endpoint`, `max_bytes_billed`, `policy_tag` for sensitive columns, and `labels` for its
-    jobs. As on the command line, PIPELINE_<OPTION> in the environment stands for an option that is
-    not given here, other than `events`, `users` and `labels`: PIPELINE_BACKEND, PIPELINE_DATASET.
-    The backend is `duckdb` by default. Nothing is opened before it is needed.
+    jobs. As on the command line, an option that is not given here comes from PIPELINE_<OPTION> in
+    the environment (PIPELINE_BACKEND, PIPELINE_DATASET), other than `events`, `users` and `labels`.
+    The backend is `duckdb` by default. It opens nothing before you need it.
 
     Raises:
         UsageError: there is no such backend or option.

@@ -1,4 +1,4 @@
-"""The door of `python -m pipeline …`."""
+"""The entry point of `python -m pipeline …`."""
 
 from pipeline.cli import cli
 

@@ -1,4 +1,4 @@
-"""Build and run: models in dependency order, their checks, and all published at the end."""
+"""Build and run: makes models in dependency order, checks them, and publishes all at the end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def build(
 ) -> Result:
     """Materialize the models in dependency order, check each, and publish all of them at once.
 
-    Nothing is published if a model or a check of severity error failed.
+    It publishes nothing if a model or a check of severity error fails.
 
     Raises:
         UsageError: an upstream model is neither selected nor built, or another build runs.
@@ -70,7 +70,7 @@ def build(
         for text in workspace.notes:
             run.note(text)
         with ThreadPoolExecutor(1) as worker:
-            # to compile takes a processor, the engine waits for none of it
+            # in a thread, so the engine does not wait for the compiler
             run.code = worker.submit(Code.of, graph, backend.engine, names, workspace.last_run())
             run.work()
         result = run.result
@@ -88,7 +88,7 @@ def build(
 
 @dataclass
 class Run:
-    """One build under way."""
+    """A running build."""
 
     graph: Graph
     workspace: Workspace
@@ -103,14 +103,14 @@ class Run:
     code: Future[Code] = field(default_factory=Future)
     """The fingerprints of the models' code, for the record."""
     measured: dict[str, Measured] = field(default_factory=dict)
-    """What was counted of a model before its checks."""
+    """The counts of a model that were made before its checks."""
     masking: Masking = field(init=False)
 
     def __post_init__(self) -> None:
         self.masking = Masking(self.graph, self.options.reveal)
 
     def require_upstream(self) -> None:
-        """Raise UsageError where something upstream is neither built nor selected."""
+        """Raise UsageError if an upstream model is neither built nor selected."""
         there = self.workspace.names() | set(self.names) | set(SOURCES)
         for name in self.names:
             missing = [up for up in self.graph.models[name].upstream if up not in there]
@@ -125,12 +125,12 @@ class Run:
         require_current(kept, self.workspace)
 
     def tell_read(self, told: Read) -> None:
-        """Tell what was read of a source."""
+        """Report the rows and files that were read of a source."""
         self.result.sources.append(told)
         self.options.report(told)
 
     def note(self, text: str) -> None:
-        """Tell a fact about the whole build."""
+        """Report a fact about the whole build."""
         self.result.notes.append(Note(text))
         self.options.report(self.result.notes[-1])
 
@@ -169,7 +169,7 @@ class Run:
                 return
 
     def record(self, mode: RunMode) -> RunRecord:
-        """Return what is to be kept of this build and of what it left as it was."""
+        """Return the record of this build, and of the models that it left unchanged."""
         previous, code = self.workspace.last_run(), self.code.result()
         models, checks = list(self.result.models), list(self.result.checks)
         if previous and mode != "full":
@@ -188,10 +188,10 @@ class Run:
         )
 
     def make(self, model: Model) -> tuple[ModelResult, bool]:
-        """Make one model; tells whether its rows are still to be counted."""
+        """Make one model; tell whether its rows must still be counted."""
         clock = time.perf_counter()
         rows = {made.name: made.rows for made in self.result.models}
-        # the engine is told of every sensitive column, declared or not
+        # so the engine protects every sensitive column, declared or not
         resolved = lineage.of(self.graph).resolved(model.name)
         created = slices.create(self.workspace, resolved, self.table, rows)
         made = ModelResult(
@@ -207,15 +207,15 @@ class Run:
         return made, created.rows is None
 
     def scope(self, model: Model) -> Scope | None:
-        """Return what of a model has to be checked, None where it is all of it."""
+        """Return the part of a model to check, None for all of it."""
         return None
 
     def has_to_check(self, model: Model) -> bool:
-        """Tell whether anything of a model is to be checked."""
+        """Tell whether any part of a model must be checked."""
         return True
 
     def still_holds(self, found: CheckResult) -> bool:
-        """Tell whether what an earlier build found is true of what this one publishes."""
+        """Tell whether an earlier build's result also holds for the tables of this one."""
         return found.model not in self.names
 
     def _signed(self, made: ModelResult, code: Code, made_at: Mapping[str, str]) -> ModelResult:
@@ -246,7 +246,7 @@ class Run:
         self._add(made)
 
     def _rows(self, model: Model) -> int:
-        # to count a view is to compute it: once, together with all that its checks count
+        # counting a view computes it, so one query counts all that its checks need
         built = self.workspace.table(model.name)
         fetch = partial(self.workspace.fetch, model=model.name)
         if not self.options.checks:

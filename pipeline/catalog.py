@@ -1,7 +1,7 @@
 """The graph of all models that `staging` and `marts` export.
 
-A file that can't be imported, or that its folder does not list, is a faulty model of its name: the
-other models go on.
+A file that can't be imported, or that its folder does not list, becomes a faulty model of its name.
+The other models still work.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def load() -> Graph:
 
 
 def _files(layer: str) -> list[Path]:
-    """Import a folder's models, and return the files that there are or should be."""
+    """Import a folder's models; return the files that exist or that the folder lists."""
     try:
         importlib.import_module(f"pipeline.{layer}")
-    except Exception:  # one file of them: each is imported by itself, and is told of there
+    except Exception:  # one of the files: _models_in imports each by itself and names it
         package = ModuleType(f"pipeline.{layer}")
         package.__path__ = [str(PACKAGE / layer)]
         sys.modules[package.__name__] = package
@@ -69,7 +69,7 @@ def _listed(layer: str) -> dict[str, int]:
 
 
 def _models_in(file: Path, layer: str) -> list[Model] | Fault:
-    """Return the models of a file, or why there are none."""
+    """Return the models of a file, or why it has none."""
     name, init = file.stem, shown(str(PACKAGE / layer / "__init__.py"))
     if name not in _listed(layer):
         line = f"from pipeline.{layer}.{name} import {name} as {name}"
@@ -80,7 +80,7 @@ def _models_in(file: Path, layer: str) -> list[Model] | Fault:
         return Fault(name, where, f"there is no {shown(str(file))}", "Add it, or leave it out.")
     try:
         module = importlib.import_module(f"pipeline.{layer}.{name}")
-    except Exception as error:  # whatever a model's file raises
+    except Exception as error:  # a model's file may raise anything
         return _unimportable(name, file, error)
     models = list(_declared_in(module))
     if not models:
@@ -115,7 +115,7 @@ def _unimportable(name: str, file: Path, error: Exception) -> Fault:
 
 
 def _nothing(name: str, layer: str) -> Model:
-    """Return a model without anything, which stands for a file that has none."""
+    """Return an empty model for a file that has none."""
 
     def function() -> None:
         """One row per nothing: its file can't be used."""

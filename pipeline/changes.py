@@ -1,6 +1,6 @@
-"""What new rows change: model by model, rows of the units that they touch are made anew.
+"""Remakes, model by model, the rows of the units that new rows touch.
 
-The engine knows no backend: a workspace stores tables on the way and writes what changed.
+It knows no engine: a workspace stores temporary tables and writes the changes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from pipeline.results import ModelMode
 from pipeline.sources import SOURCES
 
 LARGE = 0.4
-"""From this share of a table's rows on, to make all of them anew is cheaper."""
+"""From this share of a table's rows on, remaking all of them is cheaper."""
 
 When = Literal["former", "now"]
 
 
 @dataclass(frozen=True)
 class Units:
-    """Values of a unit's column, each once in the column `unit`."""
+    """The touched values of a unit's column, each once, in the column `unit`."""
 
     table: ir.Table
     count: int
@@ -40,10 +40,10 @@ class Units:
 
 @dataclass(frozen=True)
 class Step:
-    """What became of a model: how it was made, and its rows that went and came.
+    """The result for a model: how it was made, and its rows that went and came.
 
-    `went` and `came` are None where nothing went or came, or where nobody had to know. `fresh` are
-    all rows of the units that were made anew.
+    `went` and `came` are None if no rows went or came, or if no reader needs them. `fresh` are all
+    rows of the remade units.
     """
 
     mode: ModelMode
@@ -57,7 +57,7 @@ class Step:
 
     @property
     def changed(self) -> tuple[ir.Table, ...]:
-        """The tables of rows that went or came."""
+        """The tables of the rows that went or came."""
         return tuple(rows for rows in (self.went, self.came) if rows is not None)
 
 
@@ -65,7 +65,7 @@ KEPT = Step("kept")
 
 
 class Changes:
-    """One incremental build: makes models in dependency order, each from what changed upstream."""
+    """One incremental build: makes models in dependency order, each from its upstream changes."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class Changes:
     ) -> None:
         """Begin.
 
-        `remade` are the models to be made in full, and why; all that depends on one is among them.
-        `raw` are the sources: all rows of one, or the new rows of one that only grows. `news` are
-        those that have changed. `rows` are the numbers of rows that are published.
+        `remade` maps the models to make in full to the reason; it includes all that depend on one.
+        `raw` are the sources: all rows, or only the new rows of a source that only grows. `news`
+        are the changed sources. `rows` are the published numbers of rows.
         """
         self._graph, self._models = graph, graph.models
         self._workspace = workspace
@@ -102,7 +102,7 @@ class Changes:
         return step
 
     def is_changed(self, name: str) -> bool:
-        """Tell whether a model or source is another one than is published."""
+        """Tell whether a model or source differs from the published one."""
         return name in self._news if name in SOURCES else self.steps[name].mode != "kept"
 
     def now(self, name: str) -> ir.Table:
@@ -175,13 +175,13 @@ class Changes:
             by = tuple(dict.fromkeys((_unit(model), *model.key)))
             gone = went.select(*by).union(came.select(*by), distinct=True)
             gone = stored(gone)
-            # as many rows of a key as there are: without checks, a key may come twice
+            # all rows of a key: without checks, a key may come twice
             fresh = new.semi_join(gone, [new[name].identical_to(gone[name]) for name in by])
             self._workspace.replace(model, by, gone, fresh)
         return self._updated(model, went, came, rows_went, rows_came, new)
 
     def _anew(self, model: Model) -> Step:
-        """Make all rows of a model; where others have to know, find out which are other ones."""
+        """Make all rows of a model; find out which have changed if its readers need to know."""
         if model.materialized == "view":
             return Step("updated")
         if not self._is_compared(model):
@@ -202,7 +202,7 @@ class Changes:
     def _is_compared(self, model: Model) -> bool:
         readers = [each for each in self._models.values() if model.name in each.upstream]
         if model.locality is None:
-            return bool(readers)  # declared nothing, it is narrow: its readers may be spared
+            return bool(readers)  # no locality: it is narrow, so comparing may spare its readers
         return any(each.locality is not None for each in readers)
 
     def _updated(
@@ -244,7 +244,7 @@ class Changes:
         return self._united(parts)
 
     def _seen(self, model: Model, name: str, link: str) -> list[ir.Table]:
-        """Return what went and came upstream, in the columns that the model reads."""
+        """Return the upstream rows that went and came, in the columns that the model reads."""
         step = self.steps[name]
         if step.went is None or step.came is None:
             return [*step.changed]
@@ -264,7 +264,7 @@ class Changes:
         return [units.units_near(near, unit, link, rows)]
 
     def _united(self, parts: list[ir.Table]) -> Units:
-        """Return all of the units; where they are the same as other ones, those."""
+        """Return the union of the units, or equal units that are stored already."""
         if not parts:
             nothing = ibis.literal("").as_table().select(unit=ibis.literal("")).limit(0)
             return Units(nothing, 0)
@@ -289,7 +289,7 @@ class Changes:
     # --- Restricted tables
 
     def _of_units(self, model: Model, found: Units, when: When) -> ir.Table:
-        """Return a model's rows of some units, made of restricted upstreams."""
+        """Return a model's rows of some units, made from restricted upstream tables."""
         upstream = units.upstream(
             model,
             lambda name, column: self._having(name, column, found, when),
@@ -338,7 +338,7 @@ class Changes:
         return units.near_rows(near, link, starts)
 
     def _former(self, name: str) -> ir.Table:
-        """Return a model as it is published; a view is computed, for its tables are now others."""
+        """Return a model as it is published; a view is computed, because its tables changed."""
         model = self._models[name]
         is_there = name not in self.steps or not self.is_changed(name)
         if model.materialized == "view":
@@ -347,14 +347,14 @@ class Changes:
             return self._workspace.table(name)
         return self._workspace.former(name).select(*model.schema.names)
 
-    # --- Small questions
+    # --- Lookups
 
     def _differences(
         self, model: Model, old: ir.Table, new: ir.Table
     ) -> tuple[ir.Table, ir.Table, int, int]:
-        """Return the rows that are in one table only, copies apart, and how many they are."""
+        """Return the rows in `old` only and in `new` only, counting copies, and their numbers."""
         old, stored = old.select(*new.columns), self._workspace.stored
-        # rows that may be there twice have to be counted, which takes five times as long
+        # counting copies takes five times as long, so only where keys may repeat
         distinct = self._has_unique_keys(model, old) and self._has_unique_keys(model, new)
         went = stored(old.difference(new, distinct=distinct))
         came = stored(new.difference(old, distinct=distinct))

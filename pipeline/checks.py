@@ -1,4 +1,4 @@
-"""From declarations to checks: what is asked of a built table, and what came of it."""
+"""Turns declarations into checks of a built table, and counts into results."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from pipeline.sources import SOURCES
 
 Fetch = Callable[[ir.Table], pa.Table]
 Found = tuple[CheckResult, ir.Table | None]
-"""What came of a check, and an expression of the rows that break it."""
+"""The result of a check, and an expression of the rows that break it."""
 
 COLUMNS = "columns"
 """The check of a table's columns, which every other check needs."""
 
 SAMPLE_ROWS = 5
 FETCHED_ROWS = 10_000
-"""Failing rows of a check over whole tables that are fetched before they are counted apart."""
+"""The most failing rows of a table check that are fetched; beyond, a query counts them."""
 
 
 class Queryable(Protocol):
-    """A place whose tables a check reads."""
+    """A place with the tables that a check reads."""
 
     def table(self, name: str) -> ir.Table:
         """Return a built model."""
@@ -47,25 +47,25 @@ class Queryable(Protocol):
 
 @dataclass(frozen=True)
 class Measured:
-    """What one pass over a built table counts; `breaking` goes by the model's `row_checks`."""
+    """The counts of one pass over a built table; `breaking` is in the order of `row_checks`."""
 
     rows: int
     key_hashes: int
-    """Different hashes of the key: as many as rows where the key is unique."""
+    """The number of distinct hashes of the key: as many as rows if the key is unique."""
     breaking: tuple[int, ...]
-    """For each rule about rows, how many break it."""
+    """The number of rows that break each rule about rows."""
     seconds: float
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What an incremental build looks at of one model: rows that came, where the rest is checked.
+    """The part of a model that an incremental build checks: the rows that came.
 
-    `rows` is how many the model has, `came` are those that came, `number` of them, None for none.
-    `fresh` are all rows that may share a key with one that came, None for all of the table.
-    `covered` are the rules that every other row was held to. `arguments` gives a rule's tables
-    restricted to what changed, None where the rule has to see all. `untouched` are the rules
-    that nothing changed for.
+    `rows` is the model's number of rows. `came` are the rows that came, None if none did, and
+    `number` is their number. `fresh` are all rows that may share a key with one that came, None for
+    the whole table. `covered` are the rules that earlier builds checked on every other row.
+    `arguments` gives a rule's tables restricted to the changes, None if the rule must see all.
+    `untouched` are the rules whose tables did not change.
     """
 
     rows: int | None
@@ -77,14 +77,14 @@ class Scope:
     arguments: Callable[[TableCheck], list[ir.Table] | None]
 
     def looks_at_few(self, model: Model) -> bool:
-        """Tell whether the rules about rows and keys need no more than the rows that came."""
+        """Tell whether the rules about rows and keys need only the rows that came."""
         rules = {rule.name for rule in row_checks(model)}
         keys = {name for name, *_ in _key_checks(model)}
         return self.rows is not None and rules | keys <= self.covered
 
 
 class RowCounts(dict[str, int]):
-    """Numbers of rows by source and model; those of a model are counted when first asked for."""
+    """Numbers of rows by source and model; a model's rows are counted at first use."""
 
     def __init__(self, known: Mapping[str, int], tables: Queryable) -> None:
         super().__init__(known)
@@ -102,10 +102,10 @@ def row_count(table: ir.Table, fetch: Fetch) -> int:
 
 
 def measure(model: Model, built: ir.Table, fetch: Fetch, certain: Collection[str] = ()) -> Measured:
-    """Count a table's rows, its keys, and what breaks each rule about rows, in one aggregate.
+    """Count a table's rows, its keys, and the rows that break each rule, in one aggregate.
 
-    The table has the declared columns. The `certain` ones can't be NULL by the way they are made,
-    so nothing reads them to find out.
+    The table has the declared columns. The `certain` ones are never NULL by construction, so
+    nothing reads them to check that.
     """
     started = time.perf_counter()
     rules = row_checks(model)
@@ -139,10 +139,10 @@ def never_null_rule(column: str) -> str:
 
 
 def measure_changed(model: Model, scope: Scope, built: ir.Table, fetch: Fetch) -> Measured:
-    """Count what breaks the rules among the rows that came, and keys that came twice.
+    """Count the rows that break the rules among those that came, and repeated keys.
 
     Raises:
-        TypeError: the number of rows is not known.
+        TypeError: the number of rows is unknown.
     """
     if scope.rows is None:
         raise TypeError(f"nobody counted the rows of {model.name}")
@@ -195,12 +195,12 @@ def check(
     certain: Collection[str] = (),
     scope: Scope | None = None,
 ) -> Iterator[Found]:
-    """Check one built model; each result with the time of the statement that answered it.
+    """Check one built model; yield each result with the time of its statement.
 
-    Beside a result stand the rows that break the rule, masked, where there are any.
-    `absent` are the models that checks over several models can't read, and why: "not built".
-    `rows` are the known numbers of rows, which this adds to. `measured` is what `measure` found of
-    the table already, `certain` is as it has it. An incremental build gives a `scope`.
+    With a result come the masked rows that break the rule, if there are any.
+    `absent` maps the models that checks over several models can't read to the reason: "not built".
+    `rows` are the known numbers of rows; this function adds to them. `measured` is an earlier
+    result of `measure`, and `certain` its argument. An incremental build gives a `scope`.
     """
     model = graph.models[name]
     fetch = partial(tables.fetch, model=name)
@@ -225,7 +225,7 @@ def check(
         measured = measured or measure(model, built, fetch, certain)
         rows[name] = measured.rows
         yield from _check_rows(model, built, judge, measured, built)
-    # what no build has recorded can't be compared with
+    # a check can't compare with a source that no build has recorded
     absent = {**absent, **{source: "not recorded" for source in SOURCES if source not in rows}}
     for rule in graph.table_checks[name]:
         if scope and rule.name in scope.untouched:
@@ -265,7 +265,7 @@ class _Judge:
     warn_error: bool
 
     def rows(self, rule: Check, failing: ir.Table, like: ir.Table | None = None) -> Found:
-        # fetched, not counted: so few that break a rule are found and shown by one statement
+        # fetched, not counted: so one statement both finds and shows a few failing rows
         started = time.perf_counter()
         found = self.fetch(self.masking.rows(failing, like).limit(FETCHED_ROWS))
         count = found.num_rows
@@ -366,7 +366,7 @@ def _check_key(
 ) -> Found:
     groups = built.group_by(list(model.key)).agg(copies=_.count())
     failing = groups.filter(_.copies > 1)
-    # two keys may share a hash, so that the keys themselves have the last word
+    # two keys may share a hash, so the keys themselves decide
     repeated = measured.key_hashes < measured.rows
     failures = row_count(failing, judge.fetch) if repeated else 0
     return judge.result(*_key_checks(model)[0], failures, failing, measured.seconds, like=like)

@@ -22,7 +22,7 @@ from pipeline.disk import printing
 from pipeline.errors import PipelineError, UsageError, did_you_mean
 from pipeline.stopping import stoppable
 
-# what needs Ibis is imported where it is used, so that --help answers at once
+# modules that need Ibis are imported where they are used, so --help answers at once
 if TYPE_CHECKING:
     from pipeline.project import Project
     from pipeline.results import CheckResult, Digest, Result
@@ -32,18 +32,18 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 SELECTION = ("--select", "-s", "-m", "--models", "--exclude")
 CHECKOUT = "python cli.py"
 INSTALLED = ("hub-events", "python -m pipeline")
-"""What users type for this program in a checkout, and where it is installed."""
+"""The name of this program in a checkout, and where it is installed."""
 
 WHAT_STANDS = {
     "generate": "The folder is as it was.",
     "load": "The raw tables are as they were.",
 }
-"""What a command that is stopped leaves as it was, where that is not the last build."""
+"""The last line of a stopped command, if it is not about the last build."""
 
 
 def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        ctx.meta["debug"] = True  # which all contexts share
+        ctx.meta["debug"] = True  # all contexts share `meta`
 
 
 DEBUG = click.Option(
@@ -56,13 +56,13 @@ DEBUG = click.Option(
 
 
 def _as_started(text: str) -> str:
-    """Return a text with this program named in its commands as the user started it."""
+    """Return a text whose commands name this program as the user started it."""
     name = click.get_current_context().find_root().info_name or ""
     return text.replace(CHECKOUT, name) if name in INSTALLED else text
 
 
 class ExpectedError(click.ClickException):
-    """A failure of the pipeline, told in its own words and with its own exit status."""
+    """A failure of the pipeline, with its own message and exit status."""
 
     def __init__(self, error: PipelineError) -> None:
         super().__init__(_as_started(error.typed))
@@ -70,25 +70,25 @@ class ExpectedError(click.ClickException):
 
 
 class Commands(click.Group):
-    """The group of all commands: suggests names, and tells expected failures as messages."""
+    """The group of all commands: suggests names, and prints expected failures as messages."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or suggest the nearest one; click itself finds none for `sl`."""
+        """Find the command, or suggest the nearest one; click suggests none for `sl`."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(f"No such command {args[0]!r}. {did_you_mean(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Add a command, which then takes --debug too."""
+        """Add a command, and give it --debug."""
         cmd.params.append(DEBUG)
         super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; --debug shows the traceback of an expected failure.
 
-        A command that logs in JSON tells a failure as an object too.
+        A command that logs in JSON also prints a failure as a JSON object.
         """
         words = (*ctx._protected_args, *ctx.args)
 
@@ -111,7 +111,7 @@ class Commands(click.Group):
     def _mark_results(
         self, ctx: click.Context, words: Sequence[str], error: click.ClickException
     ) -> None:
-        """Leave no file of an earlier run for that of one that never began."""
+        """Replace the --results file of an earlier run when a run fails before it begins."""
         command = self.get_command(ctx, ctx.invoked_subcommand or "")
         named = re.search(r"(?:^|\n)--results[=\n]([^\n]+)", "\n".join(words))
         if named and command and any(each.name == "results" for each in command.params):
@@ -163,7 +163,7 @@ class SelectingCommand(click.Command):
 
 
 def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Put several options on a command, in their order."""
+    """Add several options to a command, in their order."""
 
     def decorate(command: Command) -> Command:
         for decorator in reversed(decorators):
@@ -174,7 +174,7 @@ def options(*decorators: Callable[[Command], Command]) -> Callable[[Command], Co
 
 
 def common(name: str, **settings: Any) -> Callable[[Command], Command]:
-    """Make an option that the environment may also give, as PIPELINE_<OPTION>."""
+    """Make an option that may also come from the environment, as PIPELINE_<OPTION>."""
     variable = f"PIPELINE_{name.removeprefix('--').replace('-', '_').upper()}"
     return click.option(name, envvar=variable, show_default=True, **settings)
 
@@ -220,7 +220,7 @@ OPTIONS = {
         "policy_tag",
     ),
 }
-"""What each backend can be told."""
+"""The options of each backend."""
 CONNECTION = options(
     BACKEND,
     common(
@@ -770,7 +770,7 @@ def _instead(backend: str, name: str) -> str:
 
 @contextlib.contextmanager
 def _reporting(given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Print results as they come, and keep failing rows where that is asked for."""
+    """Print results as they come, and keep failing rows if the user asks for it."""
     from pipeline.output.kept import FailureStore, ResultsFile
     from pipeline.output.progress import JsonLines, People
 
@@ -785,7 +785,7 @@ def _reporting(given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         tell = people = People(console, every=every, quiet=given["quiet"])
     hooks: dict[str, Any] = {"reveal": given.get("reveal", False), "report": tell}
     with contextlib.ExitStack() as stack:
-        # before anything is built: where nothing can be written, a build would be in vain
+        # first, because a build is in vain if its results can't be written
         if path := given["results"]:
             stack.enter_context(ResultsFile(path).kept())
         if folder := given.get("store_failures"):
@@ -840,7 +840,7 @@ def _rows_of(result: Result, given: Mapping[str, Any]) -> Callable[[CheckResult]
 
 
 def _connection_words(given: Mapping[str, Any]) -> list[str]:
-    """Return the options that name the database, as they were typed."""
+    """Return the options that name the database, as the user typed them."""
     context = click.get_current_context()
     names = ("backend", *OPTIONS["bigquery"], "database")
     typed = [
@@ -862,7 +862,7 @@ def _write(path: Path, text: str) -> None:
 def _list(
     row_format: str, found: Any, as_json: Callable[[Any], Any], as_table: Callable[[Any], Any]
 ) -> None:
-    """Print what a command found, as a table or as JSON; times in JSON are ISO-8601."""
+    """Print a command's result as a table or as JSON; times in JSON are ISO-8601."""
     if row_format == "json":
         text = json.dumps(as_json(found), ensure_ascii=False, indent=2, default=_iso)
         click.echo(text)
@@ -875,7 +875,7 @@ def _iso(time: date) -> str:
 
 
 def _print(shown: Any) -> None:
-    # never cut: what is wider than the screen, the terminal wraps
+    # never cut: the terminal wraps a line that is too wide
     _console().print(shown, crop=False)
 
 
@@ -884,14 +884,14 @@ def _console() -> Any:
 
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:
-        # nothing is cut to fit a screen that is not there
+        # there is no screen whose width could cut the lines
         console = Console(highlight=False, width=10_000)
     return console
 
 
 @contextlib.contextmanager
 def _counting(what: str, expected: int) -> Iterator[Callable[[int], None] | None]:
-    """Show how many are done, on a terminal only."""
+    """Show progress, on a terminal only."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,7 +1,7 @@
-"""Two databases compared by row, on the same engine or on two.
+"""Compares two databases row by row, on the same engine or on two.
 
-Each engine sums up its rows by bucket of the key; only rows of buckets that differ leave it, into
-files that a local database joins.
+Each engine sums up its rows by bucket of the key. Only rows of differing buckets leave it: they go
+into files that a local database joins.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Sides = tuple[ir.Table, ir.Table]
 class Comparison:
     """Compares models in two databases, A and B, on a local connection with a folder of its own.
 
-    `sensitive` names the columns of a model whose values must not be seen: they are compared by
-    their hashes. `columns` are compared besides the key, all by default; `limit` rows of each kind
-    are kept as samples, and `store` is a folder for all of them.
+    `sensitive` names the columns of a model whose values must stay secret: it compares their
+    hashes. It compares `columns` besides the key, all by default. It keeps `limit` rows of each
+    kind as samples, and writes all of them to the folder `store`.
     """
 
     tables: tuple[Tables, Tables]
@@ -46,7 +46,7 @@ class Comparison:
     store: Path | None = None
 
     def compare(self, model: Model) -> ModelDiff | None:
-        """Compare a model; None where neither database has it."""
+        """Compare a model; None if neither database has it."""
         there = [model.name in each.names() for each in self.tables]
         if not any(there):
             return None
@@ -65,7 +65,7 @@ class Comparison:
         return self._by_key(model, exported, key, names, rows, notes)
 
     def _comparable(self, model: Model, a: ir.Table, b: ir.Table) -> tuple[list[str], list[str]]:
-        """Return the columns that both have with one type, and what the others are."""
+        """Return the columns that both have with the same type, and notes on the others."""
         types = a.schema(), b.schema()
         wanted = [*model.key, *(self.columns or dict.fromkeys([*types[0], *types[1]]))]
         names: list[str] = []
@@ -88,7 +88,7 @@ class Comparison:
     def _buckets(
         self, sides: Sides, by: Sequence[str], names: Sequence[str]
     ) -> tuple[tuple[int, int], list[str]]:
-        """Return the rows of each side, and the buckets whose content differs."""
+        """Return the number of rows of each side, and the buckets whose content differs."""
         found = []
         for tables, side in zip(self.tables, sides, strict=True):
             sums = tables.fetch(content_by_bucket(side, by, names)).to_pylist()
@@ -220,7 +220,7 @@ class Comparison:
         found: Mapping[str, int],
         key: Sequence[str],
     ) -> dict[str, pa.Table]:
-        """Return a few rows of each kind that there are any of, and store all of them."""
+        """Return a few rows of each kind that was found, and store all of them."""
         hidden = set(self.sensitive(model.name))
         samples = {}
         for kind, table in kinds.items():
@@ -239,7 +239,7 @@ class Comparison:
 
 
 def _hidden(value: ir.Value) -> ir.Value:
-    """Hash a value that must not be seen; NULL stays NULL."""
+    """Hash a value that must stay secret; NULL stays NULL."""
     return value.notnull().ifelse(md5(text_of(value)), ibis.null("string"))
 
 
@@ -255,7 +255,7 @@ def _side(table: ir.Table, letter: str, names: Sequence[str]) -> ir.Table:
 
 
 def _surplus(one: ir.Table, other: ir.Table, names: Sequence[str]) -> ir.Table:
-    """Return the rows of which one side has more copies, and how many more."""
+    """Return the rows that `one` has more copies of than `other`, and how many more."""
     there = other.select("hash", others="copies")
     joined = one.left_join(there, "hash")
     more = joined.mutate(copies=_.copies - _.others.fill_null(0)).filter(_.copies > 0)

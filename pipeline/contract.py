@@ -1,7 +1,7 @@
-"""What a model or source declares about itself: columns, key, checks, storage.
+"""The declaration of a model or source: columns, key, checks, storage.
 
-From this one declaration come the schema check before a build, the data checks after it, the
-table's options and the documentation.
+The schema check before a build, the data checks after it, the table's options and the documentation
+all come from this one declaration.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ TableFunction = Callable[..., ir.Table]
 
 @dataclass(frozen=True)
 class Column:
-    """One documented column: its name, Ibis type, meaning, and what may be in it.
+    """One documented column: its name, Ibis type, meaning, and allowed values.
 
-    `sensitive` values open doors (interface, section 3): they are masked wherever they are shown.
-    So is a column that is made of a sensitive one by value, unless `not_sensitive` gives the reason
-    why its values tell nothing of it. A raw file or table may lack a source's `optional` column: it
-    is NULL there.
+    `sensitive` values open doors (interface, section 3), so every command masks them. It also masks
+    a column whose values come from a sensitive one, unless `not_sensitive` says why they reveal
+    nothing. A raw file or table may lack a source's `optional` column: it is NULL there.
     """
 
     name: str
@@ -60,18 +59,18 @@ class RowCheck:
     columns: tuple[str, ...] = ()
 
     def failing_rows(self, table: ir.Table) -> ir.Table:
-        """Return the rows that break the rule, all columns of the model."""
+        """Return the rows that break the rule, with all columns of the model."""
         return table.filter(self.breaks)
 
 
 @dataclass(frozen=True)
 class TableCheck:
-    """A rule about whole tables: a function of models (its parameters) to the rows that break it.
+    """A rule about whole tables: a function of models that returns the rows that break it.
 
-    A parameter is given the model's table; one that is annotated `int` the number of rows of the
-    model or source, which a build knows without another scan. The rule belongs to the last of
-    those models in dependency order and is declared there. With `within`, rows that break the rule
-    depend on the rows with the same value of that column alone, in each table.
+    The parameters name the models. A parameter gets the model's table; one annotated `int` gets the
+    number of rows of the model or source, which a build knows without another scan. The last of
+    those models in dependency order declares the rule. With `within`, a row that breaks the rule
+    depends only on rows with the same value of that column, in each table.
     """
 
     function: TableFunction
@@ -90,12 +89,12 @@ class TableCheck:
 
     @cached_property
     def reads(self) -> tuple[str, ...]:
-        """The names of the models and sources that the rule looks at."""
+        """The names of the models and sources that the rule reads."""
         return tuple(inspect.signature(self.function).parameters)
 
     @cached_property
     def counted(self) -> frozenset[str]:
-        """Those of them of which it looks at the number of rows alone."""
+        """The models and sources of which the rule reads only the number of rows."""
         parameters = inspect.signature(self.function).parameters.values()
         return frozenset(each.name for each in parameters if each.annotation in (int, "int"))
 
@@ -105,7 +104,7 @@ Check = RowCheck | TableCheck
 
 @dataclass(frozen=True, repr=False)
 class Model(Displayed):
-    """A model: the function that makes its rows, and what is promised about them."""
+    """A model: the function that makes its rows, and the promises about them."""
 
     function: TableFunction
     key: tuple[str, ...]
@@ -129,12 +128,12 @@ class Model(Displayed):
 
     @property
     def layer(self) -> str:
-        """The folder that the model lives in: `staging` or `marts`."""
+        """The model's folder: `staging` or `marts`."""
         return self.function.__module__.split(".")[-2]
 
     @property
     def grain(self) -> str:
-        """What one row is: the first paragraph of the docstring, on one line."""
+        """The meaning of a row: the first paragraph of the docstring, on one line."""
         return " ".join(self.description.split("\n\n")[0].split())
 
     @property
@@ -154,7 +153,7 @@ class Model(Displayed):
 
     @property
     def sensitive(self) -> frozenset[str]:
-        """The columns whose values are masked wherever they are shown."""
+        """The columns whose values every command masks."""
         return frozenset(column.name for column in self.columns if column.sensitive)
 
 
@@ -176,13 +175,13 @@ def model(
     partition_unit: PartitionUnit = "day",
     carries: Sequence[str] = (),
 ) -> Callable[[TableFunction], TableFunction]:
-    """Declare a function of tables as a model; it stays the plain function it was.
+    """Declare a function of tables as a model; it stays a plain function.
 
     `key` columns are unique together; each is never NULL unless its column says otherwise.
-    `locality` says which upstream rows a row depends on, so that an incremental build makes few
-    rows anew; without it, the model is made in full, which is always right. `carries` names
-    upstream models whose columns this one has too, before its own `columns`: the graph adds their
-    declarations, what is sensitive in them included.
+    `locality` says which upstream rows a row depends on, so an incremental build remakes few rows.
+    Without it, every build makes the model in full, which is always right. `carries` names upstream
+    models whose columns come before this model's own `columns`: the graph adds their declarations,
+    including which are sensitive.
 
     In a join, put the smaller table on the right: an engine builds its hash table from the right
     side and streams the left one past it. The pipeline turns off DuckDB's own guess of the sides.
@@ -208,7 +207,7 @@ def model(
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
-    # a single name is a sequence too, of its letters
+    # a single text is a sequence too, of its letters
     return (names,) if isinstance(names, str) else tuple(names)
 
 
@@ -245,7 +244,7 @@ def matches(
     null_passes: bool = False,
     name: str | None = None,
 ) -> RowCheck:
-    """Where `where` holds, the whole text of the column matches; NULL passes if it is said to."""
+    """Where `where` holds, the whole text of the column matches; NULL fails by default."""
     good = ibis._[column].re_search(pattern).fill_null(null_passes)
     return RowCheck(
         name or f"matches_{column}",

@@ -1,4 +1,4 @@
-"""A model's declaration, looked at before anything needs it: each fault is one message."""
+"""Checks a model's declaration before anything uses it: each fault is one message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a model, where in its file, and what to do about it."""
+    """A fault of a model: what is wrong, where in its file, and the remedy."""
 
     model: str
     place: str
@@ -36,7 +36,7 @@ class Fault:
 
 
 def faults_of(model: Model) -> Iterator[Fault]:
-    """Return what is wrong with a declaration by itself."""
+    """Return the faults of a declaration by itself."""
 
     def fault(what: str, remedy: str = "", text: str = "") -> Fault:
         return Fault(model.name, place(model.function, text), what, remedy)
@@ -52,7 +52,7 @@ def faults_of(model: Model) -> Iterator[Fault]:
     for column in model.columns:
         try:
             dt.dtype(column.type)
-        except Exception as error:  # Ibis raises what its parser raises
+        except Exception as error:  # Ibis passes on any error of its parser
             yield fault(
                 f'column "{column.name}" has the unknown type "{column.type}", '
                 f"{_known_type(column.type, error)}",
@@ -71,7 +71,7 @@ def faults_of(model: Model) -> Iterator[Fault]:
 
 
 def faults_of_checks(model: Model) -> Iterator[Fault]:
-    """Return which rules about rows can't be asked of the declared columns."""
+    """Return the faults of rules about rows, tried on the declared columns."""
     table = ibis.table(model.schema, name=model.name)
     names = [check.name for check in model.checks]
     for check in model.checks:
@@ -94,7 +94,7 @@ def faults_of_checks(model: Model) -> Iterator[Fault]:
                     yield Fault(model.name, line, f'{what}: no column "{name}", {known}')
             try:
                 (breaks,) = table.bind(check.breaks)
-            except Exception as error:  # whatever an expression of the author's raises
+            except Exception as error:  # the author's expression may raise anything
                 yield Fault(model.name, where, f"{what}: {told(error)}")
                 continue
             if not breaks.type().is_boolean():
@@ -107,7 +107,7 @@ def faults_of_checks(model: Model) -> Iterator[Fault]:
 
 
 def raised(name: str, function: Callable[..., Any], error: Exception) -> ContractError:
-    """Return the failure of a model's or check's function as one message.
+    """Return one message on an exception of a model's or check's function.
 
     It names the line in the function's own file.
     """
@@ -122,7 +122,7 @@ def raised(name: str, function: Callable[..., Any], error: Exception) -> Contrac
 
 
 def told(error: Exception) -> str:
-    """Return what an exception of Ibis or Python says, on one line."""
+    """Return the message of an exception of Ibis or Python, on one line."""
     if isinstance(error, AttributeError) and error.name:
         if isinstance(error.obj, ir.Table):
             return f'no column "{error.name}", {nearest(error.name, error.obj.columns)}'
@@ -176,6 +176,6 @@ def _known_type(text: Any, error: Exception) -> str:
 
 
 def shown(file: str) -> str:
-    """Return a file's path from the project's root, as messages name it."""
+    """Return a file's path from the project's root, for messages."""
     path = Path(file)
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else file

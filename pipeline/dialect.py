@@ -1,8 +1,8 @@
 """The seam between engines: the few operations that Ibis lacks or that differ between engines.
 
-Each has one rule for each engine, registered with `rules` right below the operation, and one test
-that runs it on both. Models call the functions at the end of each section and never know where
-they run. All else that a model needs, it says in plain Ibis.
+Each operation has one rule per engine, registered with `rules` right below it, and one test that
+runs it on both. Models call the functions at the end of each section and never know the engine.
+They write everything else in plain Ibis.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def rules(operation: type[ops.Value], *, duckdb: Rule, bigquery: Rule) -> None:
 
 
 def _function(name: str, *arguments: Any) -> sge.Expression:
-    # Anonymous: SQLGlot rewrites the functions it knows, and these are meant as they stand.
+    # Anonymous, because SQLGlot rewrites the functions it knows.
     return sge.Anonymous(this=name, expressions=[sge.convert(argument) for argument in arguments])
 
 
@@ -46,10 +46,10 @@ _NUL_BIGQUERY = _function("CODE_POINTS_TO_STRING", sge.Array(expressions=[sge.co
 
 
 class JsonObject(ops.Impure):
-    """The named members of a JSON object as a struct of texts, NULL where `document` is no object.
+    """The named members of a JSON object as a struct of texts, NULL if `document` is no object.
 
-    Impure, so that Ibis keeps the parse in a SELECT of its own: merged with the next one it would
-    be repeated for every member.
+    Impure, so Ibis keeps the parse in a SELECT of its own. Otherwise Ibis merges it into the next
+    SELECT, and the engine parses once for every member.
     """
 
     document: ops.Value[dt.String]
@@ -65,7 +65,7 @@ class JsonObject(ops.Impure):
 
 
 def _begins_with(text: sge.Expression, *letters: str) -> sge.Condition:
-    # prefix() costs a third of looking at substr(text, 1, 1)
+    # prefix() costs a third of substr(text, 1, 1)
     return sge.or_(*(_function("prefix", text.copy(), letter) for letter in letters))
 
 
@@ -78,9 +78,9 @@ def _json_object_duckdb(
     nested: tuple[str, ...],
     of_member: bool,
 ) -> sge.Expression:
-    # Nested CASEs, not AND: json_transform raises on malformed text, and the sides of an AND may
-    # run in any order. It makes a struct of NULLs of an array, hence the look at the first letter;
-    # the few texts that begin with white space are looked at again.
+    # Nested CASEs, not AND: json_transform raises on malformed text, and DuckDB may evaluate the
+    # sides of an AND in any order. json_transform turns an array into a struct of NULLs, so the
+    # first letter decides; the few texts that begin with white space take a second look.
     members = [f'"{name}":"VARCHAR"' for name in scalars] + [f'"{name}":"JSON"' for name in nested]
     parsed = _function("json_transform", document, "{" + ",".join(members) + "}")
     if of_member:
@@ -95,10 +95,10 @@ def _member_bigquery(kind: str, name: str) -> sge.Expression:
     path = f"$.{name}"
     j, t = sge.column("j", "parsed"), sge.column("t", "parsed")
     if kind == "nested":
-        # of text it keeps the order of keys and the digits of numbers, of parsed JSON it does not
+        # on text it keeps the order of keys and the digits of numbers; on parsed JSON it does not
         return _function("SAFE.JSON_QUERY", t, path)
     kind_of = _function("JSON_TYPE", _function("JSON_QUERY", j, path))
-    # A number's digits stand in the text only; a string's escapes are right in the parsed value.
+    # Only the text has a number's digits; only the parsed value has a string's escapes right.
     return sge.If(
         this=sge.EQ(this=kind_of, expression=sge.convert("number")),
         true=_function("SAFE.JSON_VALUE", t, path),
@@ -140,7 +140,7 @@ def _json_object_bigquery(
         alias=sge.TableAlias(columns=[sge.to_identifier("parsed")]),
     )
     is_object = sge.EQ(this=_function("JSON_TYPE", j), expression=sge.convert("object"))
-    # PARSE_JSON takes a byte-order mark, which is no JSON: JSON_QUERY of the text refuses it.
+    # PARSE_JSON accepts a byte-order mark, which is no JSON; JSON_QUERY of the text refuses it.
     whole = _function("SAFE.JSON_QUERY", t, "$").is_(sge.null()).not_()
     return select.from_(unnest).where(sge.and_(is_object, whole)).subquery()
 
@@ -149,7 +149,7 @@ rules(JsonObject, duckdb=_json_object_duckdb, bigquery=_json_object_bigquery)
 
 
 class ReadableJson(ops.Impure):
-    """A JSON text that all of an engine's functions can read; the same document.
+    """The same document as a JSON text that all of an engine's functions can read.
 
     Impure for the same reason as `JsonObject`.
     """
@@ -166,8 +166,8 @@ _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 def _readable_json_bigquery(
     compiler: Any, op: ReadableJson, *, document: sge.Expression
 ) -> sge.Expression:
-    # of a text, JSON_QUERY breaks what is escaped as a pair; piece by piece, so that the u of an
-    # escaped backslash and a u begins none
+    # JSON_QUERY mangles escaped surrogate pairs. We replace each pair by its character, token by
+    # token, so `\\u` is not taken for an escape.
     pieces = _function("REGEXP_EXTRACT_ALL", document, rf"(?s){_PAIR}|\\.|[^\\]+")
     piece, position = sge.column("piece"), sge.to_identifier("position")
     character = _function("JSON_VALUE", _parse_json_bigquery(_function("CONCAT", '"', piece, '"')))
@@ -194,7 +194,7 @@ rules(
 
 
 class JsonMember(ops.Value):
-    """A member of a parsed JSON object or array, NULL where it is an object or array of its own."""
+    """A scalar member of a parsed JSON object or array, NULL if it is an object or array itself."""
 
     member: ops.Value[dt.String]
     document: ops.Value[dt.String]
@@ -211,8 +211,8 @@ def _json_member_duckdb(
     document: sge.Expression,
     path: str,
 ) -> sge.Expression:
-    # json_transform gives an object as its text, which a string may look like: the few values
-    # that begin like one are looked up again in the document.
+    # json_transform gives an object as its text, and a string may look the same. So the few values
+    # that begin like an object or array are looked up again in the document.
     nested = _function("json_type", document, path).isin("OBJECT", "ARRAY")
     checked = compiler.if_(nested, sge.null(), member)
     return compiler.if_(_begins_with(member, "{", "["), checked, member)
@@ -233,7 +233,7 @@ rules(JsonMember, duckdb=_json_member_duckdb, bigquery=_json_member_bigquery)
 
 
 class JsonText(ops.Value):
-    """A nested member of a parsed JSON object as plain text, NULL where it is null."""
+    """A nested member of a parsed JSON object as plain text, NULL if it is null."""
 
     member: ops.Value[dt.String]
     shape = rlz.shape_like("member")
@@ -247,8 +247,7 @@ _ESCAPED_BIGQUERY = ("2028", "2029")
 def _with_escapes(
     text: sge.Expression, nul: sge.Expression, meant: dict[str, str]
 ) -> sge.Expression:
-    # an escaped backslash and a u begin no escape, so they are told apart by a letter that JSON
-    # text never holds
+    # NUL, which JSON text never holds, stands for an escaped backslash: `\\u` is no escape
     text = _function("REPLACE", text, r"\\", nul)
     for escape, as_meant in meant.items():
         text = _function("REPLACE", text, escape, as_meant)
@@ -264,7 +263,7 @@ def _json_text_duckdb(compiler: Any, op: JsonText, *, member: sge.Expression) ->
 
 
 def _json_text_bigquery(compiler: Any, op: JsonText, *, member: sge.Expression) -> sge.Expression:
-    # of a text, JSON_QUERY escapes line separators
+    # JSON_QUERY escapes line separators
     meant = {rf"\u{digits}": chr(int(digits, 16)) for digits in _ESCAPED_BIGQUERY}
     return _function("NULLIF", _with_escapes(member, _NUL_BIGQUERY.copy(), meant), "null")
 
@@ -273,7 +272,7 @@ rules(JsonText, duckdb=_json_text_duckdb, bigquery=_json_text_bigquery)
 
 
 class JsonScalar(ops.Value):
-    """The scalar that a JSON text consists of; NULL for null, an object or an array."""
+    """The scalar that is a whole JSON text; NULL for null, an object or an array."""
 
     document: ops.Value[dt.String]
     shape = rlz.shape_like("document")
@@ -295,7 +294,7 @@ def _json_scalar_duckdb(
 
 
 def _scalar_bigquery(document: sge.Expression, path: str) -> sge.Expression:
-    # A string is unescaped from the parsed value, a number keeps its digits from the text.
+    # The parsed value gives a string without escapes; the text gives a number with its digits.
     found = _function("SAFE.JSON_QUERY", document, path)
     return sge.If(
         this=_function("STARTS_WITH", found, '"'),
@@ -312,7 +311,7 @@ rules(
 
 
 class JsonElements(ops.Impure):
-    """The first elements of a JSON array as texts `e0`, `e1`, …; NULL where it is no array.
+    """The first elements of a JSON array as texts `e0`, `e1`, …; NULL if it is no array.
 
     Impure for the same reason as `JsonObject`. The document is JSON without white space around it.
     """
@@ -369,11 +368,11 @@ def json_members(
 ) -> ir.Table:
     """Parse the JSON objects in a column once: one text column `prefix` + name for each member.
 
-    A scalar is its text (`"x"` is `x`, `7.0` is `7.0`, `true` is `true`) and NULL where it is null,
-    an object or an array; a nested member is JSON text without white space, NULL where it is null.
-    `found` names a BOOL column that says where the document is a JSON object at all; elsewhere all
-    members are NULL. `of_member` says that the document is a nested member that this function gave,
-    which all of an engine's functions can read. Contract, section 2.
+    A scalar is its text (`"x"` is `x`, `7.0` is `7.0`, `true` is `true`) and NULL if it is null, an
+    object or an array. A nested member is JSON text without white space, NULL if it is null.
+    `found` names a BOOL column: whether the document is a JSON object. If not, all members are
+    NULL. `of_member` says that this function returned the document as a nested member: then all of
+    an engine's functions can read it. Contract, section 2.
     """
     text = table[document] if of_member else ReadableJson(table[document]).to_expr()
     readable = table.mutate(_readable=text)
@@ -391,8 +390,8 @@ def json_members(
 def json_elements(table: ir.Table, document: str, *names: str) -> ir.Table:
     """Take the first elements of the JSON arrays in a column: one text column for each name.
 
-    The documents are nested members of others, as `json_members` gives them. A scalar is its text,
-    NULL where it is null, an object, an array or not there. Contract, section 2.
+    The documents are nested members that `json_members` returned. A scalar is its text, NULL if it
+    is null, an object, an array or missing. Contract, section 2.
     """
     parsed = table.mutate(_elements=JsonElements(table[document], len(names)).to_expr())
     struct = parsed["_elements"]
@@ -412,10 +411,9 @@ def json_scalar(document: ir.Value) -> ir.StringColumn:
 
 
 class IsoTime(ops.Value):
-    """The time that an ISO-8601 text says, finer digits than microseconds cut.
+    """The time of an ISO-8601 text, cut to microseconds.
 
-    The text is known to have the right form; NULL where no such time exists in the years 0001 to
-    9999 UTC.
+    The text has the right form already. NULL if no such time exists in the years 0001 to 9999 UTC.
     """
 
     text: ops.Value[dt.String]
@@ -424,7 +422,7 @@ class IsoTime(ops.Value):
 
 
 def _iso_time_duckdb(compiler: Any, op: IsoTime, *, text: sge.Expression) -> sge.Expression:
-    # Out of these years DuckDB still has times; BigQuery and Python do not.
+    # DuckDB has times outside of these years; BigQuery and Python do not.
     time = sge.TryCast(this=text, to=sge.DataType.build("timestamptz"))
     first = sge.cast(sge.convert("0001-01-01 00:00:00+00"), "timestamptz")
     last = sge.cast(sge.convert("9999-12-31 23:59:59.999999+00"), "timestamptz")
@@ -443,7 +441,7 @@ rules(IsoTime, duckdb=_iso_time_duckdb, bigquery=_iso_time_bigquery)
 class UtcTime(ops.Value):
     """A time of any precision, with or without a zone, or a date, in UTC with microseconds.
 
-    NULL where the engine's type has no such time.
+    NULL if the engine's type has no such time.
     """
 
     time: ops.Value[dt.Timestamp | dt.Date]
@@ -498,16 +496,16 @@ class TimeText(ops.Value):
 
 
 def _time_text_duckdb(compiler: Any, op: TimeText, *, time: sge.Expression) -> sge.Expression:
-    # strftime of a time with a zone asks the zone's calendar and takes three times as long
+    # strftime of a time with a zone uses the zone's calendar and takes three times as long
     utc = _function("make_timestamp", _function("epoch_us", time))
     text = _function("strftime", utc, "%Y-%m-%d %H:%M:%S.%f+00")
-    # strftime fails at the ends of INT64 and is NULL for infinity, which a cast both writes
+    # strftime fails at the ends of INT64 and is NULL for infinity; a cast writes both
     return _function("coalesce", _function("try", text), sge.cast(time.copy(), "text"))
 
 
 def _time_text_bigquery(compiler: Any, op: TimeText, *, time: sge.Expression) -> sge.Expression:
-    # A cast writes 0, 3 or 6 digits of the second. FORMAT_TIMESTAMP writes as many as it is told,
-    # but the year 1 as `1`, save by `%E4Y`, which the emulator of the tests does not know.
+    # A cast writes 0, 3 or 6 digits of the second. FORMAT_TIMESTAMP writes 6, but the year 1 as
+    # `1`; `%E4Y` would write `0001`, but the tests' emulator does not know it.
     text = sge.cast(time, "text")
     point = sge.If(
         this=sge.EQ(this=_function("LENGTH", text.copy()), expression=sge.convert(22)),
@@ -527,7 +525,7 @@ def time_text(time: ir.Value) -> ir.StringColumn:
 
 
 class Days(ops.Value):
-    """Every day from one date to another, both included; NULL where one is NULL."""
+    """Every day from one date to another, both included; NULL if one is NULL."""
 
     first: ops.Value[dt.Date]
     last: ops.Value[dt.Date]
@@ -550,19 +548,19 @@ rules(
 
 
 def days(first: ir.Value, last: ir.Value) -> ir.ArrayColumn:
-    """Return every day from one date to another, both included; NULL where one is NULL."""
+    """Return every day from one date to another, both included; NULL if one is NULL."""
     return Days(first, last).to_expr()
 
 
 def iso_time(text: ir.StringValue) -> ir.TimestampColumn:
-    """Return the UTC time that a text of ISO-8601's form says, or NULL where there is none."""
+    """Return the UTC time of a text in ISO-8601's form, or NULL if no such time exists."""
     return IsoTime(text).to_expr()
 
 
 def utc_time(time: ir.Value) -> ir.TimestampColumn:
     """Return a time or a date as UTC with microseconds, a date as its midnight.
 
-    A time without a zone is UTC. NULL where the engine has no such time.
+    A time without a zone is UTC. NULL if the engine has no such time.
     """
     return time if time.type() == UTC_MICROSECONDS else UtcTime(time).to_expr()
 
@@ -581,7 +579,7 @@ def time_of_microseconds(number: ir.Value) -> ir.TimestampColumn:
 
 
 class KeyHash(ops.Value):
-    """A 64-bit number of a row's key; equal keys have equal numbers, and seldom others do.
+    """A 64-bit hash of a row's key: equal keys have equal hashes, different keys rarely do.
 
     Its values differ between engines: use it to find rows, never store it.
     """
@@ -609,12 +607,12 @@ rules(KeyHash, duckdb=_key_hash_duckdb, bigquery=_key_hash_bigquery)
 
 
 def key_hash(*key: ir.Value) -> ir.IntegerColumn:
-    """Return a number for the key, to find rows of one key fast; not to be stored."""
+    """Return a hash of the key, to find rows of one key fast; never store it."""
     return KeyHash(tuple(key)).to_expr()
 
 
 class SortedStructs(ops.Value):
-    """An array of structs, ordered by their first fields `by`, the fields in order `fields`."""
+    """An array of structs, sorted by their first fields `by`, with the fields in order `fields`."""
 
     structs: ops.Value[dt.Array]
     by: tuple[str, ...]
@@ -655,7 +653,7 @@ rules(SortedStructs, duckdb=_sorted_structs_duckdb, bigquery=_sorted_structs_big
 def sorted_structs(
     structs: ir.ArrayValue, *, by: tuple[str, ...], fields: tuple[str, ...]
 ) -> ir.ArrayColumn:
-    """Order an array of structs by its first fields `by`, then put the fields in order `fields`.
+    """Sort an array of structs by its first fields `by`, then put the fields in order `fields`.
 
     The fields in `by` are the structs' first ones, in that order, and never NULL.
     """
@@ -666,7 +664,7 @@ def sorted_structs(
 
 
 class Total(Filterable, ops.Reduction):
-    """The sum of INT64 values as INT64, where an engine would widen it; NULL of nothing."""
+    """The sum of INT64 values as INT64, which an engine may widen; NULL for no values."""
 
     arg: ops.Column[dt.Integer]
     dtype = dt.int64
@@ -689,7 +687,7 @@ def total(numbers: ir.Value, where: ir.Value | None = None) -> ir.IntegerScalar:
 
 
 class Quotient(ops.Value):
-    """The quotient of two INT64 as INT64, cut towards zero; exact where FLOAT64 is not."""
+    """The quotient of two INT64 as INT64, truncated toward zero; exact where FLOAT64 is not."""
 
     dividend: ops.Value[dt.Integer]
     divisor: ops.Value[dt.Integer]
@@ -711,7 +709,7 @@ rules(
 
 
 def quotient(dividend: ir.Value, divisor: int) -> ir.IntegerColumn:
-    """Divide an INT64 by another, the quotient cut towards zero, exact over the whole range."""
+    """Divide an INT64 by another, truncating toward zero; exact over the whole range."""
     return Quotient(dividend, divisor).to_expr()
 
 
@@ -719,7 +717,7 @@ def quotient(dividend: ir.Value, divisor: int) -> ir.IntegerColumn:
 
 
 class GivenText(ops.Value):
-    """A text from outside, as it stands: with NUL too, which no literal of an engine may hold."""
+    """A text from outside, unchanged: it may hold NUL, which an engine's literal may not."""
 
     text: str
     shape = ds.scalar
@@ -744,12 +742,12 @@ rules(
 
 
 def given_text(text: str) -> ir.StringScalar:
-    """Return a text from outside as a value of a query, whatever letters it has."""
+    """Return a text from outside as a value of a query, whatever characters it has."""
     return GivenText(text).to_expr()
 
 
 class TextOfParts(ops.Value):
-    """Texts one after the other; NULL is empty."""
+    """Texts joined in order; NULL is empty."""
 
     parts: tuple[ops.Value[dt.String], ...]
     shape = rlz.shape_like("parts")
@@ -773,7 +771,7 @@ rules(TextOfParts, duckdb=_text_of_parts_duckdb, bigquery=_text_of_parts_bigquer
 
 
 def text_of_parts(*parts: ir.Value | str) -> ir.StringColumn:
-    """Write texts one after the other; NULL is empty, so the result is never NULL."""
+    """Join texts in order; NULL is empty, so the result is never NULL."""
     return TextOfParts(parts).to_expr()
 
 
@@ -781,7 +779,7 @@ def text_of_parts(*parts: ir.Value | str) -> ir.StringColumn:
 
 
 class Digits17(ops.Value):
-    """A FLOAT64 written with 17 significant digits, which tell every value from every other."""
+    """A FLOAT64 with 17 significant digits: different values have different texts."""
 
     number: ops.Value[dt.Floating]
     shape = rlz.shape_like("number")
@@ -811,7 +809,7 @@ rules(
 
 
 class JoinedTexts(ops.Value):
-    """The texts that `body` makes of an array's elements, one after the other in their order."""
+    """The texts that `body` makes of an array's elements, joined in order."""
 
     array: ops.Value[dt.Array]
     body: ops.Value[dt.String]
@@ -842,7 +840,7 @@ rules(JoinedTexts, duckdb=_joined_texts_duckdb, bigquery=_joined_texts_bigquery)
 
 
 def exact_text(number: ir.FloatingValue) -> ir.StringColumn:
-    """Write a FLOAT64 so that equal values, and only they, have the same text on every engine.
+    """Write a FLOAT64 as text: the same for equal values on every engine, and for no others.
 
     -0.0 equals 0.0, and here NaN equals NaN.
     """
@@ -858,6 +856,6 @@ def md5(text: ir.StringValue) -> ir.StringColumn:
 def joined_texts(
     array: ir.ArrayValue, text: Callable[[ir.Value], ir.StringValue]
 ) -> ir.StringColumn:
-    """Join the texts of an array's elements in their order; none of them may be NULL."""
+    """Join the texts of an array's elements in order; none may be NULL."""
     mapped = array.map(lambda element: text(element)).op()
     return JoinedTexts(mapped.arg, mapped.body, mapped.param).to_expr()

@@ -1,4 +1,4 @@
-"""Two sets of digests compared; needs no engine."""
+"""Compares two sets of digests; needs no engine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pipeline.errors import InputError
 from pipeline.results import Difference, Digest
 
 _MAGIC, _MAGIC_AT = b"DUCK", 8
-"""How a DuckDB database begins, after its checksum."""
+"""The bytes of a DuckDB database after its checksum."""
 
 
 def differences(left: Mapping[str, Digest], right: Mapping[str, Digest]) -> list[Difference]:
-    """Return the models whose rows or digests are not the same, in the order they come."""
+    """Return the models whose rows or digests differ, in the order they come."""
     return [
         Difference(name, left.get(name), right.get(name))
         for name in {**left, **right}
@@ -43,7 +43,7 @@ def are_digests(place: str) -> bool:
 
 
 def read_digests(path: Path) -> dict[str, Digest]:
-    """Read the digests that `digest --format json` has written.
+    """Read the digests that `digest --format json` wrote.
 
     Raises:
         InputError: the file holds something else.

@@ -1,4 +1,4 @@
-"""What is in a model, as a number of rows and a digest that any engine computes alike."""
+"""A model's content as a number of rows and a digest, the same on every engine."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from pipeline.results import Digest
 _PARTS = 4
 _BUCKET_DIGITS = 3
 BUCKETS = 16**_BUCKET_DIGITS
-"""How many parts a table is compared in."""
+"""The number of buckets that a comparison splits a table into."""
 _PART_DIGITS = 8  # 32 bits: an INT64 holds the sum over two billion rows
 
 
 def digest(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, Digest]:
-    """Digest what is built of the models, in the engine: one pass over each, no row leaves it.
+    """Digest the built models in the engine: one pass over each, and no row leaves it.
 
     Raises:
-        UsageError: a model is not built yet, or older code has built it.
+        UsageError: a model is not built yet, or older code built it.
     """
     built = tables.names()
     if missing := [name for name in names if name not in built]:
@@ -51,8 +51,8 @@ def _digest(model: Model, tables: Tables) -> Digest:
 def content(table: ir.Table) -> ir.Table:
     """Sum up a table's content in one row of integers: `rows`, `part_0`, `part_1`, …
 
-    The parts of the rows' hashes are added up, so neither the order of rows matters nor do copies
-    cancel out.
+    It adds up the parts of the rows' hashes. So the order of rows does not matter, and copies do
+    not cancel out.
     """
     hashes = table.select(hash=row_hash(table, table.columns))
     return hashes.aggregate(rows=_.count(), **_parts(hashes.hash))
@@ -65,12 +65,12 @@ def content_by_bucket(table: ir.Table, by: Sequence[str], columns: Sequence[str]
 
 
 def bucket(table: ir.Table, by: Sequence[str]) -> ir.StringValue:
-    """Return one of BUCKETS texts for each row, the same for the same values on every engine."""
+    """Return one of BUCKETS texts for each row; equal values give the same on every engine."""
     return row_hash(table, by).substr(0, _BUCKET_DIGITS)
 
 
 def row_hash(table: ir.Table, columns: Iterable[str]) -> ir.StringValue:
-    """Hash these columns of each row: written as one text that no other values give."""
+    """Hash these columns of each row, from one text that no other values give."""
     return md5(_joined(text_of(table[name]) for name in columns))
 
 
@@ -84,9 +84,9 @@ def _part(digits: ir.StringValue, index: int) -> ir.IntegerValue:
 
 
 def text_of(value: ir.Value) -> ir.StringValue:
-    """Write a value as a text, the same on every engine; no two rows of values have one text.
+    """Write a value as text, the same on every engine; different values have different texts.
 
-    A text comes with its length, all else ends at its `;`.
+    A text comes with its length; every other value ends with `;`.
     """
     kind = value.type()
     if kind.is_struct():
@@ -112,5 +112,5 @@ def _scalar(value: ir.Value) -> ir.StringValue:
 
 
 def _joined(texts: Iterable[ir.StringValue | str]) -> ir.StringValue:
-    # one call with many arguments: a chain of concatenations would copy the row again and again
+    # one call with many arguments: a chain of concatenations copies the row again and again
     return ibis.literal("").join(list(texts))

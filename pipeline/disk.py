@@ -1,4 +1,4 @@
-"""What a disk refuses, told as an expected failure."""
+"""Turns the errors of a disk into expected failures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from pipeline.errors import ResourceError, UsageError
 
-# a quota, of the user's or of one file, is a disk that ends earlier
+# a user's quota or a file's size limit counts as a full disk
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_full(error: Exception) -> bool:
-    """Tell whether the disk is full, by an error of Python's or by an engine's words."""
+    """Tell whether an error of Python or of an engine means that the disk is full."""
     if isinstance(error, OSError):
         return error.errno in _FULL
     return any(os.strerror(number) in str(error) for number in _FULL)
@@ -24,11 +24,11 @@ def is_full(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say why a path can't be written to.
+    """Turn errors of writing a path into expected failures.
 
     Raises:
         ResourceError: the disk is full.
-        UsageError: it is no place that this user may write to.
+        UsageError: the user may not write there.
     """
     try:
         yield
@@ -50,10 +50,10 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def printing() -> Iterator[None]:
-    """Say that what is printed goes to a full disk.
+    """Turn errors of printing into expected failures.
 
     Raises:
-        ResourceError: it does.
+        ResourceError: the disk of the standard output is full.
     """
     try:
         try:
@@ -61,10 +61,10 @@ def printing() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except OSError as error:
-        # every file is written under `writing`: this can only be standard output
+        # `writing` guards every file, so this can only be standard output
         if not is_full(error):
             raise
-        # what is still to be written must not fail once more when Python ends
+        # so Python's last flush does not fail once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ResourceError(
             f"The disk of the standard output is full: {error.strerror}.", "Make room on it."

@@ -1,6 +1,6 @@
-"""How objects show themselves when printed and in a notebook.
+"""Lets objects show themselves when printed and in a notebook.
 
-This module knows none of them: the code that draws a kind of object registers with `view`.
+This module knows no kind of object: the code that draws a kind registers with `view`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.terminal_theme import TerminalTheme
 
 WIDTH = 120
-# colours that can be read on a white page and on a dark one
+# colours that are legible on a white page and on a dark one
 _BLACK, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN, _WHITE = (
     (107, 114, 128),
     (220, 60, 50),
@@ -34,12 +34,12 @@ _HTML = (
 
 @singledispatch
 def view(shown: object) -> RenderableType:
-    """Return a picture of an object that rich can print; each kind registers its own."""
+    """Return a rich renderable of an object; each kind registers its own."""
     return object.__repr__(shown)
 
 
 class Watch:
-    """Follows work that takes long; this one shows nothing of it."""
+    """Follows long work; this one shows nothing."""
 
     def __enter__(self) -> Watch:
         return self
@@ -48,27 +48,27 @@ class Watch:
         """End, well or not."""
 
     def __call__(self, event: object) -> None:
-        """Take in what has just happened."""
+        """Take an event of the work."""
 
     def end(self, result: object) -> None:
-        """Take in what came of the work."""
+        """Take the result of the work."""
 
 
 _watches: list[Callable[[], Watch | None]] = []
 
 
 def watch_by(make: Callable[[], Watch | None]) -> None:
-    """Register what makes a watch where it can show something, else None."""
+    """Register a function that makes a watch, or returns None if nobody would see it."""
     _watches.append(make)
 
 
 def watch() -> Watch:
-    """Return what follows work here: nothing, where nobody would see it."""
+    """Return a watch; it shows nothing if nobody would see it."""
     return next((made for make in _watches if (made := make())), Watch())
 
 
 class Displayed:
-    """Shows itself as text where it is printed and as HTML in a notebook, both made by `view`."""
+    """Shows itself as text when printed and as HTML in a notebook, both from `view`."""
 
     def __str__(self) -> str:
         return text(self)
@@ -81,11 +81,11 @@ class Displayed:
 
 
 def text(shown: RenderableType) -> str:
-    """Return what rich can print as plain text."""
+    """Return a rich renderable as plain text."""
     from rich.console import Console
 
     file = io.StringIO()
-    # in a notebook rich would show it there and then, whatever the file
+    # in a notebook rich shows it at once, whatever `file` is
     console = Console(
         file=file, width=WIDTH, highlight=False, color_system=None, force_jupyter=False
     )
@@ -94,7 +94,7 @@ def text(shown: RenderableType) -> str:
 
 
 def html(shown: RenderableType) -> str:
-    """Return what rich can print as HTML, for a white or a dark notebook."""
+    """Return a rich renderable as HTML, for a white or a dark notebook."""
     from rich.console import Console
 
     console = Console(

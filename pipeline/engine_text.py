@@ -1,4 +1,4 @@
-"""An engine's words about rows that may hold what is sensitive, with the values masked."""
+"""Masks values in an engine's messages about rows that may hold sensitive values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ subtraction such supported syntax table than that the this time timestamp to too
 type types underflow unexpected unicode unknown unsupported use used utf valid value values was
 when while width with year zero
 """
-"""What engines say of any value: no other word, number or text of theirs is shown."""
+"""The words that engines use for any value; every other word, number or text is masked."""
 
 _WORDS = frozenset(_SAID.split())
 
@@ -37,9 +37,9 @@ _WORD = re.compile(r"[^\s()\[\]{},:;!?=\"`<>]+")
 
 
 def without_values(text: str, names: Collection[str]) -> str:
-    """Mask all of an engine's text but its own common words, types, and the given names.
+    """Mask an engine's text except for its own common words, types, and the given names.
 
-    Engines put a value into a message in many ways, so a word stays only if it is known to be none.
+    Engines put a value into a message in many ways, so only words that can't be a value stay.
     """
 
     def quoted(found: re.Match[str]) -> str:

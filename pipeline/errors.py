@@ -27,10 +27,10 @@ _ARGUMENTS = {"columns", "exclude", "limit", "select", "where"}
 
 
 class PipelineError(Exception):
-    """An expected failure, told to the user as a message without a traceback.
+    """An expected failure: a message to the user, without a traceback.
 
-    `what` names the thing and the place (file, column, model), `next_step` what to do about it.
-    Both speak of commands and options as people type them; `str()` speaks of them in Python.
+    `what` names the thing and the place (file, column, model), `next_step` the remedy. Both name
+    commands and options of the command line; `str()` names those of Python.
     """
 
     exit_status = 1
@@ -42,7 +42,7 @@ class PipelineError(Exception):
 
     @property
     def typed(self) -> str:
-        """The message for whoever types commands."""
+        """The message for users of the command line."""
         return f"{self.what}\n{self.next_step}" if self.next_step else self.what
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class PipelineError(Exception):
 
 
 class UsageError(PipelineError):
-    """The request can't be understood or can't be met as asked: exit status 2."""
+    """The request can't be understood or met: exit status 2."""
 
     exit_status = 2
 

@@ -1,4 +1,4 @@
-"""Models bound to tables, and held to the schema that they declare."""
+"""Binds models to tables, and checks the schema that they declare."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pipeline.sql import Engine, Names, to_sql
 
 
 def expression(model: Model, table: Callable[[str], ir.Table]) -> ir.Table:
-    """Return a model's rows as an expression of its upstream tables, columns as declared.
+    """Return a model as an expression of its upstream tables, with the declared columns.
 
-    `table` gives the table for an upstream name.
+    `table` returns the table of an upstream name.
 
     Raises:
         ContractError: the model's function raises, or its columns or types are not the declared
@@ -30,7 +30,7 @@ def expression(model: Model, table: Callable[[str], ir.Table]) -> ir.Table:
     tables = [table(upstream) for upstream in model.upstream]
     try:
         made = model.function(*tables)
-    except Exception as error:  # whatever an author's function raises
+    except Exception as error:  # the author's function may raise anything
         raise raised(model.name, model.function, error) from error
     if not isinstance(made, ir.Table):
         what = f"it returns {type(made).__name__}, not a table"
@@ -45,7 +45,7 @@ def expression(model: Model, table: Callable[[str], ir.Table]) -> ir.Table:
 
 
 def unbuilt(graph: Graph, name: str, source: Callable[[str], ir.Table]) -> ir.Table:
-    """Return a model as one expression of the sources, with nothing built in between."""
+    """Return a model as one expression of the sources, without built tables in between."""
     tables: dict[str, ir.Table] = {}
 
     def table(upstream: str) -> ir.Table:
@@ -82,9 +82,9 @@ def model_sql(
     namespace: Names = (None, None),
     source_namespace: Names = (None, None),
 ) -> str:
-    """Return a model's SELECT of its upstream tables, named as they are in the warehouse.
+    """Return a model's SELECT, with the warehouse's names of its upstream tables.
 
-    The namespaces are where the models are, and the sources.
+    `namespace` is the place of the models, `source_namespace` that of the sources.
     """
 
     def table(upstream: str) -> ir.Table:
@@ -117,7 +117,7 @@ def _drift(model: Model, made: ibis.Schema) -> Iterable[str]:
 
 
 def _nullable(dtype: dt.DataType) -> dt.DataType:
-    # whether a value can be NULL is for the checks; Ibis knows it of literals only
+    # the checks look for NULL; Ibis knows only of literals whether they can be NULL
     if isinstance(dtype, dt.Array):
         return dt.Array(_nullable(dtype.value_type))
     if isinstance(dtype, dt.Struct):

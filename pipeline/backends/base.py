@@ -1,4 +1,4 @@
-"""What a backend offers: a workspace to build in and a reader of what is published."""
+"""The interface of a backend: a workspace to build in and a reader of the published tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pipeline.sql import Engine, Names
 
 @dataclass(frozen=True)
 class RawTable:
-    """A source as a table with the types as they came, and its rows counted independently.
+    """A source as a table with the types that it came with, and an independent count of its rows.
 
     `read` is for the record, `told` for people.
     """
@@ -43,9 +43,9 @@ class RawTable:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of materializing a model: a table's rows, and the bytes that an engine charges for.
+    """The result of materializing a model: a table's rows, and the bytes that the engine bills.
 
-    A view's rows are not counted: that would be to compute it.
+    `rows` is None for a view: counting would compute it.
     """
 
     rows: int | None
@@ -57,7 +57,7 @@ class Tables(Protocol):
     """A place with built models in it."""
 
     charges_by_bytes: ClassVar[bool]
-    """Whether each column that a check reads costs money: then none is read for nothing."""
+    """Whether the engine bills each column that a check reads: then no check reads a spare one."""
 
     def names(self) -> set[str]:
         """Return the names of all tables and views there."""
@@ -89,14 +89,14 @@ class Tables(Protocol):
 
 
 class Session(Tables, Protocol):
-    """What is published and the raw sources on one connection; each is opened when needed."""
+    """The published tables and the raw sources on one connection; each is opened when needed."""
 
     def source(self, source: Source, columns: Collection[str]) -> ir.Table:
-        """Return a source with these columns; it is looked through once."""
+        """Return a source with these columns; the session looks through it once."""
         ...
 
     def refresh(self) -> None:
-        """Let go of what is open; what is asked next reads what is published by then."""
+        """Close what is open; the next query reads the build that is published by then."""
         ...
 
 
@@ -105,16 +105,16 @@ Append = Callable[[ir.Table], None]
 
 
 class Workspace(Tables, Protocol):
-    """Where a build writes before it is published; forgotten if it never is."""
+    """The place that a build writes to before it publishes; discarded if it never does."""
 
     @property
     def obsolete(self) -> Sequence[str]:
-        """The models that an earlier build made and no model makes any more."""
+        """The tables that an earlier build made and no model makes any more."""
         ...
 
     @property
     def notes(self) -> Sequence[str]:
-        """What whoever builds should know of the sources that were read, a line each."""
+        """Notes to the user on the sources that were read, a line each."""
         ...
 
     def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
@@ -132,13 +132,13 @@ class Workspace(Tables, Protocol):
         ...
 
     def memory(self) -> int | None:
-        """Return the bytes that a statement may gather and not spill, None for any number."""
+        """Return the bytes that a statement may hold without spilling, None for no limit."""
         ...
 
     def publish(self, record: RunRecord) -> Sequence[str]:
-        """Put what was built in the place of what was published before.
+        """Replace the published tables by those of this build.
 
-        Returns lines that whoever builds should know.
+        Returns notes to the user, a line each.
         """
         ...
 
@@ -153,7 +153,7 @@ class Backend(Protocol):
 
     @property
     def place(self) -> str:
-        """Where its database is, as people say it."""
+        """The database's name for people."""
         ...
 
     @property
@@ -164,22 +164,22 @@ class Backend(Protocol):
     def workspace(
         self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
     ) -> AbstractContextManager[Workspace]:
-        """Open a place to build models in; `keep` brings along the other models' tables.
+        """Open a place to build models in; `keep` keeps the other models' tables.
 
-        With `fewer_rows`, rows may be lost whose files are gone.
+        With `fewer_rows`, the build may lose rows whose files are gone.
         """
         ...
 
     def session(self) -> AbstractContextManager[Session]:
-        """Open one connection for what is published and for the raw sources."""
+        """Open one connection for the published tables and the raw sources."""
         ...
 
     def reader(self) -> AbstractContextManager[Tables]:
-        """Open what is published, for reading."""
+        """Open the published tables for reading."""
         ...
 
     def last_run(self) -> RunRecord | None:
-        """Return the record of the last published build, None where nothing is built yet."""
+        """Return the record of the last published build, None if nothing is built yet."""
         ...
 
     def filtered(self, table: ir.Table, condition: sge.Expression) -> ir.Table:
@@ -193,9 +193,9 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class News:
-    """What sources hold that the published build has not read.
+    """The events that the published build has not read yet.
 
-    `sources` are those that have changed. `lines` tell of it.
+    `sources` names the changed sources, `lines` describes them for people.
     """
 
     sources: Collection[str]
@@ -203,14 +203,14 @@ class News:
 
 
 class IncrementalWorkspace(Workspace, Protocol):
-    """A workspace that begins as a copy of what is published, and changes it."""
+    """A workspace that begins as a copy of the published tables, and changes it."""
 
     def former(self, name: str) -> ir.Table:
         """Return a table as it is published."""
         ...
 
     def stored(self, expr: ir.Table) -> ir.Table:
-        """Evaluate an expression into a table that is forgotten when the build ends.
+        """Evaluate an expression into a table that the build drops at its end.
 
         Raises:
             InputError: a file that the expression reads is faulty or has changed.
@@ -226,7 +226,7 @@ class IncrementalWorkspace(Workspace, Protocol):
         ...
 
     def replace(self, model: Model, by: tuple[str, ...], gone: ir.Table, rows: ir.Table) -> None:
-        """Delete the rows of a model's table that are like `gone` in the columns `by`; add rows."""
+        """Delete the table's rows that equal a row of `gone` in the columns `by`; add `rows`."""
         ...
 
     def read_new(self, source: Source, columns: Collection[str]) -> RawTable:
@@ -243,19 +243,19 @@ class Increment(Protocol):
         ...
 
     def hindrance(self) -> str:
-        """Say why only a full build can be right; empty where an incremental one can."""
+        """Say why only a full build is right; empty if an incremental one is right too."""
         ...
 
     def news(self) -> News:
-        """Compare the sources with what was read.
+        """Compare the sources with the record of what was read.
 
         Raises:
-            InputError: what was read has changed.
+            InputError: a file that was read has changed.
         """
         ...
 
     def workspace(self, names: Collection[str]) -> AbstractContextManager[IncrementalWorkspace]:
-        """Open a copy of what is published, to be changed and published."""
+        """Open a copy of the published tables, to change and publish."""
         ...
 
 
@@ -264,24 +264,24 @@ class Increments(Protocol):
     """A backend that can build incrementally."""
 
     def increment(self) -> AbstractContextManager[Increment]:
-        """Hold what is published, so that no other build changes it."""
+        """Hold the published tables, so no other build changes them."""
         ...
 
     def for_all(self) -> Backend:
-        """Return the same backend with all inputs that were ever read, and those given."""
+        """Return the same backend with every input ever read, and those given now."""
         ...
 
 
 @runtime_checkable
 class Warehouse(Protocol):
-    """A backend with raw tables of its own, which charges for the bytes that it scans."""
+    """A backend that has raw tables of its own and bills the bytes that it scans."""
 
     def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
         """Estimate what building each model would scan."""
         ...
 
     def preflight(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate | Note]:
-        """Try every statement of a build on empty tables, and tell of the place."""
+        """Try every statement of a build on empty tables, and describe the dataset."""
         ...
 
     def load(self, inputs: Mapping[str, Sequence[str]], *, append: bool) -> list[Loaded]:
@@ -290,7 +290,7 @@ class Warehouse(Protocol):
 
 
 def row_of(record: RunRecord) -> dict[str, Any]:
-    """Return a record as the row that a database keeps of it; all but time and seconds is JSON."""
+    """Return a record as a row of the database's `runs`; all but time and seconds is JSON."""
     return {
         "started_at": record.started_at,
         "seconds": record.seconds,

@@ -1,4 +1,4 @@
-"""The backend that a name and options choose; its engine is loaded here and not before."""
+"""Chooses the backend by name and options; its engine is loaded here and not before."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pipeline.errors import UsageError, did_you_mean
 
 Files = str | Path | Sequence[str | Path]
 _NOT_COMMON = {"events", "users", "labels"}
-"""The options that the environment never gives."""
+"""The options that can't come from the environment."""
 _WHOLE = {"threads", "max_bytes_billed"}
 
 
 def choose(backend: str | None, **options: Any) -> Backend:
-    """Return a backend; `pipeline.connect` tells the options.
+    """Return a backend; `pipeline.connect` documents the options.
 
-    PIPELINE_BACKEND and PIPELINE_<OPTION> in the environment stand for what is not given.
+    Missing options come from PIPELINE_BACKEND and PIPELINE_<OPTION> in the environment.
 
     Raises:
-        UsageError: there is no such backend or option, or an option is no whole number.
+        UsageError: there is no such backend or option, or a number is no whole number.
     """
     makers: dict[str, Callable[..., Backend]] = {"duckdb": _duckdb, "bigquery": _bigquery}
     backend = backend or os.environ.get("PIPELINE_BACKEND") or "duckdb"
@@ -39,7 +39,7 @@ def choose(backend: str | None, **options: Any) -> Backend:
 
 
 def _from_environment(known: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the common options that only the environment gives."""
+    """Add the common options that come from the environment."""
     given = {name: value for name, value in options.items() if value is not None}
     for name in set(known) - set(given) - _NOT_COMMON:
         variable = f"PIPELINE_{name.upper()}"
@@ -55,7 +55,7 @@ def _whole(variable: str, value: str) -> int:
 
 
 def paths_of(events: Files, users: Files) -> dict[str, tuple[str, ...]]:
-    """Return the paths and globs that were given, by source."""
+    """Return the given paths and globs, by source."""
     given = {"raw_sync_events": _as_paths(events), "raw_users": _as_paths(users)}
     return {name: paths for name, paths in given.items() if paths}
 

@@ -13,7 +13,7 @@ from pipeline.docs.site import describe as describe
 def write(site: Site, output: Path) -> Path:
     """Write the site's files into a folder and return its first page.
 
-    Pages of models that are no longer told of are removed; files of other origin stay.
+    It removes the pages of models that no longer exist; other files stay.
 
     Raises:
         ResourceError: the disk is full.

@@ -1,4 +1,4 @@
-"""What became of every raw row, as bars."""
+"""The disposition of every raw row, as bars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.rules.dispositions import (
 from pipeline.sources import SOURCES, Source
 
 OTHER = "any other"
-"""What stands for all item keys that are not declared: raw text of any kind is not shown."""
+"""The label of all undeclared item keys, because the site shows no raw text."""
 
 SCALE = 1000
 """The width of a whole bar."""

@@ -1,4 +1,4 @@
-"""SQL with its keywords, texts and comments marked; style.css colours pygments' classes."""
+"""Marks keywords, texts and comments of SQL; style.css colours pygments' classes."""
 
 from __future__ import annotations
 

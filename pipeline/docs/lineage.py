@@ -1,6 +1,6 @@
-"""The lineage as a picture: a column for each step from the sources, few lines that cross.
+"""Draws the lineage: a column for each step from the sources, few crossing lines.
 
-The layers, the order within them and the lines' way through are those of Sugiyama's method.
+Sugiyama's method gives the layers, the order within them, and the path of each line.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from itertools import combinations, pairwise
 from statistics import fmean
 
 LINE_LENGTH = 20
-"""Characters of a name in one line; a longer one is broken at an underscore."""
+"""The most characters of a name in one line; a longer one breaks at an underscore."""
 
 CHARACTER, LINE, PADDING = 7.3, 16, 11
 COLUMN_GAP, ROW_GAP, MARGIN = 42, 14, 4
 PASSING = 4
-"""The height that a line takes in a column it only passes."""
+"""The height of a line in a column that it only passes through."""
 
 SWEEPS = 12
 
@@ -36,7 +36,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Edge:
-    """That `downstream` reads `upstream`, as the path of an SVG."""
+    """A line from `upstream` to `downstream`, which reads it; `path` is an SVG path."""
 
     upstream: str
     downstream: str
@@ -45,7 +45,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Picture:
-    """All boxes and edges, and the room that they take in pixels."""
+    """All boxes and edges, and the picture's size in pixels."""
 
     boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
@@ -54,9 +54,9 @@ class Picture:
 
 
 def draw(reads: Mapping[str, Sequence[str]]) -> Picture:
-    """Return the picture of what reads what, left to right.
+    """Draw each box to the right of those that it reads.
 
-    `reads` says what each box reads, in dependency order; what has no entry is not drawn.
+    `reads` maps each box to those that it reads, in dependency order; no others are drawn.
     """
     layers = _Layers({name: [up for up in ups if up in reads] for name, ups in reads.items()})
     boxes = _boxes(layers)
@@ -73,7 +73,7 @@ def draw(reads: Mapping[str, Sequence[str]]) -> Picture:
 
 @dataclass(frozen=True)
 class _Slot:
-    """A place in a column: a box's, or one where a line to the box `to` passes."""
+    """A place in a column: of a box, or of a line that passes through to the box `to`."""
 
     name: str
     column: int
@@ -155,7 +155,7 @@ def _route(up: str, name: str, depth: Mapping[str, int]) -> list[_Slot]:
 
 
 def _middles(layers: _Layers) -> dict[_Slot, float]:
-    """Return each slot's middle from the top: near the slots it is linked to, none overlapping."""
+    """Return each slot's middle from the top: near its linked slots, without overlaps."""
     middles: dict[_Slot, float] = {}
     for column in layers.columns:
         middles |= _apart(column, [0.0] * len(column))
@@ -173,7 +173,7 @@ def _pulled(slot: _Slot, layers: _Layers, middles: Mapping[_Slot, float]) -> flo
 
 
 def _apart(column: Sequence[_Slot], wanted: Sequence[float]) -> dict[_Slot, float]:
-    # between pushing down what overlaps and pushing it up lies the place that is fair to all
+    # the average of pushing overlapping slots down and of pushing them up favours none
     down = _pushed(column, wanted)
     up = _pushed(column[::-1], [-middle for middle in wanted[::-1]])[::-1]
     return {slot: (a - b) / 2 for slot, a, b in zip(column, down, up, strict=True)}
@@ -203,7 +203,7 @@ def _boxes(layers: _Layers) -> dict[_Slot, Box]:
 
 
 def _path(boxes: Iterable[Box]) -> str:
-    # a curve between two columns, a straight line through a column that is only passed
+    # a curve between two columns, a straight line through a column
     steps = []
     for left, right in pairwise(boxes):
         x, y, to_x, to_y = left.x + left.width, _middle(left), right.x, _middle(right)

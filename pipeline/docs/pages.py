@@ -1,4 +1,4 @@
-"""From what the site tells to its files: HTML, a list of columns to search, style and script."""
+"""Renders the site's files: HTML pages, an index for the search, style and script."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pipeline.rules.outcomes import OUTCOMES
 
 ENGINES = {"duckdb": "DuckDB", "bigquery": "BigQuery"}
 GENERATOR = "hub-events-pipeline docs"
-"""Who made a page, as it says itself: a later run removes its own old pages alone."""
+"""The mark of our pages: a later run removes only old pages that have it."""
 
 STATIC = ("style.css", "site.js")
 Entry = dict[str, str | bool]
 
 
 def render(site: Site) -> dict[str, str]:
-    """Return the text of every file of the site by its path; the same site gives the same text."""
+    """Return the text of each file by its path; the same site gives the same text."""
     templates = _environment(site)
     found = {name: _static(name) for name in STATIC}
     found["columns.js"] = _script(_entries(site)) + _lineage_script(site.edges)
@@ -68,13 +68,13 @@ def _environment(site: Site) -> Environment:
 
 
 def _script(entries: Iterable[Entry]) -> str:
-    # a script, since a page that is opened from a file may not read other files
+    # a script, because a page that is opened from a file may not read other files
     lines = ",\n".join(map(json.dumps, entries))
     return f"const COLUMNS = [\n{lines}\n];\n"
 
 
 def _lineage_script(edges: Iterable[Edge]) -> str:
-    """Return, for each column, the columns that it is made of: by value, and that only decide."""
+    """Return, for each column, its origins: those that give its values, and those that decide."""
     made: dict[str, tuple[list[str], list[str]]] = {}
     for edge in edges:
         value, decides = made.setdefault(edge.column, ([], []))
@@ -84,7 +84,7 @@ def _lineage_script(edges: Iterable[Edge]) -> str:
 
 
 def _entries(site: Site) -> Iterator[Entry]:
-    """Return what can be searched for: each page, column, and member of a JSON column."""
+    """Return the entries of the search: each page, column, and member of a JSON column."""
     for page in site.pages.values():
         yield _entry(page, "", page.name, page.layer, page.summary)
         for column in page.columns:
@@ -158,7 +158,7 @@ def _prose(text: str) -> Markup:
 
 
 def _inline(text: str) -> Markup:
-    """Return a text on one line, what stands in backticks as code."""
+    """Return a text on one line, with words in backticks as code."""
     line = str(escape(" ".join(text.split())))
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", line))
 

@@ -1,4 +1,4 @@
-"""What the pages tell: the declarations, and what the last run made of them."""
+"""The contents of the pages: the declarations and the results of the last run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORST_FIRST = ("ERROR", "FAIL", "WARN", "SKIP", NOT_RUN, "PASS")
 
 @dataclass(frozen=True)
 class CheckLine:
-    """A declared check and what last came of it; `status` may be NOT_RUN."""
+    """A declared check and its last result; `status` may be NOT_RUN."""
 
     name: str
     severity: str
@@ -36,9 +36,9 @@ class CheckLine:
 
 @dataclass(frozen=True)
 class ModelPage:
-    """A model, its neighbours, its SQL by engine, and what is recorded of it.
+    """A model, its neighbours, its SQL by engine, and its results of the last run.
 
-    `built` is its row of the run's record, None while it is not built.
+    `built` is its part of the run's record, None if it is not built.
     """
 
     model: Model
@@ -76,14 +76,14 @@ class ModelPage:
 
     @cached_property
     def statuses(self) -> dict[str, int]:
-        """How many checks came to each status, the worst first."""
+        """The number of checks by status, the worst first."""
         found = [check.status for check in self.checks]
         return {status: found.count(status) for status in WORST_FIRST if status in found}
 
 
 @dataclass(frozen=True)
 class SourcePage:
-    """A source, what reads it, and what the last build read of it."""
+    """A source, the models that read it, and the rows that the last build read of it."""
 
     source: Source
     downstream: tuple[str, ...]
@@ -118,7 +118,7 @@ Page = ModelPage | SourcePage
 
 @dataclass(frozen=True)
 class Site:
-    """All pages, the picture of how they hang together, and the run that they tell of."""
+    """All pages, the picture of the lineage, and the run whose results they show."""
 
     engine: str
     run: RunRecord | None
@@ -137,7 +137,7 @@ class Site:
 
     @cached_property
     def statuses(self) -> dict[str, int]:
-        """How many checks of all models came to each status, the worst first."""
+        """The number of checks of all models by status, the worst first."""
         sums = {
             status: sum(page.statuses.get(status, 0) for page in self.models)
             for status in WORST_FIRST
@@ -154,9 +154,9 @@ def describe(
     run: RunRecord | None = None,
     audit: Sequence[Mapping[str, Any]] = (),
 ) -> Site:
-    """Put together what is known of the named models and the sources that they read.
+    """Collect all facts on the named models and the sources that they read.
 
-    `sql` is by engine, then by model; `audit` the rows of audit_dispositions, if it is built.
+    `sql` is by engine, then by model; `audit` are the rows of audit_dispositions, if it is built.
     """
     sources = graph.sources_of(names)
     reads = dict.fromkeys(sources, ()) | {
@@ -201,7 +201,7 @@ def _source_page(name: str, reads: Reads, run: RunRecord | None) -> SourcePage:
 
 
 def _checks(graph: Graph, name: str, run: RunRecord | None) -> list[CheckLine]:
-    """Return the model's checks, what needs a look first, else as they are declared."""
+    """Return the model's checks: first those that need a look, then the others as declared."""
     return sorted(_results(graph, name, run), key=lambda check: WORST_FIRST.index(check.status))
 
 
@@ -227,7 +227,7 @@ def _readers(name: str, reads: Reads) -> tuple[str, ...]:
 
 
 def _around(name: str, reads: Reads) -> Reads:
-    """Return what is upstream and downstream of a name, and itself."""
+    """Return the lineage around a name: itself, its upstream and its downstream."""
     near = _reached(name, lambda at: reads[at]) | _reached(name, lambda at: _readers(at, reads))
     return {at: _among(ups, near) for at, ups in reads.items() if at in near}
 

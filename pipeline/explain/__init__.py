@@ -1,4 +1,4 @@
-"""One command's whole story, from its raw events to what is known about its effect."""
+"""Explains one command, from its raw events to its outcome."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from pipeline.explain.rows import Rows
 from pipeline.rules.items import COMMAND, COMMAND_ITEMS, READING_ITEMS
 
 MODELS = ("stg_sync_events", "fct_command_readings", "dim_users")
-"""The built models that a story is told from."""
+"""The built models that an explanation reads."""
 
 _SIMILAR = 5
-_LETTERS_A_TYPO = 4  # one wrong letter in so many still counts as the same id mistyped
+_LETTERS_A_TYPO = 4  # an id may be mistyped in one of so many letters
 
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Displayed):
-    """What is known of a command, or of an id that no command has; shown as a timeline.
+    """The story of a command, or of an id that no command has; shown as a timeline.
 
-    `command` is its row of fct_command_readings without the array, with `username`, and None where
-    there is no such command: then `similar` has ids that may have been meant. Times are UTC.
-    Sensitive values are masked unless they were asked for.
+    `command` is its row of fct_command_readings without the array, with `username`. It is None if
+    there is no such command: then `similar` has ids that the user may have meant. Times are UTC.
+    Sensitive values are masked unless the user asked for them.
     """
 
     command_uuid: str
@@ -47,7 +47,7 @@ class Explanation(Displayed):
 
     @property
     def found(self) -> bool:
-        """Whether there is a command of this id."""
+        """Whether a command has this id."""
         return self.command is not None
 
     def __repr__(self) -> str:
@@ -59,10 +59,10 @@ def explain(
     table: Callable[[str], ir.Table],
     fetch: Callable[[ir.Table], pa.Table],
 ) -> Explanation:
-    """Tell what is known of the command with this id; `fetch` masks what it may not show.
+    """Explain the command with this id; `fetch` masks sensitive values.
 
     Raises:
-        UsageError: the id is empty, or a model that the story is told from is not built.
+        UsageError: the id is empty, or one of the READ models is not built.
     """
     if not uuid:
         raise UsageError(

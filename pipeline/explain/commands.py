@@ -1,4 +1,4 @@
-"""A command and those next to it: what was asked, who shares its window, why its outcome is so."""
+"""Explains a command: its request, the commands in its window, the reason of its outcome."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Neighbour:
 
 
 def command_row(commands: ir.Table, users: ir.Table, uuid: str) -> ir.Table:
-    """Return the command's row without its readings, with its user's name and what it expects."""
+    """Return the command's row without its readings, with its user's name and expectations."""
     command = with_expectation(commands.filter(_.command_uuid == given_text(uuid)).drop("readings"))
     names = users.select("user_id", "username")
     return command.left_join(names, "user_id").drop("user_id_right")
@@ -55,7 +55,7 @@ def within_reach(commands: ir.Table, command: Mapping[str, Any]) -> ir.Table:
 
 
 def neighbours(commands: ir.Table, command: Mapping[str, Any], rows: Rows) -> list[Neighbour]:
-    """Return the device's commands at most 15 s away, in order; the command is one of them."""
+    """Return the device's commands at most 15 s away, in order, including this one."""
     near = within_reach(commands, command)
     position = ibis.row_number().over(order_by=device_order(near))
     after = seconds(near["at"] - _microseconds(command["command_update_timestamp"]))
@@ -68,7 +68,7 @@ def neighbours(commands: ir.Table, command: Mapping[str, Any], rows: Rows) -> li
 
 
 def asked(command: Mapping[str, Any]) -> str:
-    """Return what a command asks for in words: its name and the values it came with."""
+    """Return a command's request in words: its name and its values."""
     values = [
         f"{each.name} {command[each.name]}" if each.is_labelled else str(command[each.name])
         for each in PARAMETERS

@@ -1,4 +1,4 @@
-"""The raw events that carry a command's id: which copy is kept, and why the others are not."""
+"""The raw events with a command's id: which copy is kept, and why the others are not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NOT_SHOWN = ("update_timestamp", "event_timestamp", "desired_state")
 
 @dataclass(frozen=True)
 class Event:
-    """A raw event: what it says, whether it is kept, and the reason."""
+    """A raw event: its content in words, whether it is kept, and the reason."""
 
     item_key: str | None
     event_type: str | None
@@ -53,7 +53,7 @@ class Event:
 
 def events_of(stg_sync_events: ir.Table, uuid: str, rows: Rows) -> tuple[Event, ...]:
     """Return all raw events that carry the id, by time; also those whose JSON is broken."""
-    # in broken JSON nothing is parsed, but an id between quotes is still to be seen
+    # broken JSON is not parsed, but an id between quotes can still be found
     broken = (_.disposition == "malformed_json") & _.item_data.contains(given_text(f'"{uuid}"'))
     events = stg_sync_events.select(*dict.fromkeys((*_COLUMNS, *CONTENT)))
     carrying = with_key_device(events.filter((_.item_uuid == given_text(uuid)) | broken))

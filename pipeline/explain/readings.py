@@ -1,4 +1,4 @@
-"""The readings in a command's window: whether each matches, and whose it is, in words."""
+"""The readings in a command's window: whether each matches, and its command, in words."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Owners = Mapping[tuple[str, str], str]
 
 @dataclass(frozen=True)
 class Reading:
-    """A reading in the window: what it says, whether it matches, whose it is, and why.
+    """A reading in the window: its value, whether it matches, its command, and why.
 
-    `attributed_to` is a command's id, None where the reading belongs to no command.
+    `attributed_to` is a command's id, None if the reading belongs to no command.
     """
 
     reading_uuid: str
@@ -70,7 +70,7 @@ def attributions(
     command: Mapping[str, Any],
     rows: Rows,
 ) -> Owners:
-    """Return whose each reading is that the commands nearby have, by its type and id."""
+    """Return the command of each reading of the commands nearby, by the reading's type and id."""
     readings = _unnested(within_reach(commands, command), "command_uuid")
     attributed = readings.filter(readings.is_attributed)
     found = rows(attributed.select("command_uuid", "reading_type", "reading_uuid"))

@@ -1,4 +1,4 @@
-"""How the parts of a story get their rows."""
+"""The types of an explanation's rows, and of the function that fetches them."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from typing import Any
 import ibis.expr.types as ir
 
 Rows = Callable[[ir.Table], list[dict[str, Any]]]
-"""Evaluates an expression; sensitive values come masked unless they were asked for."""
+"""Evaluates an expression; masks sensitive values unless the user asked for them."""

@@ -1,4 +1,4 @@
-"""Local files as raw tables: which ones, what is in them, and what is wrong with them."""
+"""Local files as raw tables: finds them, reads them, and explains their faults."""
 
 from pipeline.files.export import Export as Export
 from pipeline.files.export import export as export

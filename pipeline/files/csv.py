@@ -1,4 +1,4 @@
-"""CSV files: text with a header; no type is guessed from values."""
+"""CSV files with a header. Every column is text: the reader guesses no types."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parts(
     names: Sequence[str],
     scratch: Path,
 ) -> list[Part]:
-    """Return a part for each shape among the files: all columns are text.
+    """Return a part for each shape among the files; all columns are text.
 
     Raises:
         InputError: a file is no CSV, or lacks one of the columns.
@@ -51,9 +51,9 @@ def parts(
 def _options(path: Path, found: Survey) -> tuple[tuple[str, Any], ...]:
     options = _OPTIONS | {
         "compression": "uncompressed" if found.is_odd else compression(path),
-        # strict, the reader refuses a file with two kinds of line breaks
+        # a strict reader refuses a file with two kinds of line breaks
         "strict_mode": not found.mixed_line_ends,
-        # in parallel, the reader guesses where records begin, and may take a line within a value
+        # a parallel reader guesses where records begin, and may take a line within a value
         "parallel": not found.quoted_line_breaks,
     }
     if found.longest > _LONG_RECORD:
@@ -71,7 +71,7 @@ def _part(
     surveys: Mapping[Path, Survey],
     scratch: Path,
 ) -> Part:
-    # by place, not by name: a header may hold any names, also twice
+    # by place, not by name: a header may hold any name, also twice
     columns = {f"c{place}": "VARCHAR" for place, _ in enumerate(header)}
     read = [readable(path, scratch) if surveys[path].is_odd else path for path in paths]
     rows = scan("read_csv", read, {**options, "columns": columns})

@@ -1,8 +1,8 @@
 """A first look at a CSV file: its header, its rows, and whether it keeps to the rules.
 
-The engine's reader pads, trims and cuts where a file breaks the rules of quoting, and fails past
-repair at bytes that are no UTF-8; so each file is looked through before it. That also counts the
-rows without the reader.
+DuckDB's reader pads, trims and cuts a file that breaks the rules of quoting, and fails beyond
+repair at bytes that are no UTF-8. So the survey comes first. It also counts the rows without the
+reader.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.files.finding import UNCHANGED
 from pipeline.files.streams import Text, side_by_side
 
 LONGEST = 64 * 2**20
-"""A record is at most this many bytes long; the rest of a file after a stray quote is longer."""
+"""The most bytes of a record: after a stray quote, the rest of a file looks like one record."""
 
 _BOM = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _LF, _CR = b'",\n\r'
@@ -38,16 +38,16 @@ def _table_of(*letters: int) -> npt.NDArray[np.bool_]:
     return table
 
 
-# beside another quote it is one of a pair, which stands for a quote within a value
+# two quotes together stand for one quote within a value
 _MAY_PRECEDE = _table_of(_QUOTE, _COMMA, _LF)
 _MAY_FOLLOW = _table_of(_QUOTE, _COMMA, _LF, _CR)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a CSV file is like: `longest` is a bound of its records' bytes.
+    """The properties of a CSV file: `longest` is a bound of its records' bytes.
 
-    `is_odd` is a .gz that the engine's reader refuses although it is sound.
+    `is_odd` marks a sound .gz that DuckDB's reader refuses.
     """
 
     header: tuple[str, ...]
@@ -60,10 +60,10 @@ class Survey:
 
 @dataclass(frozen=True)
 class _Block:
-    """What whole records are like: how many there are, and how their lines end.
+    """The properties of a block of whole records: their number, and how their lines end.
 
-    `fields` are their numbers of fields, where the engine's reader may not see a wrong one: it
-    takes a comma too many at the end of a line.
+    `fields` are their numbers of fields, if DuckDB's reader may overlook a wrong one: it accepts
+    an extra comma at the end of a line.
     """
 
     fields: frozenset[int]
@@ -76,7 +76,7 @@ class _Block:
 
 
 def survey(path: Path) -> Survey:
-    """Look through a CSV file, at all that the engine's strict reader does not see.
+    """Look through a CSV file for the faults that DuckDB's strict reader overlooks.
 
     Raises:
         InputError: the file is empty or cut, a line breaks the rules of quoting, or has bytes that
@@ -96,7 +96,7 @@ def survey(path: Path) -> Survey:
         raise _error(f"{path} is empty; a CSV file needs a header.")
     crlf = sum(block.crlf for block in blocks)
     lines = sum(block.records + block.blanks for block in blocks)
-    # blank lines are no records, save where a record is one field
+    # a blank line is no record, unless a record is one field
     blanks = sum(block.blanks for block in blocks) if len(header) == 1 else 0
     made = Survey(
         header,
@@ -107,16 +107,16 @@ def survey(path: Path) -> Survey:
         is_odd=text.is_odd,
     )
     if made.mixed_line_ends:
-        # the engine must not be strict then, and pads what has too few fields
+        # the reader can't be strict then, and pads records with too few fields
         check(path)
     return made
 
 
 def check(path: Path) -> None:
-    """Look at each record of a CSV file.
+    """Check each record of a CSV file.
 
     Raises:
-        InputError: one breaks the rules, or has another number of fields than the header.
+        InputError: a record breaks the rules, or has not the header's number of fields.
     """
     fields, line = 0, 1
     for block in _blocks(Text(path)):
@@ -166,7 +166,7 @@ def _measured(block: bytes) -> _Block | None:
 
 
 def _outside(places: npt.NDArray[np.int64], quotes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the places that an even number of quotes stands before."""
+    """Return the places outside of quotes: those after an even number of quotes."""
     return places[np.searchsorted(quotes, places) % 2 == 0]
 
 
@@ -189,11 +189,11 @@ def _blocks(text: Text) -> Iterator[bytes]:
 
 
 def _end_of_records(text: bytes) -> int:
-    """Return where the last whole record ends: after a line break outside of quotes, or 0."""
+    """Return the end of the last whole record: after a line break outside of quotes, or 0."""
     end = text.rfind(b"\n") + 1
     quotes = text.count(b'"', 0, end)
     while quotes % 2:
-        # all line breaks after the last quote are inside of it
+        # all line breaks after the last quote are inside of quotes
         before = text.rfind(b"\n", 0, text.rfind(b'"', 0, end)) + 1
         quotes -= text.count(b'"', before, end)
         end = before
@@ -218,7 +218,7 @@ def _header(path: Path, block: bytes) -> tuple[str, ...]:
 
 
 def _is_sound(block: bytes, fields: int) -> bool:
-    """Tell whether all records of a block keep to the rules."""
+    """Tell whether all records of a block keep the rules."""
     skeleton = _skeleton(block)
     crlf = skeleton.count(b"\r\n") if b"\r" in skeleton else 0
     if _quotes_wrongly(skeleton) or skeleton.count(b"\r") != crlf or not _is_utf8(block):
@@ -229,7 +229,7 @@ def _is_sound(block: bytes, fields: int) -> bool:
 
 
 def _skeleton(text: bytes) -> bytes:
-    """Return what is outside of quotes, and the quotes with nothing in them."""
+    """Return the text with quoted values emptied: only their quotes stay."""
     return _QUOTED.sub(b'""', text)
 
 
@@ -252,7 +252,7 @@ def _is_utf8(block: bytes) -> bool:
 def _records(block: bytes) -> Iterator[bytes]:
     """Yield the records of a block one by one, with their line breaks."""
     record, quotes = b"", 0
-    # unlike splitlines of bytes, a file breaks lines at line feeds alone
+    # unlike splitlines of bytes, a file breaks lines only at line feeds
     for line in io.BytesIO(block):
         record += line
         quotes += line.count(b'"')
@@ -273,7 +273,7 @@ def _first_fault(path: Path, block: bytes, line: int, fields: int) -> InputError
 
 
 def _reason(record: bytes, fields: int) -> str | None:
-    """Say what breaks the rules in one record."""
+    """Say how one record breaks the rules."""
     if not _is_utf8(record):
         return "holds bytes that are no UTF-8."
     if record.count(b'"') % 2:

@@ -1,4 +1,4 @@
-"""Files of one source written anew as Parquet, with the columns and types of a warehouse."""
+"""Writes the files of one source as Parquet, with the columns and types of a warehouse."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def export(
     folder: Path,
     there: Mapping[str, dt.DataType],
 ) -> Export:
-    """Write files into a folder: all columns of the source, in its order, memory bounded.
+    """Write all columns of the source into files in a folder, in its order, with bounded memory.
 
-    An optional column that a file lacks is NULL. Those that are `as_they_come` keep the files' type
-    where a warehouse has it, else they are text, as they also are where the table `there` that they
-    are added to has text. All others are of the source's type, NULL where a value is not.
+    An optional column that a file lacks is NULL. The columns `as_they_come` keep the files' type.
+    They are text if the warehouse lacks that type, or if the raw table `there` has text. All other
+    columns have the source's type; a value that has another type is NULL.
 
     Raises:
         InputError: a file can't be used.

@@ -1,8 +1,8 @@
-"""From the engine's error to the file and line at fault.
+"""Finds the file and line that caused an engine's error.
 
-Files are read while models are built, so what the first look at them leaves to the readers comes
-up as an error of the engine. It often names no place, or a wrong one, and may quote a PIN: the
-place is looked up in the files again.
+DuckDB reads files while it builds models, so a fault that the first look missed becomes an error of
+DuckDB. Its message often names no place, or a wrong one, and may quote a PIN. So we look for the
+place in the files again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_READERS = (
 
 
 def mended(error: duckdb.Error, raws: Iterable[Raw]) -> bool:
-    """Replace what the engine could not read of sound files; tell whether to try again.
+    """Replace sound files that DuckDB could not read by copies; tell whether to try again.
 
     Raises:
         InputError: a file changed while it was read, or is not sound.
@@ -45,12 +45,12 @@ def mended(error: duckdb.Error, raws: Iterable[Raw]) -> bool:
 
 
 def _is_of_readers(error: duckdb.Error) -> bool:
-    # what a corrupt Parquet page causes often has no class of its own
+    # the error of a corrupt Parquet page often has no class of its own
     return isinstance(error, _OF_READERS) or type(error) is duckdb.Error
 
 
 def diagnose(error: duckdb.Error, raw: Raw) -> InputError | None:
-    """Return what is wrong with which file, or None if the error is not about the files."""
+    """Return the fault of a file as an error, or None if the error is not about files."""
     if not _is_of_readers(error):
         return None
     try:

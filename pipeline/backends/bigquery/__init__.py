@@ -1,1 +1,1 @@
-"""BigQuery: builds into expiring tables beside the published ones, then copies them over."""
+"""BigQuery: a build fills expiring tables beside the published ones, then copies them over."""

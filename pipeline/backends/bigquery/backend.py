@@ -1,4 +1,4 @@
-"""The BigQuery backend: a dataset that models are read from and built into."""
+"""The BigQuery backend: a dataset to build models in and to read them from."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from pipeline.sources import SOURCES, Source
 from pipeline.sql import Engine, Names, to_sql
 
 _FIRST_CONTACT = retries.Retry(
-    # if nobody answers at all, that is told at once
+    # an error without any answer is no reason to wait
     predicate=retries.if_exception_type(
         exceptions.TooManyRequests, exceptions.InternalServerError, exceptions.ServiceUnavailable
     ),
@@ -51,7 +51,7 @@ _FIRST_CONTACT = retries.Retry(
 class BigQuery:
     """A dataset of a project, and the dataset with the raw tables.
 
-    `labels` go on every job, for whoever looks at what was billed.
+    `labels` go on every job, to find its costs in the bill.
     """
 
     project: str
@@ -78,7 +78,7 @@ class BigQuery:
     def workspace(
         self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
     ) -> Iterator[BigQueryWorkspace]:
-        """Open a place beside the published tables, which all stay until they are replaced.
+        """Open a place beside the published tables, which stay until the build replaces them.
 
         Raises:
             UsageError: no credentials, no such project, no permission, nobody answers.
@@ -100,7 +100,7 @@ class BigQuery:
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[PublishedTables]:
-        """Open what is published.
+        """Open the published tables.
 
         Raises:
             UsageError: as `workspace`, or there is no such dataset.
@@ -109,7 +109,7 @@ class BigQuery:
 
     @contextlib.contextmanager
     def session(self) -> Iterator[BigQuerySession]:
-        """Open one connection for what is published and for the raw tables; nothing is read yet."""
+        """Open one connection for the published tables and the raw ones; it reads nothing yet."""
         yield BigQuerySession(self._open, self.raw)
 
     @contextlib.contextmanager
@@ -126,13 +126,13 @@ class BigQuery:
         return raw_table(self.con, source, self._require_raw(source), columns)
 
     def raw_schema(self, source: str) -> ibis.Schema | None:
-        """Return the types of a raw table, None where there is none yet."""
+        """Return the types of a raw table, None if it does not exist yet."""
         found = self._raw(source)
         return None if found is None else schema_of(found.schema)
 
     @contextlib.contextmanager
     def loading(self) -> Iterator[BigQueryLoading]:
-        """Open a place in the dataset of the raw tables to load into, which is made if missing.
+        """Open a place to load into, in the raw tables' dataset; make the dataset if missing.
 
         Raises:
             UsageError: as `workspace`.
@@ -157,7 +157,7 @@ class BigQuery:
         return load(self, inputs, append=append)
 
     def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
-        """Estimate what building each model would scan, on what is published now.
+        """Estimate the bytes that building each model would scan, on the published tables.
 
         Raises:
             UsageError: as `workspace`.
@@ -188,14 +188,14 @@ class BigQuery:
             tried.clear()
 
     def last_run(self) -> RunRecord | None:
-        """Return the record of the last published build, None where there is no dataset yet."""
+        """Return the record of the last published build, None if there is no dataset yet."""
         if RUNS not in self.built():
             return None
         with self.reader() as reader:
             return reader.last_run()
 
     def built(self) -> set[str]:
-        """Return the names of what is published, none where there is no dataset yet."""
+        """Return the names of the published tables, none if there is no dataset yet."""
         try:
             with self.reader() as reader:
                 return reader.names()
@@ -231,17 +231,17 @@ class BigQuery:
 
     @cached_property
     def con(self) -> IbisBigQuery:
-        """The connection, made where it is first needed."""
+        """The connection, made when it is first needed."""
         return connect(self.project, self.dataset, self.location, self.api_endpoint)
 
     @cached_property
     def jobs(self) -> Jobs:
-        """What runs jobs where the datasets are."""
+        """Runs jobs in the datasets' location."""
         labels = {"run": name_of_run(), **self.labels}
         return Jobs(self.con.client, self.location, self.max_bytes_billed, labels)
 
     def require_dataset(self, name: str) -> bigquery.Dataset:
-        """Return a dataset; where it is missing it is made, in the raw tables' location.
+        """Return a dataset; make it in the raw tables' location if it is missing.
 
         Raises:
             UsageError: as `workspace`.
@@ -302,6 +302,6 @@ class BigQuery:
             return self.con.client.get_dataset(f"{self.project}.{name}", retry=_FIRST_CONTACT)
 
     def _tables(self, found: bigquery.Dataset) -> Dataset:
-        # jobs run where the dataset is, which BigQuery does not always find out by itself
+        # jobs must run in the dataset's location; BigQuery does not always find it by itself
         jobs = replace(self.jobs, location=self.location or found.location, billed=[])
         return Dataset(self.con, jobs, self.project, found.dataset_id)

@@ -1,4 +1,4 @@
-"""A client of BigQuery, or of whatever answers at an endpoint, and Ibis on top of it."""
+"""A client of BigQuery, or of an emulator at an endpoint, and Ibis on top of it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ EMULATOR = "BIGQUERY_EMULATOR_HOST"
 
 
 def connect(project: str, dataset: str, location: str | None, endpoint: str | None) -> IbisBigQuery:
-    """Return Ibis on a client with Google's Application Default Credentials; asks nothing yet.
+    """Return Ibis on a client with Google's Application Default Credentials; sends nothing yet.
 
-    With an `endpoint`, also the one that BIGQUERY_EMULATOR_HOST names, there are no credentials.
+    With an `endpoint`, or one in BIGQUERY_EMULATOR_HOST, it uses no credentials.
 
     Raises:
         UsageError: there are no credentials.
@@ -41,7 +41,7 @@ def connect(project: str, dataset: str, location: str | None, endpoint: str | No
         )
         return ibis.bigquery.connect(
             client=client,
-            # made, so that Ibis does not look for credentials; it connects where it is used
+            # given, so Ibis does not look for credentials; it connects when it is used
             storage_client=BigQueryReadClient(  # type: ignore[no-untyped-call]
                 credentials=credentials
             ),

@@ -1,4 +1,4 @@
-"""From Google's errors to ours: BigQuery's reason, and the remedy."""
+"""Turns Google's errors into ours: BigQuery's reason, and the remedy."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ _BY_STATUS = {401: "authError", 403: "accessDenied", 404: "notFound", 503: "back
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Say in our own words what Google's errors mean.
+    """Turn Google's errors into expected failures.
 
     Raises:
-        UsageError: what whoever runs this can mend: credentials, names, permission, limits.
+        UsageError: the user can mend it: credentials, names, permission, limits.
         EngineError: BigQuery can't run a statement.
     """
     try:
@@ -70,12 +70,12 @@ def told() -> Iterator[None]:
 
 
 def is_missing(error: BaseException | None) -> bool:
-    """Tell whether something is not there, by the cause of an error of ours."""
+    """Tell whether the cause of an error of ours is that something does not exist."""
     return isinstance(error, NotFound)
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Tell whether a job failed by trouble that passes, by the cause of an error of ours."""
+    """Tell whether the cause of an error of ours is temporary."""
     return isinstance(error, GoogleAPICallError) and reason_of(error) in _PASSING
 
 

@@ -1,4 +1,4 @@
-"""What a build would cost, where an engine charges by the bytes that it scans."""
+"""An estimate of a build's cost, for an engine that bills the bytes that it scans."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from pipeline.sources import SOURCES
 
 
 class ChargesByBytes(Protocol):
-    """A backend that can tell what a query would scan, without running it."""
+    """A backend that can tell how much a query would scan, without running it."""
 
     def built(self) -> set[str]:
-        """Return the names of what is published, none where nothing is built yet."""
+        """Return the names of the published tables, none if nothing is built yet."""
         ...
 
     def sources(
@@ -32,7 +32,7 @@ class ChargesByBytes(Protocol):
         ...
 
     def reader(self) -> AbstractContextManager[Tables]:
-        """Open what is published, for reading."""
+        """Open the published tables for reading."""
         ...
 
     def bytes_scanned(self, expr: ir.Table) -> int:
@@ -41,11 +41,11 @@ class ChargesByBytes(Protocol):
 
 
 def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> Iterator[Estimate]:
-    """Estimate each model on what is published now, in dependency order; creates nothing.
+    """Estimate each model on the published tables, in dependency order; creates nothing.
 
     Raises:
         InputError: a raw table is missing, or lacks a column that the models read.
-        UsageError: the backend can't be asked.
+        UsageError: the backend can't be reached.
     """
     built = backend.built()
     with contextlib.ExitStack() as stack:
@@ -70,5 +70,5 @@ def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> It
 
 
 def _work(model: Model, expr: ir.Table) -> ir.Table:
-    # a view is stored without a look at its rows, and then counted
+    # a build stores a view without reading its rows, and then counts them
     return expr.aggregate(rows=expr.count()) if model.materialized == "view" else expr

@@ -1,4 +1,4 @@
-"""The jobs that BigQuery runs for us: labelled, limited in bytes, tried again, and cancelled."""
+"""The jobs that BigQuery runs for us: labelled, limited in bytes, retried, and cancelled."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from pipeline.errors import PipelineError
 from pipeline.sql import to_sql
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)
-"""Seconds before a job that failed by passing trouble is sent again, longer each time."""
+"""Seconds to wait before each retry of a job that failed for a temporary reason."""
 
 LEAST_BILLED = 10_000_000
-"""The bytes that a query is billed for each table that it reads, at the least."""
+"""The least number of bytes that BigQuery bills a query for each table that it reads."""
 
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9_-]")
 _LONGEST_LABEL = 63
 _UTC = bigquery.ConnectionProperty("time_zone", "UTC")
-"""A project or dataset may have another time zone, which moves days and texts of times."""
+"""Set on every job: a project's own time zone would move days and times written as text."""
 
 
 @dataclass(frozen=True)
 class Jobs:
     """Runs jobs through a client; several threads may do so at once.
 
-    The client sends requests again that met passing trouble. A job that failed by such trouble is
-    sent again here, under a new id: it had no effect. A program that ends while its jobs run
-    cancels them, because they would go on and be billed.
+    The client retries requests that fail for a temporary reason. `Jobs` retries a job that fails
+    for such a reason, under a new id: the failed job had no effect. A program that ends while its
+    jobs run cancels them, because BigQuery would finish and bill them.
     """
 
     client: bigquery.Client
@@ -48,7 +48,7 @@ class Jobs:
     under_way: set[str] = field(default_factory=set, compare=False)
     """The ids of the jobs that run now."""
     billed: list[int] = field(default_factory=list, compare=False)
-    """The bytes that each job so far was billed."""
+    """The billed bytes of each job so far."""
 
     def query(self, sql: str, **labels: str) -> bigquery.QueryJob:
         """Run a statement, or several as one script, to its end.
@@ -60,7 +60,7 @@ class Jobs:
         return job
 
     def rows(self, sql: str, **labels: str) -> pa.Table:
-        """Return the result of a query, by REST: the storage API asks for one more permission."""
+        """Return the result of a query, by REST: the storage API needs one more permission."""
         _, result = self._query(sql, labels)
         with told():
             return result.to_arrow(create_bqstorage_client=False)
@@ -85,7 +85,7 @@ class Jobs:
             return int(job.total_bytes_processed or 0)
 
     def bytes_billed(self, sql: str, **labels: str) -> int:
-        """Return the bytes that a statement would be billed: at least 10 MB a table; runs nothing.
+        """Return the bytes that BigQuery would bill: at least 10 MB a table; runs nothing.
 
         A statement that reads no column, such as a count of a whole table, is free.
         """
@@ -115,7 +115,7 @@ class Jobs:
         source_format: str = "PARQUET",
         **labels: str,
     ) -> None:
-        """Append a file's rows to a table, which is made where it is missing.
+        """Append a file's rows to a table; BigQuery makes the table if it is missing.
 
         A Parquet file has the schema's columns in its order.
         """
@@ -127,7 +127,7 @@ class Jobs:
         )
 
         def start(job_id: str) -> bigquery.LoadJob:
-            # without a size the upload is resumable: cut off, it goes on where it was
+            # without a size the upload is resumable: after a break it goes on where it was
             return self.client.load_table_from_file(
                 content,
                 target,
@@ -140,9 +140,9 @@ class Jobs:
         self._run(start)
 
     def cancel(self) -> None:
-        """Cancel all jobs that run now, so that none goes on and is billed."""
+        """Cancel all jobs that run now, so BigQuery does not finish and bill them."""
         for job_id in sorted(self.under_way):
-            # the reason for the end is the better thing to say
+            # the error that ended the program matters more than a failed cancel
             with contextlib.suppress(GoogleAPICallError, requests.exceptions.RequestException):
                 self.client.cancel_job(job_id, location=self.location, timeout=10)
 
@@ -155,7 +155,7 @@ class Jobs:
         )
 
     def _run(self, start: Callable[[str], Any]) -> tuple[Any, Any]:
-        """Return a job that came to its end, and its result."""
+        """Run a job to its end; return it and its result."""
         for pause in PAUSES:
             try:
                 return self._once(start)
@@ -173,7 +173,7 @@ class Jobs:
                 try:
                     job = start(job_id)
                 except Conflict:
-                    # the answer to an earlier request was lost: BigQuery has the job already
+                    # BigQuery has the job already: its answer to an earlier request was lost
                     job = self.client.get_job(job_id, location=self.location)
                 result = job.result()
                 self.billed.append(getattr(job, "total_bytes_billed", None) or 0)
@@ -198,5 +198,5 @@ class Jobs:
 
 
 def label(text: str) -> str:
-    """Return a text as a label may be: lower case, few kinds of letters, not too long."""
+    """Return a text in the form of a label: lower case, few kinds of characters, not too long."""
     return _NOT_IN_LABELS.sub("_", text.lower())[:_LONGEST_LABEL]

@@ -1,4 +1,4 @@
-"""Local files into a warehouse's raw tables, all of them or none."""
+"""Loads local files into a warehouse's raw tables, all of them or none."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ AS_THEY_COME = {
     "raw_sync_events": ("DateCreated",),
     "raw_users": ("uid", "username", "dateRegistered", "last_modified"),
 }
-"""The columns that keep the files' types, so that nothing is lost before the build."""
+"""The columns that keep the files' types, so a load loses nothing."""
 
 
 class Loading(Protocol):
-    """A place beside the raw tables to load into, forgotten if it is never published."""
+    """A place beside the raw tables to load into, discarded if it is never published."""
 
     def add(self, exported: Export) -> None:
         """Load the files of one source."""
         ...
 
     def publish(self, *, append: bool) -> None:
-        """Put what was loaded in the place of the raw tables, or add it to them."""
+        """Replace the raw tables by the loaded rows, or add the rows to them."""
         ...
 
 
@@ -40,7 +40,7 @@ class HasRawTables(Protocol):
     """A backend whose sources are tables of its own."""
 
     def raw_schema(self, source: str) -> ibis.Schema | None:
-        """Return the types of a raw table, None where there is none yet."""
+        """Return the types of a raw table, None if it does not exist yet."""
         ...
 
     def loading(self) -> AbstractContextManager[Loading]:
@@ -54,7 +54,7 @@ def load(
     *,
     append: bool = False,
 ) -> list[Loaded]:
-    """Load files of the sources, by their names; replaces all their raw tables at once, or none.
+    """Load each source's files into its raw table; replace all tables at once, or none.
 
     Raises:
         UsageError: no files are named, or the backend can't be used.

@@ -1,4 +1,4 @@
-"""Where files are loaded to before they take the place of the raw tables."""
+"""The tables that a load fills before they replace the raw tables."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 PREFIX = "_loading_"
 
 DAY = "_scheduled_timestamp"
-"""The column by whose days a new raw table is partitioned: a load adds to a few of them."""
+"""The column that partitions a new raw table by day: a load adds to a few days."""
 
 
 @dataclass(frozen=True)
 class BigQueryLoading:
-    """Tables of this load alone, which expire by themselves."""
+    """The tables of one load, which expire by themselves."""
 
     dataset: Dataset
     run: str
     policy_tag: str | None = None
     loaded: dict[str, bigquery.Table] = field(default_factory=dict)
-    """The table that each source's files are in, until they are published."""
+    """The table that holds each source's files until the load publishes them."""
     temporary: list[str] = field(default_factory=list)
 
     def add(self, exported: Export) -> None:
@@ -55,12 +55,12 @@ class BigQueryLoading:
                 self.dataset.jobs.load(content, _full(table), fields, run=self.run)
 
     def publish(self, *, append: bool) -> None:
-        """Put the rows of all tables in the place of the raw ones, or add them, in one moment.
+        """Replace the rows of all raw tables, or add to them, in one moment.
 
-        A raw table that is there keeps its layout, options and policies.
+        A raw table that exists keeps its layout, options and policies.
 
         Raises:
-            UsageError: what is there is no table, or its policies would be lost.
+            UsageError: a view has a raw table's name, or a table would lose its policies.
             EngineError: BigQuery refuses; the raw tables stay as they were.
         """
         kinds = self.dataset.kinds()
@@ -84,9 +84,9 @@ class BigQueryLoading:
             raise
 
     def clear(self) -> None:
-        """Remove all tables under names of this load."""
+        """Remove all tables of this load."""
         for name in self.temporary:
-            # a table that can't be removed now expires; the reason for the end matters more
+            # a table that stays now expires; the error that ended the load matters more
             with contextlib.suppress(PipelineError):
                 self.dataset.drop(name)
 
@@ -119,7 +119,7 @@ class BigQueryLoading:
         return replace(rows, parts=partitions.parts_of(jobs, rows.source, target, run=self.run))
 
     def _make(self, source: str) -> None:
-        """Make a raw table that is not there, still empty."""
+        """Make a missing raw table, still empty."""
         fields = self.loaded[source].schema
         table = bigquery.Table(self.dataset.full_name(source), fields)
         table.description = SOURCES[source].description
@@ -129,7 +129,7 @@ class BigQueryLoading:
         self.dataset.keep(source, table.description)
 
     def _require_columns(self, source: str) -> None:
-        """Let a raw table have the files' columns and types; it is made anew if it has not."""
+        """Replace a raw table by an empty one if its columns or types are not the files'."""
         loaded, there = self.loaded[source], self.dataset.get(source)
         found = dict(schema_of(there.schema))
         wanted = dict(schema_of(loaded.schema))
@@ -167,7 +167,7 @@ class BigQueryLoading:
 def fields_of(
     source: Source, exported: Export, policy_tag: str | None = None
 ) -> list[bigquery.SchemaField]:
-    """Return the columns of a raw table as BigQuery's; a policy tag is for the sensitive ones."""
+    """Return a raw table's columns as BigQuery fields; sensitive ones get the policy tag."""
     columns = {column.name: column for column in source.columns}
     tag = bigquery.PolicyTagList([policy_tag]) if policy_tag else None
     return [

@@ -1,4 +1,4 @@
-"""One builder of a dataset, one loader of its raw tables: a table that only one can create."""
+"""The lock that lets one build, or one load, into a dataset: a table that only one can create."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from pipeline.errors import PipelineError, UsageError
 
 PREFIX = "_pipeline_lock_"
 LIFETIME = timedelta(minutes=2)
-"""How long a lock outlives a program that is killed, unless the next one runs beside it."""
+"""How long a killed program's lock lasts, unless the next program runs on the same machine."""
 
 _RENEWED = LIFETIME / 4
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that is held. `since` is BigQuery's own time, whatever this machine's clock says."""
+    """A lock that is held. `since` is BigQuery's time, not that of this machine's clock."""
 
     since: datetime
 
 
 @contextlib.contextmanager
 def locked(client: bigquery.Client, dataset: str, what: str, run: str) -> Iterator[Lock]:
-    """Hold the lock on what may be done once at a time in a dataset: `build` or `load`.
+    """Hold a dataset's lock for `what`, which is `build` or `load`.
 
-    The lock is an empty table that expires, and which is renewed while it is held. BigQuery makes
-    a table once, so of two programs one gets it.
+    The lock is an empty table that expires; the holder renews it. BigQuery makes a table only
+    once, so one of two programs gets it.
 
     Raises:
-        UsageError: another run holds it, or the table can't be made there.
+        UsageError: another run holds it, or BigQuery can't make the table.
     """
     name = f"{dataset}.{PREFIX}{what}"
     with told():
@@ -50,7 +50,7 @@ def locked(client: bigquery.Client, dataset: str, what: str, run: str) -> Iterat
         yield Lock(table.modified or table.created)
     finally:
         over.set()
-        # a lock that can't be removed now expires
+        # a lock that stays now expires
         with contextlib.suppress(PipelineError), told():
             if _holder(client.get_table(name)) == run:
                 client.delete_table(name, not_found_ok=True)
@@ -67,15 +67,15 @@ def _acquire(client: bigquery.Client, name: str, what: str, run: str) -> bigquer
             if not _is_left(held):
                 raise _refusal(held, what)
             held.description, held.expires = wanted.description, wanted.expires
-            # BigQuery refuses if somebody else has changed it since: only one takes it over
+            # BigQuery refuses if another program has changed it since, so only one takes it over
             return client.update_table(held, ["description", "expires"])
         except (NotFound, PreconditionFailed):
-            continue  # its holder has just ended, or another one was faster
+            continue  # its holder has just ended, or another program was faster
 
 
 def _renew(client: bigquery.Client, name: str, run: str, over: threading.Event) -> None:
     while not over.wait(_RENEWED.total_seconds()):
-        # a request that fails is made up for by the next one
+        # the next request makes up for a failed one
         with contextlib.suppress(PipelineError), told():
             held = client.get_table(name)
             if _holder(held) != run:

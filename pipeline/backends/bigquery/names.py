@@ -1,4 +1,4 @@
-"""Names of projects and datasets, checked before they come near a statement."""
+"""Checks names of projects and datasets before a statement has them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 
 
 def namespaces(project: str, dataset: str, source_dataset: str | None) -> tuple[Names, Names]:
-    """Return where the models are and where the sources are, by default in the same dataset.
+    """Return the places of models and sources, by default the same dataset.
 
     Raises:
-        UsageError: a name is none that BigQuery has.
+        UsageError: BigQuery does not allow a name.
     """
     require_names(project, dataset, source_dataset)
     return (project, dataset), (project, source_dataset or dataset)
 
 
 def require_names(project: str, dataset: str, source_dataset: str | None) -> None:
-    """Hold names against BigQuery's rules.
+    """Check names by BigQuery's rules.
 
     Raises:
-        UsageError: a name is none that BigQuery has.
+        UsageError: BigQuery does not allow a name.
     """
     if not _PROJECT.fullmatch(project):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""More days than one job may write: the rows go aside first, then in by ranges of days."""
+"""Writes more days than one job may: first into a table aside, then range of days by range."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.backends.bigquery.statements import quoted
 from pipeline.errors import EngineError
 
 MOST = 4_000
-"""The partitions that one job may write, by BigQuery's quotas."""
+"""The most partitions that one job may write, by BigQuery's quotas."""
 
 _TOO_MANY = "Too many partitions"
 
@@ -20,9 +20,9 @@ def are_too_many(error: EngineError) -> bool:
 
 
 def parts_of(jobs: Jobs, rows: str, table: bigquery.Table, **labels: str) -> list[str]:
-    """Return conditions that cut a table's rows into parts of at most 4,000 partitions each.
+    """Return conditions that split rows into parts of at most 4,000 partitions each.
 
-    `rows` is the name of the table that has them now, `table` the one that they are for.
+    `rows` names the table that has them now, `table` is the one to fill.
     """
     layout = table.time_partitioning
     column = quoted(layout.field)
@@ -30,7 +30,7 @@ def parts_of(jobs: Jobs, rows: str, table: bigquery.Table, **labels: str) -> lis
     start = f"DATE_TRUNC(DATE({column}), {layout.type_})"
     found = jobs.rows(f"SELECT DISTINCT {start} AS day FROM {quoted(rows)}", **labels)
     days = sorted(day for day in found["day"].to_pylist() if day is not None)
-    # one less, since rows without a day are a partition too
+    # one less, because rows without a day are a partition too
     bounds = [f"{kind} '{day.isoformat()}'" for day in days[:: MOST - 1]]
     parts = [f"{column} >= {lower}" for lower in bounds]
     parts = [

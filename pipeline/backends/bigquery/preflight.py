@@ -1,4 +1,4 @@
-"""The first hour on a project: every statement of a build is tried on empty tables, for nothing."""
+"""Tries every statement of a build on empty tables, for free: for the first hour on a project."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Preflight(BigQueryWorkspace):
 
     find_raw: Callable[[str], bigquery.Table | None] = lambda name: None
     scanned: dict[str, int] = field(default_factory=dict)
-    """The bytes that the statements of each model would be billed."""
+    """The bytes that BigQuery would bill for each model's statements."""
 
     def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
-        """Return a raw table, or an empty one of the declared columns where there is none yet.
+        """Return a raw table, or an empty one of the declared columns if there is none yet.
 
         Raises:
             InputError: the table lacks a column.
@@ -57,7 +57,7 @@ class Preflight(BigQueryWorkspace):
         """Let BigQuery plan one more query for a model.
 
         Raises:
-            EngineError: BigQuery can't run it, such as a query that is too complex.
+            EngineError: BigQuery can't run it; the query may be too complex.
         """
         self._plan(model, to_sql(expr, "bigquery"))
 
@@ -77,8 +77,7 @@ def preflight(
 ) -> Iterator[Estimate | Note]:
     """Try all statements of a build of these models; `made` tells whether the dataset is new.
 
-    Yields what is worth knowing of the place, then each model's bytes, or why BigQuery can't
-    run a statement of it.
+    Yields notes on the dataset, then each model's bytes, or why BigQuery can't run a statement.
 
     Raises:
         InputError: a raw table lacks a column.

@@ -1,4 +1,4 @@
-"""From what a build made to what everybody reads: all tables in one moment, with the record."""
+"""Publishes the tables of a build: all in one moment, with the record."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from pipeline.contract import Model
 from pipeline.results import RunRecord
 
 TEXT = "text"
-"""The label of a published view that tells its text, so that the same is not published again."""
+"""The label of a published view that identifies its text, so an unchanged view stays."""
 
 _LABEL = 32
 
 
 @dataclass(frozen=True)
 class Built:
-    """A model that is built but not published: its table or view for now, and its query.
+    """A model that is built but not published: its temporary table or view, and its query.
 
-    `parts` are as `Copied` has them.
+    `parts` are those of `Copied`.
     """
 
     model: Model
@@ -44,10 +44,9 @@ class Built:
 def require_replaceable(
     dataset: Dataset, model: Model, published: bigquery.Table, made: bigquery.Table
 ) -> None:
-    """Refuse to replace a table whose protection would be lost.
+    """Refuse to replace a table that would lose its protection.
 
-    Rows can be put into a table that is there, and its policies stay. Another layout needs another
-    table, without them.
+    New rows in the same table keep its policies. Another layout needs a new table, without them.
 
     Raises:
         UsageError: the published table has another layout, and policies.
@@ -67,9 +66,9 @@ def publish(
 ) -> bigquery.QueryJob:
     """Publish tables, views and record: no reader sees rows of two builds.
 
-    A table that is new, or of a new layout, is made whole first; then views whose text changed;
-    then one transaction puts the rows of all other tables in place, with the record. Policies,
-    tags, grants, labels and options of a table that keeps its layout stay as they are.
+    First come tables that are new or have a new layout, each whole. Then come views whose text
+    changed. Last, one transaction replaces the rows of all other tables and adds the record.
+    A table that keeps its layout keeps its policies, tags, grants, labels and options.
 
     Raises:
         UsageError, EngineError: BigQuery refuses; nothing of the transaction took effect.
@@ -87,7 +86,7 @@ def publish(
 
 
 def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Copied | None:
-    """Make a table ready to take its rows, or put it in place whole, if there is none to keep."""
+    """Make a table ready to take its rows; if there is none to keep, put it in place whole."""
     model, made = built.model, dataset.get(built.name)
     target = dataset.full_name(model.name)
     if kind == "TABLE":
@@ -101,7 +100,7 @@ def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Cop
         # BigQuery neither renames a view nor replaces one by a table
         dataset.drop(model.name, kind)
     if storage.tags_of(made):
-        # a copy may lose the tags, and rows would be open: the table gets them first
+        # a copy may lose the tags, which would open the rows, so the table gets its tags first
         table = storage.table_of(model, target, tags=storage.tags_of(made))
         dataset.create(table)
         dataset.keep(model.name, model.grain)
@@ -116,7 +115,7 @@ def _takes_rows_of(published: bigquery.Table, made: bigquery.Table) -> bool:
 
 
 def _describe(dataset: Dataset, published: bigquery.Table, model: Model) -> None:
-    """Bring up to date what no policy hangs on: clusters, and a description that is missing."""
+    """Update a published table's clusters, and its description if it has none."""
     changed = []
     if list(published.clustering_fields or ()) != list(model.cluster_by):
         published.clustering_fields = list(model.cluster_by) or None
@@ -129,10 +128,10 @@ def _describe(dataset: Dataset, published: bigquery.Table, model: Model) -> None
 
 
 def _swap(dataset: Dataset, built: Built, run: str) -> None:
-    """Put a table of another layout in the place of the published one.
+    """Replace the published table by one of another layout.
 
-    BigQuery changes no layout, so one script renames both: the old table is there until the new
-    one is, and goes last.
+    BigQuery can't change a layout, so one script renames both tables. The old one is there until
+    the new one is, and is dropped last.
     """
     dataset.keep(built.name, built.model.grain)
     target, name = dataset.full_name(built.model.name), built.model.name
@@ -148,7 +147,7 @@ def _swap(dataset: Dataset, built: Built, run: str) -> None:
 def _switch_view(
     dataset: Dataset, built: Built, all_built: Mapping[str, Built], kind: str | None, run: str
 ) -> None:
-    """Publish a view, unless the same text is published already."""
+    """Publish a view, unless its text is published already."""
     model = built.model
     published = {other.name: name for name, other in all_built.items()}
     query = renamed(built.query, published).sql(DIALECT, pretty=True)

@@ -1,4 +1,4 @@
-"""The table of builds beside the models: what each read, made and found."""
+"""The table of builds beside the models: each build's sources, models and checks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ DESCRIPTION = "One row per build that was published."
 SCHEMA = (
     SchemaField("started_at", "TIMESTAMP", description="when the build began (UTC)"),
     SchemaField("seconds", "FLOAT64", description="how long it took"),
-    SchemaField("sources", "STRING", description="JSON: what was read of each source"),
+    SchemaField("sources", "STRING", description="JSON: the rows read of each source"),
     SchemaField("models", "STRING", description="JSON: the models built"),
-    SchemaField("checks", "STRING", description="JSON: the checks and what came of them"),
+    SchemaField("checks", "STRING", description="JSON: the checks and their results"),
     SchemaField("mode", "STRING", description="full or partial"),
     SchemaField("code", "STRING", description="stands for the pipeline's code"),
     SchemaField("engine", "STRING", description="the engine's version, where it has one"),
@@ -34,7 +34,7 @@ SCHEMA = (
         " table: FOR SYSTEM_TIME AS OF it reads one build, for seven days",
     ),
 )
-# while a build is published, its record is there before the time is
+# the record of a build is there before its time of publication is
 _PUBLISHED = (
     "COALESCE(published_at, IF(run IS NULL, started_at,"
     " TIMESTAMP_ADD(started_at, INTERVAL CAST(seconds AS INT64) SECOND)))"
@@ -42,14 +42,14 @@ _PUBLISHED = (
 
 
 def table_of(dataset: str) -> bigquery.Table:
-    """Return the empty table; `dataset` is with its project."""
+    """Return the empty table; `dataset` includes its project."""
     table = bigquery.Table(f"{dataset}.{RUNS}", SCHEMA)
     table.description = DESCRIPTION
     return table
 
 
 def with_new_columns(found: bigquery.Table) -> bool:
-    """Give a table that an older version made the columns it lacks; tell whether it lacked any."""
+    """Add the columns that an older version's table lacks; tell whether it lacked any."""
     there = {field.name for field in found.schema}
     lacking = [field for field in SCHEMA if field.name not in there]
     found.schema = [*found.schema, *lacking]
@@ -57,7 +57,7 @@ def with_new_columns(found: bigquery.Table) -> bool:
 
 
 def insert(dataset: str, record: RunRecord, run: str) -> str:
-    """Return the statement that adds a record; `published_at` is for when all is published."""
+    """Return the statement that adds a record; `published_at` stays NULL until all is published."""
     row = row_of(record)
     values = {
         "started_at": time(row.pop("started_at")),
@@ -71,7 +71,7 @@ def insert(dataset: str, record: RunRecord, run: str) -> str:
 
 
 def mark_published(dataset: str, run: str) -> str:
-    """Return the statement that writes down when a run was published, once it is."""
+    """Return the statement that records when a run was published."""
     return (
         f"UPDATE {quoted(f'{dataset}.{RUNS}')} SET published_at = CURRENT_TIMESTAMP()\n"
         f"WHERE run = {text(run)}"
@@ -79,7 +79,7 @@ def mark_published(dataset: str, run: str) -> str:
 
 
 def latest(jobs: Jobs, found: bigquery.Table, limit: int) -> list[RunRecord]:
-    """Return the records of the builds that were published last, the latest first."""
+    """Return the records of the last published builds, the latest first."""
     rows = _rows(jobs, found, f"ORDER BY {_order(found)} DESC LIMIT {limit:d}")
     return [record_of(row) for row in rows]
 

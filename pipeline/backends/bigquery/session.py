@@ -1,4 +1,4 @@
-"""What is published and the raw tables, on the connection that they share."""
+"""The published tables and the raw ones, on one connection."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pipeline.sources import Source
 
 @dataclass(frozen=True)
 class BigQuerySession:
-    """The published tables and the raw ones; the models' dataset is looked for when it is needed.
+    """The published tables and the raw ones; it looks for the models' dataset when needed.
 
-    BigQuery answers from what is published at that moment, so `refresh` has nothing to do.
+    BigQuery always answers from the tables published now, so `refresh` has nothing to do.
     """
 
     charges_by_bytes: ClassVar[bool] = True

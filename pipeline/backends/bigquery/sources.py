@@ -1,4 +1,4 @@
-"""The raw tables, with the types that they have in the warehouse."""
+"""The raw tables, with their types in the warehouse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.sources import Source
 
 DOCUMENT = "ItemData"
-"""The one column that may hold a nested value: it is read as its JSON text."""
+"""The one column that may hold a nested value; the pipeline reads it as JSON text."""
 
 
 def used_fields(
@@ -33,7 +33,7 @@ def used_fields(
     Raises:
         InputError: the table lacks one of the other columns.
     """
-    # names that differ in case only are the same to BigQuery
+    # BigQuery ignores the case of names
     fields = {field.name.casefold(): field for field in found.schema}
     used = {
         column: fields.get(column.name.casefold())
@@ -54,8 +54,8 @@ def raw_table(
 ) -> ir.Table:
     """Return a raw table with these columns, in the source's order.
 
-    A value of a type that no raw column may have is NULL, an ItemData of one its JSON text, an
-    optional column that the table lacks NULL.
+    A column of a type that no raw column may have is NULL; ItemData of such a type is JSON text.
+    An optional column that the table lacks is NULL.
 
     Raises:
         InputError: the table lacks one of the other columns.
@@ -70,9 +70,9 @@ def raw_table(
 
 
 def every_row(found: Table) -> str:
-    """Return a condition on the partition column that each row meets, empty if none is asked for.
+    """Return a condition on the partition column that each row meets, empty if none is required.
 
-    BigQuery refuses a query of a table that requires a partition filter without one.
+    A table may require a partition filter: BigQuery then refuses a query without one.
     """
     by_time, by_range = found.time_partitioning, found.range_partitioning
     if not found.require_partition_filter:

@@ -16,10 +16,10 @@ DIALECT = "bigquery"
 
 @dataclass(frozen=True)
 class Copied:
-    """The rows of a table that take the place of another one's, or come to them.
+    """The rows of a table that replace another table's rows, or are added to them.
 
-    Names are project.dataset.table. Each of `parts` is a condition; together they hold for each row
-    once. One statement writes one part, because a job writes at most 4,000 partitions.
+    Names are project.dataset.table. Each of `parts` is a condition; each row meets exactly one.
+    One statement writes one part, because a job writes at most 4,000 partitions.
     """
 
     source: str
@@ -38,14 +38,14 @@ class Copied:
 
 def insert(target: str, columns: Iterable[str], query: str, where: str = "") -> str:
     """Return the statement that adds a query's rows to a table, each column by its name."""
-    # named once more, so that each goes to the column of its name
+    # the names again, because INSERT goes by position
     names = ", ".join(map(quoted, columns))
     lines = [f"INSERT INTO {quoted(target)} ({names})", f"SELECT {names} FROM (", query, ")"]
     return "\n".join([*lines, f"WHERE {where}"] if where else lines)
 
 
 def transaction(statements: Iterable[str]) -> str:
-    """Return one script whose statements all take effect in one moment, or none of them."""
+    """Return one script whose statements all take effect in one moment, or not at all."""
     return ";\n".join(["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION"]) + ";"
 
 
@@ -62,7 +62,7 @@ def create_view(model: Model, name: str, query: str, expires: datetime | None = 
 
 
 def quoted(name: str) -> str:
-    """Return a name, of a column or of a table with its project and dataset, in backticks."""
+    """Return the name of a column, or of a table with project and dataset, in backticks."""
     # a project's name may hold a dot of its own
     return ".".join(f"`{part}`" for part in name.rsplit(".", 2))
 
@@ -78,7 +78,7 @@ def time(value: datetime) -> str:
 
 
 def renamed(query: sge.Query, names: Mapping[str, str]) -> sge.Query:
-    """Return a query that reads other tables: in place of each name the one it maps to."""
+    """Return a query that reads other tables: each name is replaced by the one it maps to."""
     copy = query.copy()
     for table in copy.find_all(sge.Table):
         if table.name in names:
@@ -87,7 +87,7 @@ def renamed(query: sge.Query, names: Mapping[str, str]) -> sge.Query:
 
 
 def as_of(query: sge.Query, tables: Iterable[str], moment: datetime) -> sge.Query:
-    """Return a query that reads some tables, given by name, as they were at a moment."""
+    """Return a query that reads the tables of these names as they were at a moment."""
     held, copy = set(tables), query.copy()
     for table in copy.find_all(sge.Table):
         if table.name in held:

@@ -1,4 +1,4 @@
-"""How a model's table is stored: columns with their tags, partitions, clusters, no surprises."""
+"""How BigQuery stores a model's table: columns with their tags, partitions, clusters."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Tags = Mapping[str, Sequence[str]]
 """The policy tags of columns, by column."""
 
 _NEVER = timedelta(days=3_650_000)
-"""An explicit expiry of partitions: else a dataset's own would take old days away."""
+"""An explicit expiry of partitions: otherwise the dataset's default would delete old days."""
 
 
 def table_of(
     model: Model, name: str, *, tags: Tags, expires: datetime | None = None
 ) -> bigquery.Table:
-    """Return the empty table of a model, with all that the model declares about its storage.
+    """Return the empty table of a model, stored as the model declares.
 
     `name` is project.dataset.table. Partitions never expire, whatever the dataset's default is.
     """
@@ -44,7 +44,7 @@ def partitions(column: str, unit: str = "day") -> bigquery.TimePartitioning:
 
 
 def tags_of(table: bigquery.Table) -> Tags:
-    """Return the policy tags that the columns of a table have."""
+    """Return the policy tags of a table's columns."""
     return {
         field.name: list(field.policy_tags.names)
         for field in table.schema
@@ -53,17 +53,17 @@ def tags_of(table: bigquery.Table) -> Tags:
 
 
 def same_partitions(one: bigquery.Table, other: bigquery.Table) -> bool:
-    """Tell whether two tables are partitioned alike; whether partitions expire is no matter."""
+    """Tell whether two tables are partitioned alike; the partitions' expiry does not matter."""
     return _partitions(one) == _partitions(other)
 
 
 def same_columns(one: bigquery.Table, other: bigquery.Table) -> bool:
-    """Tell whether two tables have the same columns of the same types, in whatever order."""
+    """Tell whether two tables have the same columns of the same types, in any order."""
     return dict(schema_of(one.schema)) == dict(schema_of(other.schema))
 
 
 def require_unprotected(dataset: Dataset, table: bigquery.Table, why: str) -> None:
-    """Refuse to put a new table in the place of one whose protection it would not have.
+    """Refuse to replace a table that is protected: the new table would not be.
 
     Raises:
         UsageError: the table has row access policies or policy tags; the message names them.

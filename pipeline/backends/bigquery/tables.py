@@ -20,12 +20,12 @@ from pipeline.backends.bigquery.types import schema_of
 from pipeline.results import RunRecord
 
 PREFIX = "_building_"
-"""How the names of tables begin that a build makes for itself."""
+"""The prefix of the tables that a build makes for itself."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset, with what is needed to ask it."""
+    """A dataset, with the connection to query it."""
 
     con: IbisBigQuery
     jobs: Jobs
@@ -42,9 +42,9 @@ class Dataset:
         return f"{self.full}.{table}"
 
     def kinds(self) -> dict[str, str]:
-        """Return whether each object is a TABLE or a VIEW, or what else, by its name.
+        """Return the kind of each object by its name, such as TABLE or VIEW.
 
-        Locks and what builds make for themselves are left out.
+        It leaves out locks and the tables that builds make for themselves.
         """
         with told():
             listed = self.con.client.list_tables(self.full)
@@ -53,37 +53,37 @@ class Dataset:
         return {name: kind for name, kind in kinds.items() if not name.startswith(ours)}
 
     def describe(self) -> bigquery.Dataset:
-        """Return what BigQuery says about the dataset."""
+        """Return BigQuery's description of the dataset."""
         with told():
             return self.con.client.get_dataset(self.full)
 
     def get(self, table: str) -> bigquery.Table:
-        """Return what BigQuery says about a table that is there."""
+        """Return BigQuery's description of a table that exists."""
         with told():
             return self.con.client.get_table(self.full_name(table))
 
     def create(self, table: bigquery.Table) -> None:
-        """Make an empty table, whose texts compare exactly, whatever its dataset says."""
+        """Make an empty table that compares texts exactly, whatever the dataset's default is."""
         table._properties["defaultCollation"] = ""
         with told():
             self.con.client.create_table(table)
 
     def update(self, table: bigquery.Table, *fields: str) -> bigquery.Table:
-        """Change what a table says about itself."""
+        """Change these fields of a table's description."""
         with told():
             return self.con.client.update_table(table, fields)
 
     def drop(self, table: str, kind: str = "TABLE") -> None:
-        """Remove a table, a view or what else, if it is there; `kind` is as in `kinds`."""
+        """Remove a table, view or other object if it exists; `kind` is as in `kinds`."""
         if kind == "VIEW":
             self.jobs.query(f"DROP VIEW IF EXISTS {quoted(self.full_name(table))}")
             return
-        # this is no job
+        # deleting a table is no job
         with told():
             self.con.client.delete_table(self.full_name(table), not_found_ok=True)
 
     def keep(self, table: str, description: str) -> None:
-        """Let a new table stay, although its dataset may let all tables expire, and describe it."""
+        """Give a new table a description and no expiry, whatever the dataset's default is."""
         found = self.get(table)
         if found.expires is None and found.description == description:
             return
@@ -99,7 +99,7 @@ class Dataset:
         return [policy["rowAccessPolicyReference"]["policyId"] for policy in listed]
 
     def expression(self, table: str) -> ir.Table:
-        """Return a table, with the types that it has."""
+        """Return a table, with its own types."""
         found = self.get(table)
         return sources.table(self.con, found, schema_of(found.schema))
 
@@ -135,11 +135,11 @@ class PublishedTables:
                 writer.write_batch(batch)
 
     def runs(self, limit: int) -> list[RunRecord]:
-        """Return the records of the builds that were published last, the latest first."""
+        """Return the records of the last published builds, the latest first."""
         if runs.RUNS not in self.names():
             return []
         return runs.latest(self.dataset.jobs, self.dataset.get(runs.RUNS), limit)
 
     def last_run(self) -> RunRecord | None:
-        """Return the record of the build that was published last, if there is one."""
+        """Return the record of the last published build, if there is one."""
         return next(iter(self.runs(1)), None)

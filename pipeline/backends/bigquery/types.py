@@ -1,4 +1,4 @@
-"""BigQuery's types as the pipeline's, which say of every time that it is UTC in microseconds."""
+"""BigQuery's types as the pipeline's; every time is UTC in microseconds."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SCALARS = {
 
 
 def scalar(field: SchemaField) -> dt.DataType | None:
-    """Return the type of a column of single plain values, None for any other column."""
+    """Return the type of a column of plain values, None for a nested or repeated column."""
     kind = None if field.mode == "REPEATED" else _SCALARS.get(field.field_type)
     return dt.dtype(kind) if kind else None
 
 
 def schema_of(fields: Iterable[SchemaField]) -> ibis.Schema:
-    """Return the schema of a built table; what no model makes is of unknown type."""
+    """Return the schema of a built table; a column that no model makes has an unknown type."""
     return ibis.schema({field.name: _type(field) for field in fields})
 
 

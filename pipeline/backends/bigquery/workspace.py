@@ -1,4 +1,4 @@
-"""Where a build writes: tables beside the published ones that expire by themselves."""
+"""The tables that a build writes to: beside the published ones, and expiring by themselves."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from pipeline.sql import to_query
 
 _GB = 1_000_000_000
 LIFETIME = timedelta(days=1)
-"""How long what a killed build left stays there; no build takes as long."""
+"""How long the tables of a killed build stay; no build takes as long."""
 
 
 def name_of_run() -> str:
-    """Return a name for a build or load, in the order of time and never given twice."""
+    """Return a unique name for a build or load; names sort by time."""
     return f"{datetime.now(UTC):%Y%m%dt%H%M%S}_{uuid.uuid4().hex[:8]}"
 
 
 @dataclass(frozen=True)
 class BigQueryWorkspace(PublishedTables):
-    """The published tables, and in their place those that this build has made already.
+    """The tables that this build has made so far, and the published ones for all others.
 
-    Every statement reads the raw tables as they were at `moment`, so that rows which arrive
-    meanwhile are in all of them or in none.
+    Every statement reads the raw tables as they were at `moment`, so no table of the build has
+    rows that another one lacks because they arrived meanwhile.
     """
 
     raw: Callable[[Source], bigquery.Table]
@@ -57,26 +57,26 @@ class BigQueryWorkspace(PublishedTables):
     policy_tag: str | None = None
     built: dict[str, Built] = field(default_factory=dict)
     whole: Collection[str] = ()
-    """The names of all models, where all are built: others of ours are left from earlier builds."""
+    """The names of all models, if all are built: our other tables are left from earlier builds."""
     obsolete: Sequence[str] = ()
     held: set[str] = field(default_factory=set)
-    """The raw tables that BigQuery keeps as they were at the moment."""
+    """The raw tables that BigQuery can read as they were at the moment."""
     temporary: dict[str, str] = field(default_factory=dict)
-    """Whether each thing that this build made for itself is a TABLE or a VIEW."""
+    """The kind of each object that this build made for itself: TABLE or VIEW."""
     notes: list[str] = field(default_factory=list)
-    """What whoever builds should know, a line each."""
+    """Notes to the user, a line each."""
 
     @cached_property
     def kinds(self) -> dict[str, str]:
-        """What is published, which nobody else changes while this build holds its lock."""
+        """The published objects; no other build changes them while this one holds its lock."""
         return self.dataset.kinds()
 
     def names(self) -> set[str]:
-        """Return the names of all tables and views, without what other builds are making."""
+        """Return the names of all tables and views, without those that other builds are making."""
         return {*self.kinds, *self.built}
 
     def table(self, name: str) -> ir.Table:
-        """Return a model as this build made it, else as it is published."""
+        """Return a model's table of this build, else its published one."""
         return super().table(self.built[name].name if name in self.built else name)
 
     def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
@@ -102,7 +102,7 @@ class BigQueryWorkspace(PublishedTables):
         return RawTable(table, SourceRead((name,), rows), Read(source.name, (name,), rows))
 
     def memory(self) -> None:
-        """BigQuery has as much as a statement takes."""
+        """Return None: BigQuery sets a statement no limit that we know."""
 
     def create(
         self, model: Model, expr: ir.Table, fill: Callable[[Append], None] = lambda append: None
@@ -110,8 +110,8 @@ class BigQueryWorkspace(PublishedTables):
         """Create the model's table or view under a name of this build.
 
         Raises:
-            UsageError: permission, quota or --max-bytes-billed does not allow it, or what is
-                published in its place is protected and can't be replaced.
+            UsageError: permission, quota or --max-bytes-billed does not allow it, or the published
+                table is protected and can't be replaced.
             EngineError: BigQuery can't run the model's statement.
         """
         name = self._temporary(model.name, model.materialized.upper())
@@ -130,10 +130,10 @@ class BigQueryWorkspace(PublishedTables):
         return self.dataset.jobs.fetch(expr, run=self.run, **({"model": model} if model else {}))
 
     def publish(self, record: RunRecord) -> Sequence[str]:
-        """Put all tables in the place of the published ones in one moment, with the record.
+        """Replace all published tables in one moment, with the record.
 
-        Returns lines about others who published meanwhile, and about tables of ours that no model
-        makes any more: nothing drops them here, because others may read them.
+        Returns notes on builds that published meanwhile, and on our tables that no model makes any
+        more: the build does not drop them, because others may read them.
         """
         others = self._published_since()
         job = publish(self.dataset, self.kinds, self.built, record, self.run)
@@ -165,9 +165,9 @@ class BigQueryWorkspace(PublishedTables):
         return sorted(made.intersection(self.kinds).difference(self.whole))
 
     def clear(self) -> None:
-        """Remove all that this build made under names of its own."""
+        """Remove all objects that this build made for itself."""
         for name, kind in self.temporary.items():
-            # a table that can't be removed now expires; the reason for the end matters more
+            # a table that stays now expires; the error that ended the build matters more
             with contextlib.suppress(PipelineError):
                 self.dataset.drop(name, kind)
 
@@ -200,7 +200,7 @@ class BigQueryWorkspace(PublishedTables):
         aside = self._temporary(f"{model.name}_aside")
         loose = bigquery.Table(self.dataset.full_name(aside), table.schema)
         loose.expires = self._expiry()
-        # so that a range of days reads its own rows alone
+        # then a range of days reads only its own rows
         loose.clustering_fields = [model.partition_by]
         self.dataset.create(loose)
         labels = {"model": model.name, "run": self.run}
@@ -230,7 +230,7 @@ class BigQueryWorkspace(PublishedTables):
     def _copied(
         self, source: Source, found: bigquery.Table, columns: Collection[str]
     ) -> tuple[bigquery.Table, int]:
-        """Copy what is no table, such as a view: BigQuery can't hold it still, a copy it can."""
+        """Copy a view or external table: BigQuery can read only a table as it was at a moment."""
         there = used_fields(source, found, columns).values()
         used = [field for field in there if field is not None]
         name = self._temporary(source.name)
@@ -254,7 +254,7 @@ class BigQueryWorkspace(PublishedTables):
         return self.dataset.get(model.name) if is_table else None
 
     def _tags(self, model: Model) -> storage.Tags:
-        """Return the policy tags that a new table of a model gets."""
+        """Return the policy tags for a new table of a model."""
         if self.policy_tag is None:
             return {}
         return {name: [self.policy_tag] for name in sorted(model.sensitive)}

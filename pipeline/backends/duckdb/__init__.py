@@ -1,1 +1,1 @@
-"""DuckDB: builds into a new file beside the database, which takes its place when all is well."""
+"""DuckDB: a build fills a new file beside the database, which replaces it if all goes well."""

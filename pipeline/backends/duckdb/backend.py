@@ -1,4 +1,4 @@
-"""DuckDB: builds into a new file beside the database, which takes its place when all is well."""
+"""The DuckDB backend: a database file that builds replace as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-# DuckDB loads it when it is first given parameters, and a Ctrl-C in that half a second is lost
+# DuckDB imports pandas at the first query with parameters, and loses a Ctrl-C in that half second
 import pandas  # noqa: F401
 import pyarrow as pa
 import sqlglot.expressions as sge
@@ -44,12 +44,12 @@ from pipeline.sql import Engine, Names
 Opened = TypeVar("Opened", bound=DuckDBWorkspace)
 
 STORAGE_VERSION = "v1.4.0"
-"""How files are written: newer than DuckDB's default, texts compress in a fifth less time."""
+"""The format of new files: newer than DuckDB's default, it compresses texts a fifth faster."""
 
 
 @dataclass(frozen=True)
 class DuckDB:
-    """A DuckDB database file with the engine's limits and the files its sources are read from."""
+    """A DuckDB database file, the engine's limits, and the files of the sources."""
 
     database: Path
     threads: int | None = None
@@ -60,7 +60,7 @@ class DuckDB:
 
     @property
     def place(self) -> str:
-        """The database file, as it was named."""
+        """The path of the database file, as the user wrote it."""
         return str(self.database)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class DuckDB:
                 "Name another file with --database.",
             )
         if "?" in str(self.file):
-            # DuckDB looks for what it writes beside the file somewhere else then
+            # DuckDB cuts the path at the ?, and looks elsewhere for the files beside it
             raise UsageError(
                 f"{self.database} can't be a DuckDB database: there is a ? in its path.",
                 "Name another file with --database.",
@@ -79,7 +79,7 @@ class DuckDB:
 
     @property
     def file(self) -> Path:
-        """The file itself, where `database` is a link to it."""
+        """The database file; if `database` is a link, the file it leads to."""
         return Path(os.path.realpath(self.database))
 
     @contextlib.contextmanager
@@ -88,14 +88,14 @@ class DuckDB:
     ) -> Iterator[DuckDBWorkspace]:
         """Open a new file beside the database to build models in.
 
-        `keep` starts from a copy of the published file, without it the models are all there are.
-        Whatever else is in the file is brought along either way. With `fewer_rows`, raw events may
-        be lost whose files are gone.
+        With `keep`, the new file starts as a copy of the published one; without, it has these
+        models only. Both keep the tables that are not ours. With `fewer_rows`, the build may lose
+        raw events whose files are gone.
 
         Raises:
             UsageError: another build of this database runs, or the file is no DuckDB database of
                 ours.
-            InputError: files that were named are missing, also if no model reads them.
+            InputError: files that the user named are missing, also if no model reads them.
             ResourceError: the disk is full.
         """
         with (
@@ -108,7 +108,7 @@ class DuckDB:
 
     @contextlib.contextmanager
     def increment(self) -> Iterator[DuckDBIncrement]:
-        """Hold the published file, so that no other build changes it.
+        """Hold the published file, so no other build changes it.
 
         Raises:
             UsageError: another build of this database runs, or the file is no DuckDB database.
@@ -125,7 +125,7 @@ class DuckDB:
             )
 
     def for_all(self) -> DuckDB:
-        """Return the same backend with all events that were ever read, and those given now."""
+        """Return the same backend with all events ever read, and those given now."""
         previous = self.last_run()
         if previous is None or not self.inputs or EVENTS not in self.inputs:
             return self
@@ -189,7 +189,7 @@ class DuckDB:
 
     @contextlib.contextmanager
     def session(self) -> Iterator[DuckDBSession]:
-        """Open one connection for what is published and for the raw files; nothing is read yet."""
+        """Open one connection for the published tables and the raw files; it reads nothing yet."""
         with self._connection(None) as con:
             yield DuckDBSession(
                 con,
@@ -218,7 +218,7 @@ class DuckDB:
             ) from error
 
     def fetch(self, expr: ir.Table) -> pa.Table:
-        """Evaluate an expression on the connection that its tables are of."""
+        """Evaluate an expression on the connection of its tables."""
         with engine_errors():
             con = expr.get_backend()
             return interruptible(con, lambda: con.to_pyarrow(expr))
@@ -232,7 +232,7 @@ class DuckDB:
 
     def _connect(self, path: Path | None) -> IbisDuckDB:
         if (self.memory_limit or "").lstrip().startswith("-"):
-            # to DuckDB it is no limit at all
+            # DuckDB would take it as no limit at all
             raise UsageError(
                 f"--memory-limit {self.memory_limit} is less than nothing.",
                 "Write it like 4GB or 512MB.",
@@ -244,17 +244,17 @@ class DuckDB:
             return ibis.duckdb.connect(
                 path or ":memory:",
                 temp_directory=str(spill),
-                # the order of rows in a table means nothing, and keeping it costs memory
+                # the order of rows means nothing, and keeping it costs memory
                 preserve_insertion_order=False,
                 storage_compatibility_version=STORAGE_VERSION,
-                # a block of rows is compressed once it is full; five at a time take more memory
+                # compress each block of rows when it is full; five at a time take more memory
                 write_buffer_row_group_count=1,
-                # what is missing is an error, nothing to look for in the network
+                # a missing extension is an error, nothing to download
                 autoinstall_known_extensions=False,
                 autoload_known_extensions=False,
-                # The one stores a wide table that a query reads twice, which takes longer than to
-                # read it. The other swaps the sides of a join by its guess of their sizes; the
-                # models write the smaller side on the right, which is hashed, and know better.
+                # The first optimizer stores a wide table that a query reads twice, which is slower
+                # than reading it twice. The second swaps the sides of a join by guessed sizes. The
+                # models know better: they write the smaller side on the right, which is hashed.
                 disabled_optimizers="common_subplan,build_side_probe_side",
                 **config,
             )
@@ -276,7 +276,7 @@ class DuckDB:
             yield con
 
     def _require_given(self, previous: RunRecord | None) -> None:
-        """Find the files that were named, also those that no model reads."""
+        """Find the files that the user named, also those that no model reads."""
         for source, patterns in (self.inputs or {}).items():
             read = previous.sources.get(source) if previous and source == EVENTS else None
             manifest.find(patterns, read.inputs if read else ())
@@ -290,9 +290,9 @@ class DuckDB:
         )
 
     def _look_through(self, folder: Path, names: Collection[str]) -> tuple[Path | None, Contents]:
-        """Return a path at which the published file can be read, whoever has it open, and contents.
+        """Return a path where the published file can be read, and its contents.
 
-        The path is None where there is no file yet.
+        Another program may have the file open. The path is None if there is no file yet.
         """
         if not self.file.exists():
             return None, Contents()
@@ -300,14 +300,14 @@ class DuckDB:
         try:
             return path, self._contents(path, names)
         except StrayLogError:
-            # at another place the file has no log
+            # under another path the file has no log
             path = folder / f"published-{self.file.name}"
             try:
                 path.hardlink_to(self.file)
-            except OSError:  # the file system has no such links
+            except OSError:  # the file system has no hard links
                 published.copy(self.file, path, log=False)
         except DatabaseLockedError:
-            # a program that writes locks the file, even against reading; a copy is not locked
+            # a writing program locks the file, even against reading; a copy is not locked
             path = folder / f"published-{self.file.name}"
             published.copy(self.file, path, log=True)
         try:
@@ -321,7 +321,7 @@ class DuckDB:
             return contents(con, names)
 
     def _require_unwritten(self, found: published.Stamp) -> None:
-        """Check that nobody wrote to the published file since a build found it so."""
+        """Check that nobody has written to the published file since `found`."""
         file, log = published.stamp(self.file)
         if (file, log) == found:
             return

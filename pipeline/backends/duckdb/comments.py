@@ -1,4 +1,4 @@
-"""Comments on tables, views and columns: what the model declares about them."""
+"""Comments on tables, views and columns: the model's descriptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.contract import Model
 
 
 def comments(model: Model) -> str:
-    """Return the statements that comment a built model, to be run in one transaction."""
+    """Return the statements that comment a built model, for one transaction."""
     return "; ".join(each.sql("duckdb") for each in _comments(model))
 
 

@@ -1,4 +1,4 @@
-"""What a database file holds: the tables that builds of ours made, and what is not ours."""
+"""The contents of a database file: tables of our builds, and objects that are not ours."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ ORDER BY index_name
 
 @dataclass(frozen=True)
 class Contents:
-    """What a build finds in the published file; a new database holds nothing.
+    """The contents of the published file; a new database holds nothing.
 
-    `models` are the models' tables and views that builds of ours made, `tables` those of others
-    with their schema, `indexes` the statements of the indexes that others made on models' tables.
+    `models` are the tables and views that our builds made; `tables` are those of others, with their
+    schema; `indexes` are the statements of others' indexes on models' tables.
     """
 
     previous: RunRecord | None = None
@@ -56,11 +56,11 @@ class Contents:
     others: bool = False
     """Whether there is a schema, sequence, type or macro that is not ours."""
     files: tuple[FileRead, ...] | None = None
-    """The files that the published raw events are from, None where nobody kept a record."""
+    """The files that the published raw events came from, None if there is no record."""
 
     @property
     def foreign(self) -> bool:
-        """Whether something is there that a build has to carry over."""
+        """Whether the file has objects that a build must carry over."""
         return bool(self.tables or self.indexes or self.others)
 
     def require_room(self, file: Path, names: Collection[str]) -> None:
@@ -85,10 +85,10 @@ class Contents:
 
 
 def contents(con: IbisDuckDB, known: Collection[str]) -> Contents:
-    """Look through the database that a connection uses; `known` are the models to be built.
+    """Look through a connection's database; `known` are the models to build.
 
-    A table is a model's if the last build recorded it, or if an earlier build did and a model to be
-    built has its name.
+    A table is a model's if the last build recorded it, or if an earlier build did and one of the
+    models to build has its name.
     """
     previous = DuckDBTables(con).last_run()
     there = con.con.execute(_TABLES).fetchall()

@@ -1,4 +1,4 @@
-"""What DuckDB's errors mean, in the pipeline's own words."""
+"""Turns DuckDB's errors into expected failures, in our own words."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class DatabaseLockedError(UsageError):
 
 
 class StrayLogError(UsageError):
-    """Beside the database lies the log of another one, which stands in the way of reading it."""
+    """Another database's log lies beside this one, so DuckDB can't read it."""
 
 
 @contextlib.contextmanager
 def engine_errors(read: Sequence[Raw] = ()) -> Iterator[None]:
-    """Turn the errors of a statement into expected failures; `read` is what it reads of files.
+    """Turn the errors of a statement into expected failures; `read` are the files it reads.
 
     Raises:
         InputError: one of the files is faulty.
@@ -54,12 +54,12 @@ def engine_errors(read: Sequence[Raw] = ()) -> Iterator[None]:
 
 @contextlib.contextmanager
 def opening(path: Path | None) -> Iterator[None]:
-    """Turn the errors of opening a database file, or none, into expected failures.
+    """Turn the errors of opening a database into expected failures; None is one in memory.
 
     Raises:
         DatabaseLockedError: it is open for writing.
-        StrayLogError: a log lies beside it that is not its own.
-        UsageError: it is no DuckDB database, or the limits are none.
+        StrayLogError: another database's log lies beside it.
+        UsageError: it is no DuckDB database, or DuckDB does not take the limits.
     """
     try:
         yield
@@ -74,7 +74,7 @@ def opening(path: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C be what it is: DuckDB tells it as an error of its own."""
+    """Raise KeyboardInterrupt on Ctrl-C: DuckDB reports it as an error of its own."""
     try:
         yield
     except RuntimeError as error:
@@ -120,7 +120,7 @@ def _unusable_log(path: Path | None, error: duckdb.Error) -> UsageError:
 
 
 def _ran_out(error: duckdb.OutOfMemoryException) -> ResourceError:
-    # DuckDB spills until the disk has a tenth left, and calls that too an end of memory
+    # DuckDB spills until a tenth of the disk is left, and reports that as out of memory too
     if "max_temp_directory_size" in str(error):
         return ResourceError(
             f"The disk is too full for what does not fit into memory: {first_line(error)}",

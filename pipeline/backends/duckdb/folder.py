@@ -1,4 +1,4 @@
-"""The folder beside a database file that a build works in: one build at a time, nothing left."""
+"""The folder beside a database file that one build at a time works in, and removes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pipeline.errors import UsageError
 
 @contextlib.contextmanager
 def building_folder(database: Path) -> Iterator[Path]:
-    """Make a folder beside the database that only one build holds; remove it in the end.
+    """Make a folder beside the database that only one build holds; remove it at the end.
 
-    A killed build's lock dies with its process, and the next build clears what it left.
+    A killed build's lock ends with its process, and the next build clears its files.
 
     Raises:
-        UsageError: another build holds it, or the folder can't be made there.
+        UsageError: another build holds the folder, or it can't be made.
     """
     folder = database.with_name(f".{database.name}.building")
     with writing(database):
@@ -37,7 +37,7 @@ def building_folder(database: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has what was renamed in a folder."""
+    """Wait until the disk has a folder's renamed files."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

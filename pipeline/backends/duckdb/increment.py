@@ -1,4 +1,4 @@
-"""A published database, held to be changed by what is new."""
+"""The published database, held for an incremental build."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipeline.sources import EVENTS, SOURCES, Source
 
 _PUBLISHED = "published"
 _BLOCK_ROWS = 122_880
-"""The rows of a block, whose least and greatest values DuckDB knows."""
+"""The rows of a block; DuckDB knows each block's least and greatest values."""
 _LOOSE_SHARE = 0.1
 _LOOSE = """
 WITH blocks AS (SELECT rowid // {block} AS block, max({day}) AS last FROM {table} GROUP BY 1),
@@ -39,7 +39,7 @@ ORDER BY block ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last FROM bl
 SELECT count(*), count(*) FILTER ({day} < earlier.last)
 FROM {table} AS rows JOIN earlier ON rows.rowid // {block} = earlier.block
 """
-"""How many rows a table has, and how many lie in a block behind one with a later day."""
+"""Counts a table's rows, and those that come in a block after one with a later day."""
 _NEVER = "1TB"
 
 
@@ -48,11 +48,11 @@ class DuckDBIncrement:
     """A published database that no other build can change meanwhile."""
 
     given: Mapping[str, tuple[str, ...]]
-    """The paths and globs that were named now, by source."""
+    """The paths and globs that the user named now, by source."""
     readable: Path | None
     """The published file, or a copy that can be read while another program writes."""
     held: Contents
-    """What the published file holds."""
+    """The contents of the published file."""
     open_copy: Callable[[Collection[str]], AbstractContextManager[DuckDBIncrementalWorkspace]]
     """Opens a copy of the published file to build models in."""
 
@@ -62,7 +62,7 @@ class DuckDBIncrement:
         return self.held.previous
 
     def hindrance(self) -> str:
-        """Say why only a full build can be right; empty where an incremental one can."""
+        """Say why only a full build is right; empty if an incremental one is right too."""
         previous = self.previous
         if previous is None or self.held.files is None:
             return "the published build keeps no record of the files that it read"
@@ -76,7 +76,7 @@ class DuckDBIncrement:
         """Compare the files with those that were read.
 
         Raises:
-            InputError: a file that was read has changed, or a given one is not there.
+            InputError: a file that was read has changed, or a given one is missing.
         """
         lines = []
         compared = self._compared
@@ -92,7 +92,7 @@ class DuckDBIncrement:
 
     @contextlib.contextmanager
     def workspace(self, names: Collection[str]) -> Iterator[DuckDBIncrementalWorkspace]:
-        """Open a copy of the published file, with the file itself beside it as it was.
+        """Open a copy of the published file to change, and the file itself to read.
 
         Raises:
             ResourceError: the disk is full.
@@ -101,7 +101,7 @@ class DuckDBIncrement:
             path = sge.convert(str(self.readable)).sql("duckdb")
             with opening(self.readable):
                 workspace.con.raw_sql(f"ATTACH {path} AS {_PUBLISHED} (READ_ONLY)")
-            # the log is written again into the file at the end, all at once
+            # DuckDB writes the whole log into the file once, at the end
             workspace.con.raw_sql(f"SET checkpoint_threshold = '{_NEVER}'")
             workspace.begin(self._compared.new, self._inputs(EVENTS))
             yield workspace
@@ -113,7 +113,7 @@ class DuckDBIncrement:
         return manifest.compare(self.held.files or (), found)
 
     def _inputs(self, source: str) -> tuple[str, ...]:
-        """Return the patterns of a source: those recorded, and those given now."""
+        """Return the recorded patterns of a source, and those given now."""
         found = self._inputs_of(source)
         if found.origin == "sample":
             return found.patterns
@@ -127,7 +127,7 @@ class DuckDBIncrement:
         return read.inputs if read else ()
 
     def _is_other(self, source: str) -> bool:
-        """Tell whether a source that is read in full has other files than were read."""
+        """Tell whether a source that is always read in full has other files than before."""
         read = self.previous.sources.get(source) if self.previous else None
         paths = self._inputs_of(source).find()
         now = sorted((os.path.realpath(path), *_state(path)) for path in paths)
@@ -188,12 +188,12 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         return self.con.table(name, database=("temp", "main"))
 
     def count(self, table: ir.Table) -> int:
-        """Return the number of rows; of a stored table it is known."""
+        """Return the number of rows; a stored table's is known."""
         known = self._counted.get(table.get_name()) if _is_stored(table) else None
         return row_count(table, self.fetch) if known is None else known
 
     def replace(self, model: Model, by: tuple[str, ...], gone: ir.Table, rows: ir.Table) -> None:
-        """Delete the rows of a model's table that are like `gone` in the columns `by`; add rows."""
+        """Delete the table's rows that equal a row of `gone` in the columns `by`; add `rows`."""
         table = self.table(model.name)
         keys = table.select(*by, _row=table.rowid())
         matching = keys.semi_join(gone, [keys[name].identical_to(gone[name]) for name in by])
@@ -207,7 +207,7 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
             self._sort_again(model)
 
     def _is_loose(self, model: Model) -> bool:
-        """Tell whether so many rows lie behind rows of later days that a query of a day is slow."""
+        """Tell whether so many rows are out of order by day that a query of a day is slow."""
         rows, loose = self.con.con.execute(
             _LOOSE.format(
                 table=sge.table_(model.name, quoted=True).sql("duckdb"),
@@ -218,7 +218,7 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         return loose > _LOOSE_SHARE * rows
 
     def _sort_again(self, model: Model) -> None:
-        # no expression of a temporary table says in which order its rows lie, so create() sorts
+        # the order of a temporary table's rows is unknown, so create() sorts them
         self.create(model, self.stored(self.table(model.name)))
 
 

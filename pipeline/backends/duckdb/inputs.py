@@ -1,4 +1,4 @@
-"""The files that a source is read from: named now, recorded by the last build, or the sample."""
+"""The files of a source: named by the user, recorded by the last build, or the sample."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.results import Origin, Read, RunRecord
 from pipeline.sources import SOURCES
 
 SAMPLE = (Path(__file__).parents[2] / "sample").resolve()
-"""The folder of the sample: `data` in a checkout, inside the package where it is installed."""
+"""The folder of the sample: `data` in a checkout, inside the package if it is installed."""
 
 OPTIONS = {"raw_sync_events": "--events", "raw_users": "--users"}
 
@@ -29,8 +29,8 @@ class Inputs:
         """Return the files.
 
         Raises:
-            InputError: a file is missing or can't be used; the message says that the last build
-                read it, if that is where the path is from.
+            InputError: a file is missing or can't be used; the message says so if the path is
+                recorded from the last build.
         """
         try:
             return find(self.patterns)
@@ -45,12 +45,12 @@ class Inputs:
 
     @property
     def to_record(self) -> tuple[str, ...]:
-        """The patterns as the next build finds them from anywhere; nothing of the sample."""
-        # the patterns, not what they match today: a glob finds tomorrow's files too
+        """Return the patterns as absolute paths for the next build; none for the sample."""
+        # not the files that match today: a glob finds tomorrow's files too
         return () if self.origin == "sample" else tuple(map(absolute, self.patterns))
 
     def read(self, files: int, rows: int) -> Read:
-        """Return what to tell people of a reading of these files."""
+        """Describe the files that were read, for people."""
         patterns = tuple(map(absolute, self.patterns))
         return Read(self.source, patterns, rows, files, self.origin)
 
@@ -58,10 +58,10 @@ class Inputs:
 def inputs_of(
     source: str, given: Mapping[str, tuple[str, ...]], previous: RunRecord | None
 ) -> Inputs:
-    """Return the inputs of a source: as given, else as last read, else the sample.
+    """Return the inputs of a source: those given, else those last read, else the sample.
 
-    The sample stands in only where no files of either source were given or recorded: nobody's
-    events are to be joined with the sample's users.
+    The sample is the input only if no files of either source are given or recorded: your events
+    are never joined with the sample's users.
 
     Raises:
         UsageError: no files were given for the source and none are recorded.

@@ -1,4 +1,4 @@
-"""Statements that Ctrl-C ends."""
+"""Lets Ctrl-C end a statement."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Answer = TypeVar("Answer")
 
 
 def interruptible(con: IbisDuckDB, ask: Callable[[], Answer]) -> Answer:
-    """Return the answer of statements on a connection, which Ctrl-C interrupts.
+    """Run statements on a connection so that Ctrl-C interrupts them; return the answer.
 
-    In the middle of a long statement DuckDB does not look for signals. So the statements run in a
+    DuckDB does not look for signals during a long statement. So the statements run in another
     thread, and this one waits for signals.
     """
     with ThreadPoolExecutor(1) as worker:
@@ -22,7 +22,7 @@ def interruptible(con: IbisDuckDB, ask: Callable[[], Answer]) -> Answer:
         try:
             return running.result()
         except KeyboardInterrupt:
-            # again and again: a statement that has not begun yet does not heed it
+            # repeated, because a statement that has not begun yet ignores an interrupt
             while wait([running], timeout=0.05).not_done:
                 con.con.interrupt()
             raise

@@ -1,4 +1,4 @@
-"""The files that the published raw events are from, and which files are new, gone or changed."""
+"""The files that the published raw events came from, and which are new, gone or changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TABLE = f"{RECORDS}.{FILES}"
 
 
 def read(con: IbisDuckDB) -> tuple[FileRead, ...] | None:
-    """Return the files that the database in use has a record of; None where it keeps none."""
+    """Return the files that the current database has a record of; None if it has no record."""
     if RECORDS not in con.list_databases() or FILES not in con.list_tables(database=RECORDS):
         return None
     rows = con.con.execute(f"SELECT path, bytes, modified_ns, rows FROM {_TABLE}").fetchall()
@@ -30,7 +30,7 @@ def read(con: IbisDuckDB) -> tuple[FileRead, ...] | None:
 
 
 def write(con: IbisDuckDB, read_files: Sequence[FileRead], run: datetime, *, whole: bool) -> None:
-    """Record files of a run: as all there are, or beside those of earlier runs."""
+    """Record the files of a run: all there are if `whole`, else added to earlier runs' files."""
     con.raw_sql(
         f"CREATE TABLE IF NOT EXISTS {_TABLE} (path VARCHAR, bytes BIGINT, modified_ns BIGINT,"
         " rows BIGINT, run TIMESTAMPTZ)"
@@ -44,14 +44,14 @@ def write(con: IbisDuckDB, read_files: Sequence[FileRead], run: datetime, *, who
 
 @dataclass(frozen=True)
 class Compared:
-    """How the files that inputs name now differ from those that are recorded."""
+    """The difference between the files that inputs name now and those recorded."""
 
     new: tuple[Path, ...]
     gone: tuple[FileRead, ...]
 
 
 def compare(recorded: Sequence[FileRead], found: Sequence[Path]) -> Compared:
-    """Compare the files that were found with those that are recorded.
+    """Compare the files found now with those recorded.
 
     Raises:
         InputError: a recorded file has another size or time of change.
@@ -77,10 +77,10 @@ def compare(recorded: Sequence[FileRead], found: Sequence[Path]) -> Compared:
 
 
 def find(patterns: Sequence[str], recorded: Collection[str]) -> tuple[Path, ...]:
-    """Return the files that patterns name; one that was recorded may name none any more.
+    """Return the files that patterns name; a recorded pattern may name none any more.
 
     Raises:
-        InputError: a pattern that was not recorded names no file, or a file can't be used.
+        InputError: a pattern that is not recorded names no file, or a file can't be used.
     """
     there = [
         pattern
@@ -91,7 +91,7 @@ def find(patterns: Sequence[str], recorded: Collection[str]) -> tuple[Path, ...]
 
 
 def lost(recorded: Sequence[FileRead], found: Sequence[Path]) -> tuple[FileRead, ...]:
-    """Return the recorded files that are not among those that were found."""
+    """Return the recorded files that are not among those found."""
     real = {os.path.realpath(path) for path in found}
     return tuple(each for each in recorded if each.path not in real)
 
@@ -114,4 +114,4 @@ def _names_any(pattern: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError:
-        return True  # files.find tells what is wrong
+        return True  # files.find raises the error

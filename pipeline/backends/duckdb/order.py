@@ -1,4 +1,4 @@
-"""The order that DuckDB gives an expression's rows in, where it only streams them."""
+"""The order of an expression's rows, if DuckDB only streams them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ _STREAMED = (ops.Project, ops.Filter, ops.DropColumns, ops.JoinChain, ops.JoinRe
 
 
 def row_order(expr: ir.Table, column: str) -> tuple[str, str] | None:
-    """Return the table and column that a column's values come from row by row, as they are.
+    """Return the table and column that a column's values come from, row by row and unchanged.
 
-    None where they are computed, joined to the rows of another table, or pass through what gathers
-    rows first, such as an aggregate or a window: else an engine that streams its rows gives them in
-    the order that the table has them in.
+    DuckDB then streams the rows in that table's order. None if the values are computed or joined
+    to another table's rows, or if an aggregate or window gathers the rows first.
     """
     value: ops.Value | None = ops.Field(expr, column)
     while isinstance(value, ops.Field):

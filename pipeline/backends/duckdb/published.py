@@ -1,4 +1,4 @@
-"""The published file as a build finds it, while other programs may have it open."""
+"""The published file, which other programs may have open during a build."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 def log_of(file: Path) -> Path:
-    """Return where DuckDB keeps the changes that are not in a database file yet."""
+    """Return the path of DuckDB's log: the changes that are not in the database file yet."""
     return file.with_name(f"{file.name}.wal")
 
 
 def stamp(file: Path) -> Stamp:
-    """Return inode, size and time of change of a file and of its log, None for one that is absent.
+    """Return inode, size and time of change of a file and of its log, None for a missing one.
 
     Two equal stamps mean that nobody wrote in between.
     """
@@ -57,14 +57,14 @@ def copy(file: Path, target: Path, *, log: bool) -> None:
 def renew_identity(file: Path) -> None:
     """Give a copied database file an identity of its own; no connection may be open.
 
-    DuckDB takes a log for that of a database by its identity and its number of checkpoints. A copy
-    has the identity of its original. A program that still writes to the original, at the path where
-    the copy is now, would leave a log there that DuckDB replays on the copy.
+    DuckDB matches a log to a database by its identity and its number of checkpoints. A copy has the
+    identity of its original. If a program still writes to the original, its log lies at the path
+    where the copy is now, and DuckDB would replay it on the copy.
     """
     with file.open("r+b") as handle:
         header = bytearray(handle.read(_HEADER))
         if header[_MAGIC] != b"DUCK" or not any(header[_IDENTITY]):
-            return  # a file of before DuckDB 1.4 has no identity
+            return  # a file from before DuckDB 1.4 has no identity
         header[_IDENTITY] = secrets.token_bytes(16)
         struct.pack_into("<Q", header, 0, _checksum(header))
         handle.seek(0)
@@ -82,7 +82,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _checksum(header: bytes | bytearray) -> int:
-    # as DuckDB computes it over a block; DuckDB refuses a file whose checksum is wrong
+    # DuckDB's checksum of a block; DuckDB refuses a file with a wrong one
     checksum = 5381
     for (word,) in struct.iter_unpack("<Q", header[8:]):
         checksum ^= word * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF

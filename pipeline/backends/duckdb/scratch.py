@@ -15,7 +15,7 @@ from pipeline.backends.duckdb.errors import engine_errors
 
 @contextlib.contextmanager
 def scratch() -> Iterator[tuple[Backend, Path]]:
-    """Open a database and a folder, which both are gone in the end; it spills to the folder."""
+    """Open a database in memory and a folder that it spills to; both are gone at the end."""
     with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
         con = ibis.duckdb.connect(temp_directory=f"{folder}/spill", preserve_insertion_order=False)
         try:

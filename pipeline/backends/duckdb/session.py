@@ -1,4 +1,4 @@
-"""One connection to what is published and to the raw files, so expressions of both go together."""
+"""One connection to the published tables and the raw files, so one query can use both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.results import RunRecord
 from pipeline.sources import Source
 
 _PUBLISHED = "published"
-"""What the published database is called on the connection."""
+"""The published database's name on the connection."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class DuckDBSession(DuckDBTables):
     database: Path
     inputs: Callable[[str, RunRecord | None], Inputs]
     _raw: dict[str, tuple[frozenset[str], ir.Table]] = field(default_factory=dict)
-    """The columns and the table of each source whose files are looked through."""
+    """The columns and the table of each source whose files are open."""
 
     def names(self) -> set[str]:
         """Return the names of all tables and views.
@@ -53,14 +53,14 @@ class DuckDBSession(DuckDBTables):
         return super().table(name)
 
     def runs(self, limit: int) -> list[RunRecord]:
-        """Return the records of the last builds, none where nothing is built yet."""
+        """Return the records of the last builds, none if nothing is built yet."""
         if not self._is_open() and not self.database.exists():
             return []
         self._attach()
         return super().runs(limit)
 
     def source(self, source: Source, columns: Collection[str]) -> ir.Table:
-        """Return a source's files as one table; they are looked through once.
+        """Return a source's files as one table; the session looks through them once.
 
         Raises:
             UsageError: no files were given for the source and none are recorded.
@@ -71,16 +71,16 @@ class DuckDBSession(DuckDBTables):
             wanted = known.union(columns)
             paths = self.inputs(source.name, self.last_run()).find()
             raw = read(self.con, source, paths, wanted, scratch=self._scratch())
-            # nobody is there to try again when the table is evaluated
+            # now, because evaluating the table later has no second try
             raw.mend()
             table = raw.table
             self._raw[source.name] = (wanted, table)
         return table.select(*(column.name for column in source.columns if column.name in columns))
 
     def refresh(self) -> None:
-        """Open the build that is published now, and look through the files anew when asked."""
+        """Open the build that is published now; look through the files anew when needed."""
         self._raw.clear()
-        # what goes wrong, the next look at a table says
+        # the next use of a table reports what went wrong
         with contextlib.suppress(PipelineError), engine_errors():
             if self._is_open():
                 self.con.raw_sql("USE memory")
@@ -88,7 +88,7 @@ class DuckDBSession(DuckDBTables):
                 self._attach()
 
     def _scratch(self) -> Path:
-        """Return a new folder for what reading a file has to write; it ends with the session."""
+        """Return a new folder for temporary copies of files; it ends with the session."""
         folder = Path(tempfile.mkdtemp(prefix="pipeline-sources-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return folder
@@ -108,10 +108,10 @@ class DuckDBSession(DuckDBTables):
 
 
 def attach(con: Backend, path: Path) -> None:
-    """Open a database for reading, so that names are those of its tables.
+    """Open a database for reading and make it the default one.
 
     DuckDB caches databases per process: a second connect() returns the first instance, with its
-    settings and old content. ATTACH to a database of one's own avoids the cache.
+    settings and old content. ATTACH avoids the cache.
     """
     name = sge.convert(str(path.absolute())).sql("duckdb")
     with opening(path):

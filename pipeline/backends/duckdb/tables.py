@@ -48,12 +48,12 @@ class DuckDBTables:
         return any(is_view for (is_view,) in self.con.con.execute(query, [name]).fetchall())
 
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
-        """Evaluate an expression; DuckDB keeps no account of the model that it is for."""
+        """Evaluate an expression; DuckDB has no use for `model`."""
         with engine_errors():
             return interruptible(self.con, lambda: self.con.to_pyarrow(expr))
 
     def export(self, expr: ir.Table, file: Path) -> None:
-        """Write the rows of an expression to a Parquet file, none of them through Python."""
+        """Write the rows of an expression to a Parquet file; DuckDB writes it, not Python."""
         query = to_query(expr, "duckdb").sql("duckdb")
         target = sge.convert(str(file)).sql("duckdb")
         copy = f"COPY ({query}) TO {target} (FORMAT parquet)"
@@ -65,7 +65,7 @@ class DuckDBTables:
         if RECORDS not in self.con.list_databases():
             return []
         if "runs" not in self.con.list_tables(database=RECORDS):
-            return []  # somebody else's schema of this name
+            return []  # another program's schema of this name
         runs = self.con.table("runs", database=RECORDS)
         latest = runs.order_by(ibis.desc("started_at")).limit(limit)
         return [record_of(row) for row in self.con.to_pyarrow(latest).to_pylist()]

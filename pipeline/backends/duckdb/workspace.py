@@ -1,4 +1,4 @@
-"""The new file that a build writes into before it takes the place of the published one."""
+"""The new file that a build writes, which then replaces the published one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import EVENTS, SOURCES, Source
 
 VERSION = ".".join(duckdb.__version__.split(".")[:2])
-"""The engine's version, as far as another one may make other results."""
+"""The engine's version, cut to the part that may change results."""
 
 _SIZES = {"BYTES": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
@@ -42,23 +42,23 @@ class DuckDBWorkspace(DuckDBTables):
 
     path: Path
     file: Path
-    """The published file, whose place the new one takes."""
+    """The published file, which the new one replaces."""
     inputs: Callable[[str], Inputs]
     held: Contents
-    """What the published file holds."""
+    """The contents of the published file."""
     obsolete: Sequence[str]
-    """The models that an earlier build made and a full build leaves out."""
+    """The tables that an earlier build made and a full build leaves out."""
     copied: bool
     """Whether the new file began as a copy of the published one."""
     require_unwritten: Callable[[], None]
     """Raises UsageError if another program wrote to the published file since the build began."""
     notes: Sequence[str] = ()
-    """Facts to tell people before the build."""
+    """Notes to the user before the build."""
     fewer_rows: bool = False
-    """Whether rows may be lost whose files are gone."""
+    """Whether the build may lose rows whose files are gone."""
     read_files: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
-    """The tables of this build that are stored in an order, each with its column."""
+    """The tables of this build that are stored in the order of a column, with that column."""
 
     def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
         """Return a source's files as one table, with the columns in use.
@@ -82,7 +82,7 @@ class DuckDBWorkspace(DuckDBTables):
         return raw
 
     def memory(self) -> int:
-        """Return a third of the limit: as much as arrays under way may take beside the rest."""
+        """Return a third of the limit: as much as arrays in an aggregate may take."""
         row = self.con.con.execute("SELECT current_setting('memory_limit')").fetchone()
         number, unit = str(row[0] if row else "1 GiB").split()
         return int(float(number) * _SIZES[unit.upper()]) // 3
@@ -93,7 +93,7 @@ class DuckDBWorkspace(DuckDBTables):
         """Create the model's table or view; `fill` may append more rows.
 
         Raises:
-            InputError: what is read turns out to be faulty, only now that it is.
+            InputError: a file turns out to be faulty when its rows are read.
             EngineError: DuckDB can't run the model's statement.
             ResourceError: memory or disk ran out.
         """
@@ -116,9 +116,9 @@ class DuckDBWorkspace(DuckDBTables):
         return Made(int(counted.as_py()))
 
     def _in_order(self, model: Model, rows: ir.Table) -> ir.Table:
-        """Sort rows by day, which lie together then: a query of a day reads few blocks."""
+        """Sort rows by day: then a query of a day reads few blocks."""
         day = model.partition_by
-        # raw rows come by time, roughly, and sorting them all takes long
+        # raw rows come roughly by time, and sorting them all takes long
         if day is None or SOURCES.keys() & set(model.upstream):
             return rows
         ordered = rows if row_order(rows, day) in self._orders else rows.order_by(day)
@@ -142,10 +142,10 @@ class DuckDBWorkspace(DuckDBTables):
             self.make(f"INSERT INTO {table} ({names}) {query}")
 
     def publish(self, record: RunRecord) -> Sequence[str]:
-        """Record the run, and put the new file in the place of the old one.
+        """Record the run, and replace the old file by the new one.
 
         Raises:
-            UsageError: another program has written to the old one, which would be lost.
+            UsageError: another program has written to the old file; that would be lost.
         """
         with engine_errors():
             self._write(record)
@@ -162,7 +162,7 @@ class DuckDBWorkspace(DuckDBTables):
         return ()
 
     def remove(self, models: Collection[str]) -> None:
-        """Drop models' tables and views, and free their space."""
+        """Drop the models' tables and views, and free their space."""
         for name in models:
             self._drop(name)
         self.con.raw_sql("CHECKPOINT")
@@ -177,11 +177,11 @@ class DuckDBWorkspace(DuckDBTables):
         self.con.raw_sql("DETACH published")
 
     def _find(self, inputs: Inputs) -> Sequence[Path]:
-        """Find the files of a source, and see that none is gone which the last build read."""
+        """Find the files of a source; check that all files of the last build are among them."""
         previous = self.held.previous
         before = previous.sources.get(inputs.source) if previous else None
         patterns = inputs.to_record
-        # other inputs than the recorded ones are another matter; the sample's are not recorded
+        # the sample's inputs are not recorded
         recorded = before.inputs if before and inputs.source == EVENTS else ()
         if not recorded or not {*recorded} <= {*patterns}:
             return inputs.find()
@@ -218,8 +218,7 @@ class DuckDBWorkspace(DuckDBTables):
             return interruptible(self.con, run)
         except duckdb.Error as error:
             failed = error
-        # not within the handler: DuckDB's message may quote a line with a PIN, and would be shown
-        # with ours
+        # outside the handler: Python would show DuckDB's message too, which may quote a PIN
         if not mended(failed, self.read_files):
             raise failed
         return interruptible(self.con, run)
@@ -250,7 +249,7 @@ class DuckDBWorkspace(DuckDBTables):
             manifest.write(self.con, new, record.started_at, whole=whole)
         sources = {name: each for name, each in record.sources.items() if name != EVENTS}
         if events:
-            sources[EVENTS] = replace(events, files=())  # they are in a table of their own
+            sources[EVENTS] = replace(events, files=())  # the files have a table of their own
         row = row_of(replace(record, sources=sources, engine=VERSION))
         columns, values = ", ".join(row), ", ".join("?" * len(row))
         statement = f"INSERT INTO {RECORDS}.runs ({columns}) VALUES ({values})"
