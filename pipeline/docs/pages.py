@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from pipeline.contract import Column
+from pipeline.docs import contract
 from pipeline.docs.highlight import highlighted
 from pipeline.docs.site import Page, Site
 from pipeline.lineage.columns import Edge
@@ -33,6 +35,8 @@ def render(site: Site) -> dict[str, str]:
     found = {name: _static(name) for name in STATIC}
     found["columns.js"] = _script(_entries(site)) + _lineage_script(site.edges)
     found["index.html"] = templates.get_template("index.html").render(root="")
+    template = templates.get_template("contract.html")
+    found[contract.PATH] = template.render(contract=contract.page(), root="")
     for page in site.models:
         template = templates.get_template("model.html")
         found[page.path] = template.render(page=page, model=page.model, root="../")
@@ -151,16 +155,18 @@ def _share(part: float) -> str:
     return f"{part:.1%}" if part >= 0.001 else "< 0.1%"
 
 
-def _prose(text: str) -> Markup:
+@pass_context
+def _prose(context: Context, text: str) -> Markup:
     """Return a docstring as paragraphs."""
-    paragraphs = text.split("\n\n")
-    return Markup("\n").join(Markup("<p>{}</p>").format(_inline(each)) for each in paragraphs)
+    paragraphs = [_inline(context, each) for each in text.split("\n\n")]
+    return Markup("\n").join(Markup("<p>{}</p>").format(each) for each in paragraphs)
 
 
-def _inline(text: str) -> Markup:
-    """Return a text on one line, with words in backticks as code."""
-    line = str(escape(" ".join(text.split())))
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", line))
+@pass_context
+def _inline(context: Context, text: str) -> Markup:
+    """Return a text on one line: backticks mark code, references to the contract are links."""
+    line = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(" ".join(text.split()))))
+    return Markup(contract.linked(line, context["root"]))
 
 
 def _type(text: str) -> str:

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import ibis.expr.types as ir
 import pytest
@@ -18,6 +19,7 @@ from pipeline.results import CheckResult, ModelResult, RunRecord, SourceRead
 from pipeline.rules.items import ITEM_DATA
 from pipeline.sources import SOURCES
 
+CONTRACT = (Path(__file__).parents[2] / "docs" / "contract.md").read_text("utf-8")
 BUILT_AT = "2022-03-04T05:06:07+00:00"
 HOSTILE = """<script>alert("1")</script> & 'x' {{ 7 * 7 }} </pre>"""
 
@@ -50,6 +52,16 @@ def unbuilt():
 
 def test_every_link_leads_to_a_page_and_an_id_of_the_site(unbuilt):
     assert dead_links(unbuilt) == []
+
+
+def test_a_reference_to_the_contract_leads_to_its_section(unbuilt):
+    page = parse(unbuilt)["models/stg_repeated_events.html"]
+
+    assert page.all("a", href="../contract.html#section-4")
+    text = " ".join(parse(unbuilt)["contract.html"].text.split())
+    for line in CONTRACT.splitlines():
+        if line.startswith("#"):
+            assert line.lstrip("# ").replace("`", "") in text
 
 
 def test_a_part_of_the_models_is_a_whole_site_too():
