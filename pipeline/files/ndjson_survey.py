@@ -110,6 +110,9 @@ def line_blocks(text: Text) -> Iterator[bytes]:
 
 def first_fault(path: Path) -> InputError | None:
     """Look at each line with the engine's own parser, and return what is wrong with the first."""
+    # DuckDB loads it when it is first given parameters, and loses a Ctrl-C in that half a second
+    import pandas  # noqa: F401
+
     number = 1
     with duckdb.connect() as con:
         for block in line_blocks(Text(path)):

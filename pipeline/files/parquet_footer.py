@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlglot.expressions as sge
 
 from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED, unreadable
@@ -19,7 +20,7 @@ from pipeline.files.parts import literal_path
 
 _SCHEMA = (
     "SELECT file_name, name, num_children, type, converted_type, precision, logical_type,"
-    " repetition_type, type_length, scale FROM parquet_schema(?)"
+    " repetition_type, type_length, scale FROM parquet_schema({})"
 )
 _DIGITS = 38
 _MILLISECONDS = 9_223_372_036_854_775
@@ -75,9 +76,10 @@ def _rows(metadata: pq.FileMetaData) -> int:
 
 def _footer_by_engine(path: Path) -> Footer:
     with duckdb.connect() as con:
-        query = "SELECT num_rows FROM parquet_file_metadata(?)"
+        named = sge.convert(literal_path(path)).sql("duckdb")
+        query = f"SELECT num_rows FROM parquet_file_metadata({named})"
         try:
-            (rows,) = con.execute(query, [literal_path(path)]).fetchone() or (0,)
+            (rows,) = con.execute(query).fetchone() or (0,)
         except duckdb.Error as error:
             raise no_parquet(path, error) from error
     return Footer(rows)
@@ -85,8 +87,9 @@ def _footer_by_engine(path: Path) -> Footer:
 
 def schemas(con: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, tuple[Node, ...]]:
     """Return the top-level columns of each file, in their order."""
+    named = sge.convert([literal_path(path) for path in paths]).sql("duckdb")
     try:
-        rows = con.execute(_SCHEMA, [[literal_path(path) for path in paths]]).fetchall()
+        rows = con.execute(_SCHEMA.format(named)).fetchall()
     except duckdb.Error as error:
         # it looks at more of a footer than PyArrow
         if len(paths) == 1:

@@ -12,14 +12,12 @@ from typing import TypeVar
 import duckdb
 import ibis
 import ibis.expr.types as ir
-
-# DuckDB imports pandas at the first query with parameters, and loses a Ctrl-C in that half second
-import pandas  # noqa: F401
 import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline.backends.duckdb import manifest, published
+from pipeline.backends.duckdb.answers import fetched
 from pipeline.backends.duckdb.contents import Contents, contents
 from pipeline.backends.duckdb.errors import (
     DatabaseLockedError,
@@ -221,7 +219,7 @@ class DuckDB:
         """Evaluate an expression on the connection of its tables."""
         with engine_errors():
             con = expr.get_backend()
-            return interruptible(con, lambda: con.to_pyarrow(expr))
+            return interruptible(con, lambda: fetched(con, expr))
 
     def last_run(self) -> RunRecord | None:
         """Return the record of the last published build, if there is one."""

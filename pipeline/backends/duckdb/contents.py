@@ -20,10 +20,10 @@ UNION ALL
 SELECT schema_name, view_name FROM duckdb_views()
 WHERE database_name = current_database() AND NOT internal
 """
-_OTHERS = """
+_OTHERS = f"""
 SELECT count(*) FROM (
 SELECT schema_name FROM duckdb_schemas()
-WHERE database_name = current_database() AND schema_name NOT IN ('main', ?)
+WHERE database_name = current_database() AND schema_name NOT IN ('main', '{RECORDS}')
 UNION ALL
 SELECT schema_name FROM duckdb_sequences() WHERE database_name = current_database()
 UNION ALL
@@ -106,7 +106,7 @@ def contents(con: IbisDuckDB, known: Collection[str]) -> Contents:
     for name, statement in con.con.execute(_INDEXES).fetchall():
         if name in models:
             indexes[name] = (*indexes.get(name, ()), statement)
-    (others,) = con.con.execute(_OTHERS, [RECORDS]).fetchone() or (0,)
+    (others,) = con.con.execute(_OTHERS).fetchone() or (0,)
     return Contents(
         previous, frozenset(models), tuple(sorted(tables)), indexes, others > 0, manifest.read(con)
     )

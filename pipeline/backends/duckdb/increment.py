@@ -17,6 +17,7 @@ import sqlglot.expressions as sge
 
 from pipeline.backends.base import News, RawTable
 from pipeline.backends.duckdb import manifest
+from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.contents import Contents
 from pipeline.backends.duckdb.errors import engine_errors, opening
 from pipeline.backends.duckdb.inputs import Inputs, inputs_of
@@ -98,9 +99,10 @@ class DuckDBIncrement:
             ResourceError: the disk is full.
         """
         with self.open_copy(names) as workspace:
-            path = sge.convert(str(self.readable)).sql("duckdb")
             with opening(self.readable):
-                workspace.con.raw_sql(f"ATTACH {path} AS {_PUBLISHED} (READ_ONLY)")
+                workspace.con.raw_sql(
+                    f"ATTACH {text(str(self.readable))} AS {_PUBLISHED} (READ_ONLY)"
+                )
             # DuckDB writes the whole log into the file once, at the end
             workspace.con.raw_sql(f"SET checkpoint_threshold = '{_NEVER}'")
             workspace.begin(self._compared.new, self._inputs(EVENTS))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline import files
@@ -37,9 +38,9 @@ def write(con: IbisDuckDB, read_files: Sequence[FileRead], run: datetime, *, who
     )
     if whole:
         con.raw_sql(f"DELETE FROM {_TABLE}")
-    rows = [[each.path, each.bytes, each.modified_ns, each.rows, run] for each in read_files]
+    rows = [(each.path, each.bytes, each.modified_ns, each.rows, run) for each in read_files]
     if rows:
-        con.con.executemany(f"INSERT INTO {_TABLE} VALUES (?, ?, ?, ?, ?)", rows)
+        con.raw_sql(sge.insert(sge.values(rows), _TABLE).sql("duckdb"))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis.expr.types as ir
-import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
+from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.errors import engine_errors, opening
 from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.tables import DuckDBTables
@@ -113,7 +113,6 @@ def attach(con: Backend, path: Path) -> None:
     DuckDB caches databases per process: a second connect() returns the first instance, with its
     settings and old content. ATTACH avoids the cache.
     """
-    name = sge.convert(str(path.absolute())).sql("duckdb")
     with opening(path):
-        con.raw_sql(f"ATTACH {name} AS {_PUBLISHED} (READ_ONLY)")
+        con.raw_sql(f"ATTACH {text(path.absolute())} AS {_PUBLISHED} (READ_ONLY)")
     con.raw_sql(f"USE {_PUBLISHED}")

@@ -13,6 +13,7 @@ import sqlglot.expressions as sge
 
 from pipeline.backends.base import Append, Made, RawTable, row_of
 from pipeline.backends.duckdb import manifest
+from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.comments import comments
 from pipeline.backends.duckdb.contents import Contents
 from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
@@ -112,8 +113,8 @@ class DuckDBWorkspace(DuckDBTables):
             self.con.raw_sql(f"BEGIN; {comments(model)}; COMMIT")
             if model.materialized == "view":
                 return Made(None)
-            counted = self.con.to_pyarrow(self.table(model.name).count())
-        return Made(int(counted.as_py()))
+            (rows,) = self.con.con.execute(f"SELECT count(*) FROM {name.sql('duckdb')}").fetchone()
+        return Made(int(rows))
 
     def _in_order(self, model: Model, rows: ir.Table) -> ir.Table:
         """Sort rows by day: then a query of a day reads few blocks."""
@@ -169,9 +170,8 @@ class DuckDBWorkspace(DuckDBTables):
 
     def bring_history(self, file: Path) -> None:
         """Copy the records of earlier builds from another database file."""
-        path = sge.convert(str(file)).sql("duckdb")
         with opening(file):
-            self.con.raw_sql(f"ATTACH {path} AS published (READ_ONLY)")
+            self.con.raw_sql(f"ATTACH {text(file)} AS published (READ_ONLY)")
         self.con.raw_sql(f"CREATE SCHEMA {RECORDS}")
         self.con.raw_sql(f"CREATE TABLE {RECORDS}.runs AS FROM published.{RECORDS}.runs")
         self.con.raw_sql("DETACH published")
@@ -226,10 +226,10 @@ class DuckDBWorkspace(DuckDBTables):
     def _drop(self, name: str) -> None:
         query = (
             "SELECT table_type FROM information_schema.tables"
-            " WHERE table_schema = 'main' AND table_name = ?"
+            f" WHERE table_schema = 'main' AND table_name = {text(name)}"
             " AND table_catalog = current_database()"
         )
-        for (kind,) in self.con.con.execute(query, [name]).fetchall():
+        for (kind,) in self.con.con.execute(query).fetchall():
             what = "VIEW" if kind == "VIEW" else "TABLE"
             drop = sge.Drop(this=sge.table_(name, quoted=True), kind=what)
             self.con.raw_sql(drop.sql("duckdb"))
@@ -251,6 +251,5 @@ class DuckDBWorkspace(DuckDBTables):
         if events:
             sources[EVENTS] = replace(events, files=())  # the files have a table of their own
         row = row_of(replace(record, sources=sources, engine=VERSION))
-        columns, values = ", ".join(row), ", ".join("?" * len(row))
-        statement = f"INSERT INTO {RECORDS}.runs ({columns}) VALUES ({values})"
-        self.con.con.execute(statement, list(row.values()))
+        values = sge.values([tuple(row.values())])
+        self.con.raw_sql(sge.insert(values, f"{RECORDS}.runs", columns=[*row]).sql("duckdb"))

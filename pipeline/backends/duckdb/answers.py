@@ -1,0 +1,37 @@
+"""An expression's rows as DuckDB answers them, and texts as its SQL writes them.
+
+Neither loads pandas, which takes as long as a small build: Ibis's `to_pyarrow` does, and so does
+DuckDB with the first parameter of a statement.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+import sqlglot.expressions as sge
+from ibis.backends.duckdb import Backend as IbisDuckDB
+from ibis.formats.pyarrow import PyArrowData
+
+
+class _Converter(PyArrowData):
+    """Arrow columns with the types of an expression."""
+
+    @classmethod
+    def convert_column(cls, column: pa.Array, dtype: dt.DataType) -> pa.Array:
+        # DuckDB has no type of NULL alone
+        return pa.nulls(len(column)) if dtype.is_null() else super().convert_column(column, dtype)
+
+
+def fetched(con: IbisDuckDB, expr: ir.Table) -> pa.Table:
+    """Evaluate an expression on a connection; it reads no table of Python's memory."""
+    query = con.compiler.to_sqlglot(expr).sql("duckdb")
+    found = con.con.execute(query).to_arrow_table()
+    return _Converter.convert_table(found, expr.schema())
+
+
+def text(value: str | Path) -> str:
+    """Write a text as a literal."""
+    return sge.convert(str(value)).sql("duckdb")
