@@ -1,7 +1,7 @@
-"""Fingerprints of models and checks: does code make the same as when it made what is published?
+"""Fingerprints of models and checks: do they still match the published build?
 
-A fingerprint is of the SQL that the code compiles to, so a helper in `rules/` counts and a comment
-does not.
+A fingerprint covers the SQL that the code compiles to. So a change of a helper in `rules/` counts,
+and one of a comment does not.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ REASONS = {
     "declaration": "its declaration has changed",
     "files": "the way files are read has changed",
 }
-"""What it means that a part of a fingerprint differs, the most telling part first."""
+"""The reason that a differing part of a fingerprint stands for, the most telling part first."""
 _RAW_VALUES = ("mixed.py", "numbers.py", "source_values.py", "time.py")
 """The rules that read a raw value by its type."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """The fingerprints of the code as it is now: of models, and of checks by model and name.
+    """The fingerprints of the current code: of models, and of checks by model and name.
 
-    `key` is another one whenever any code may be, and empty where nobody can tell.
+    `key` changes whenever any code may have changed; it is empty if that can't be known.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Code:
     def of(
         cls, graph: Graph, engine: Engine, names: Collection[str], previous: RunRecord | None
     ) -> Code:
-        """Return those of these models; where no code has changed, as the last build kept them."""
+        """Return these models' fingerprints; the last build's if no code has changed since."""
         key = code_key(graph)
         if previous and key and key == previous.code:
             models = {made.name: dict(made.fingerprint) for made in previous.models}
@@ -63,14 +63,14 @@ class Code:
         return cls(key, of_models(graph, engine, names), of_checks(graph, engine, names))
 
     def of_check(self, found: CheckResult) -> str:
-        """Return the fingerprint of a check that was run, else as it was kept."""
+        """Return the fingerprint of a check that ran, else the recorded one."""
         return self.checks.get((found.model, found.name), found.fingerprint)
 
 
 def code_key(graph: Graph) -> str:
-    """Return a text that is another one whenever any code may be; empty where nobody can tell.
+    """Return a text that changes whenever any code may have changed; empty if that is unknown.
 
-    It is cheap, unlike fingerprints: the bytes of all modules, and the versions of what compiles.
+    It is cheap, unlike fingerprints: it covers the modules' bytes and the compilers' versions.
     """
     modules = {model.function.__module__.split(".")[0] for model in graph.models.values()}
     return _package_key() if modules == {"pipeline"} else ""
@@ -106,7 +106,7 @@ def of_checks(graph: Graph, engine: Engine, names: Collection[str]) -> dict[tupl
 
 
 def why_modified(published: ModelResult | None, now: Mapping[str, str]) -> str:
-    """Say why a model is not as it is published; empty where it is."""
+    """Say why a model differs from the published one; empty if it does not."""
     if published is None:
         return "not built yet"
     if not published.fingerprint:
@@ -129,7 +129,7 @@ def _of_model(graph: Graph, model: Model, engine: Engine) -> Fingerprint:
 def _reading() -> str:
     """Digest the code that reads files, and raw values of all types that they may have.
 
-    A model's SQL is of the declared types alone. Layout, comments and docstrings do not count.
+    A model's SQL covers only the declared types. Layout, comments and docstrings do not count.
     """
     rules = [PACKAGE / "rules" / name for name in _RAW_VALUES]
     return _digest([_code_of(path) for path in (*sorted((PACKAGE / "files").glob("*.py")), *rules)])

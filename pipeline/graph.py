@@ -1,6 +1,6 @@
-"""The graph of models: what reads what, in which order to build, and which are selected.
+"""The graph of models: upstream and downstream, the order to build in, and selection.
 
-A model's parameters name what it reads, so the functions in `staging` and `marts` are the graph.
+A model's parameters name its upstream, so the functions in `staging` and `marts` are the graph.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ or state:modified, the models whose code differs from what is published.
 +x adds all that x needs, x+ all that needs x; 2+x and x+1 go so many steps;
 @x adds what needs x and all that those need.
 White space unites, a comma intersects."""
-"""What can be selected, as it is said where a selection is wrong."""
+"""The syntax of a selection, for the messages about a wrong one."""
 
 STATE = "state:"
 _TERM = re.compile(r"(?P<at>@)?((?P<before>\d{0,6})\+)?(?P<name>[^+@]+)(\+(?P<after>\d{0,6}))?")
@@ -54,7 +54,7 @@ class Graph:
         self._note_localities()
 
     def require(self, names: Iterable[str]) -> None:
-        """Refuse models whose declaration is faulty, or that read one whose declaration is.
+        """Refuse models with a faulty declaration, or that read such a model.
 
         Raises:
             ContractError: the faults, each with file, line and remedy.
@@ -63,15 +63,15 @@ class Graph:
         refuse([fault for fault in self.faults if fault.model in needed])
 
     def needs(self, name: str, steps: int | None = None) -> set[str]:
-        """Return the models that a model is made from, so many steps up, by default all."""
+        """Return a model's upstream models, so many steps up, by default all."""
         return _reached(name, self._upstream, steps)
 
     def needed_by(self, name: str, steps: int | None = None) -> set[str]:
-        """Return the models that are made from a model, so many steps down, by default all."""
+        """Return a model's downstream models, so many steps down, by default all."""
         return _reached(name, self._downstream, steps)
 
     def sources_of(self, names: Iterable[str]) -> list[str]:
-        """Return the sources that these models read themselves, in the order of SOURCES."""
+        """Return the sources that these models read directly, in the order of SOURCES."""
         read = {upstream for name in names for upstream in self.models[name].upstream}
         return [source for source in SOURCES if source in read]
 
@@ -83,11 +83,11 @@ class Graph:
     ) -> list[str]:
         """Return the selected models' names in dependency order; no `select` is all.
 
-        Each text is a SPEC as in dbt: white space unites and a comma intersects. `modified` gives
-        the models that state:modified stands for: they may be none, and then nothing is selected.
+        Each text is a SPEC as in dbt: white space unites and a comma intersects. `modified` returns
+        the models of state:modified; these may be none.
 
         Raises:
-            UsageError: a text is empty or names nothing, or nothing is left to do.
+            UsageError: a text is empty or names nothing, or no model is left.
         """
         self._modified = modified
         wanted = self._united("--select", select) if select else set(self.models)
@@ -130,7 +130,7 @@ class Graph:
             after = None
         found = named.union(*(self.needed_by(name, after) for name in named))
         if named.issubset(SOURCES) and after == 0:
-            # a source is no model: by itself it stands for the models that read it
+            # a source is no model; alone it selects the models that read it
             found = found.union(*(self.needed_by(name, 1) for name in named))
         above = found if read["at"] else named
         found = found.union(*(self.needs(name, None if read["at"] else before) for name in above))
@@ -185,9 +185,9 @@ class Graph:
         return {tag for model in self.models.values() for tag in model.tags}
 
     def _with_carried(self, models: Sequence[Model]) -> list[Model]:
-        """Return the models with the columns that they carry on from others, before their own.
+        """Return the models with their carried columns before their own.
 
-        A model that declares a carried column itself means its own.
+        If a model declares a carried column itself, its own declaration counts.
         """
         by_name = {model.name: model for model in models}
 
@@ -209,7 +209,7 @@ class Graph:
         ]
 
     def _by_name(self, models: Iterable[Model]) -> dict[str, Model]:
-        """Return the models by name, and note what is wrong with each by itself."""
+        """Return the models by name, and note the faults of each by itself."""
         found: dict[str, Model] = {}
         known = {fault.model for fault in self.faults}
         for model in models:
@@ -222,7 +222,7 @@ class Graph:
         return found
 
     def _known(self, model: Model, models: Mapping[str, Model]) -> set[str]:
-        """Return what a model reads, and note what does not exist."""
+        """Return a model's upstream models, and note those that do not exist."""
         known = {*models, *SOURCES}
         for name in model.upstream:
             if name not in known:
@@ -231,7 +231,7 @@ class Graph:
         return known.intersection(model.upstream)
 
     def _order(self, models: Mapping[str, Model]) -> list[str]:
-        """Return the names in dependency order; no model of a circle reads another one of it."""
+        """Return the names in dependency order; the order cuts each circle and notes it."""
         while True:
             try:
                 order = [*TopologicalSorter(self._upstream).static_order()]
@@ -273,7 +273,7 @@ class Graph:
         return owned
 
     def _can_read(self, model: Model, check: TableCheck) -> bool:
-        """Whether a check reads models, and of sources the number of rows; note where not."""
+        """Tell whether a check reads only models and numbers of rows of sources; note faults."""
         before = len(self.faults)
         for name in check.reads:
             what = f'check {check.name} reads "{name}"'
@@ -295,7 +295,7 @@ class Graph:
 
 
 def _reached(name: str, direct: Mapping[str, set[str]], steps: int | None) -> set[str]:
-    """Return the models within so many steps of a name, itself left out; None is all the way."""
+    """Return the models within so many steps of a name, without it; None is all the way."""
     found: set[str] = set()
     edge = {name}
     while edge and (steps is None or steps > 0):

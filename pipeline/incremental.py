@@ -1,6 +1,6 @@
-"""Build incrementally: read the raw events that are new, and make anew what they change.
+"""Builds incrementally: reads only new raw events, and remakes the rows that they change.
 
-Afterwards every model is what a full build over all raw rows ever read would make it.
+Afterwards every model equals a full build over all raw rows ever read.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def build_incrementally(
     backend: Backend,
     options: RunOptions,
 ) -> Result:
-    """Bring every model up to date with new raw events, check what changed, and publish.
+    """Bring every model up to date with new raw events, check the changes, and publish.
 
-    Where that can't be right, it builds in full and notes why.
+    If that can't be right, it builds in full and notes why.
 
     Raises:
         UsageError: another build runs, or rows don't add up.
@@ -103,7 +103,7 @@ def _nothing_new(
 
 @dataclass(frozen=True)
 class Plan:
-    """What the published build is, and what of it has to be made in full."""
+    """The published build, and the models that must be made in full."""
 
     graph: Graph
     previous: RunRecord
@@ -116,7 +116,7 @@ class Plan:
         return {made.name: made for made in self.previous.models}
 
     def covered(self, model: str) -> frozenset[str]:
-        """Return the checks that all published rows of a model were held to."""
+        """Return the checks that covered all published rows of a model."""
         return frozenset(
             found.name
             for found in self.previous.checks
@@ -126,7 +126,7 @@ class Plan:
         )
 
     def unchecked(self, checks: bool) -> bool:
-        """Tell whether something published still has to be checked."""
+        """Tell whether a published table must still be checked."""
         return checks and any(
             rule not in self.covered(name)
             for name in self.graph.models
@@ -135,7 +135,7 @@ class Plan:
 
 
 def _plan(graph: Graph, backend: Backend, increment: Increment) -> Plan | str:
-    """Return the plan of an incremental build, or why only a full one can be right."""
+    """Return the plan of an incremental build, or why only a full one is right."""
     previous = increment.previous
     if previous is None:
         return "nothing is published yet"
@@ -159,7 +159,7 @@ def _plan(graph: Graph, backend: Backend, increment: Increment) -> Plan | str:
 
 
 def _outdated(graph: Graph, previous: RunRecord) -> dict[str, str]:
-    """Return the models that are older than something that they were made from, and why."""
+    """Return the models that are older than one of their upstream tables, and why."""
     now = {name: read.read_at for name, read in previous.sources.items()}
     now |= {made.name: made.built_at.isoformat() for made in previous.models if made.built_at}
     found = {}
@@ -181,14 +181,14 @@ def _with_downstream(graph: Graph, models: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass
 class IncrementalRun(Run):
-    """An incremental build under way."""
+    """A running incremental build."""
 
     plan: Plan = field(kw_only=True)
     news: News = field(kw_only=True)
     changes: Changes = field(init=False)
 
     def read_sources(self, columns: Mapping[str, frozenset[str]]) -> None:
-        """Read what is new of the events, and other sources in full."""
+        """Read the new events, and the other sources in full."""
         workspace: IncrementalWorkspace = self.workspace  # type: ignore[assignment]
         self.read = dict(self.plan.previous.sources)
         for source in self.graph.sources_of(self.names):
@@ -205,7 +205,7 @@ class IncrementalRun(Run):
         )
 
     def make(self, model: Model) -> tuple[ModelResult, bool]:
-        """Bring one model up to date; tells whether its rows are still to be counted."""
+        """Bring one model up to date; tell whether its rows must still be counted."""
         clock = time.perf_counter()
         step = self.changes.make(model)
         seconds = time.perf_counter() - clock
@@ -227,7 +227,7 @@ class IncrementalRun(Run):
         return made, step.rows is None
 
     def scope(self, model: Model) -> Scope | None:
-        """Return what of a model has to be checked, None where it is all of it."""
+        """Return the part of a model to check, None for all of it."""
         step, covered = self.changes.steps[model.name], self.plan.covered(model.name)
         if step.mode == "created":
             return None
@@ -247,7 +247,7 @@ class IncrementalRun(Run):
         )
 
     def has_to_check(self, model: Model) -> bool:
-        """Tell whether anything of a model is to be checked."""
+        """Tell whether any part of a model must be checked."""
         scope = self.scope(model)
         if scope is None or self.changes.steps[model.name].mode != "kept":
             return True
@@ -256,14 +256,14 @@ class IncrementalRun(Run):
         return not rules - of_tables <= scope.covered or of_tables > scope.untouched
 
     def still_holds(self, found: CheckResult) -> bool:
-        """Tell whether what an earlier build found is true of what this one publishes."""
+        """Tell whether an earlier build's result also holds for the tables of this one."""
         if any((found.model, found.name) == (each.model, each.name) for each in self.result.checks):
             return False
         if found.model not in self.names or found.name not in self.plan.covered(found.model):
             return False
         rules = {rule.name: rule for rule in self.graph.table_checks[found.model]}
         reads = rules[found.name].reads if found.name in rules else (found.model,)
-        # where checks were run, those were left out for which nothing changed
+        # a build with checks leaves out only those for which nothing changed
         return bool(self.result.checks) or not any(map(self._is_changed, reads))
 
     def _arguments(self, rule: TableCheck) -> list[ir.Table] | None:

@@ -1,6 +1,6 @@
-"""Few rows that a model's rows depend on, declared: so a build can make few of them anew.
+"""Declares which few upstream rows a model's rows depend on, so a build remakes few rows.
 
-A model without a declaration is made in full, which is always right.
+A build makes a model without such a declaration in full, which is always right.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pipeline.errors import ContractError
 
 @dataclass(frozen=True)
 class Grows:
-    """Each row is made of one row of the one upstream: new rows there are new rows here."""
+    """Each row comes from one row of the only upstream: new rows there are new rows here."""
 
 
 @dataclass(frozen=True)
 class Near:
-    """A unit also reads an upstream's rows of the same `on`, from its start to `window` later.
+    """A unit also reads an upstream's rows with the same `on`, from its start to `window` later.
 
     `of` is the upstream model that has a row for each unit, with the columns `on` and `start`.
-    `at` is the time of the rows that are read. The window is in microseconds, both ends included.
+    `at` is the time of the rows to read. The window is in microseconds and includes both ends.
     """
 
     of: str
@@ -32,10 +32,10 @@ class Near:
 
 
 class Within:
-    """Rows with one value of the column `unit` depend on few rows of each upstream alone.
+    """Rows with one value of the column `unit` depend only on a few rows of each upstream.
 
     These are the upstream's rows with the same value in the column of the same name. A keyword
-    argument, named for the upstream, says that the column has another name there, or gives a Near.
+    argument, named after the upstream, gives the column's other name there, or a Near.
     """
 
     def __init__(self, unit: str, **links: str | Near) -> None:
@@ -47,7 +47,7 @@ class Within:
         return f"Within({self.unit!r}{links})"
 
     def link(self, upstream: str) -> str | Near:
-        """Return the column of an upstream that holds the unit, or a Near."""
+        """Return the upstream's column that holds the unit, or a Near."""
         return self.links.get(upstream, self.unit)
 
 
@@ -59,12 +59,12 @@ def require_locality(
 ) -> None:
     """Check a model's declaration against its columns and those of its upstreams.
 
-    `columns` says for the model and each upstream, by name, which columns it has and whether each
-    may be NULL.
+    `columns` has the columns of the model and of each upstream, by table name, and whether each may
+    be NULL.
 
     Raises:
-        ContractError: the declaration names a column or upstream that is not there, or a unit
-            that may be NULL: rows with NULL are of no unit, so they would never be made anew.
+        ContractError: the declaration names a column or upstream that does not exist, or a unit
+            that may be NULL: rows with NULL belong to no unit, so no build would remake them.
     """
     if isinstance(locality, Grows) and len(columns) != 2:
         raise ContractError(

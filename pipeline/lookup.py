@@ -1,4 +1,4 @@
-"""All models on a backend, to look at: nothing here builds, writes or sends."""
+"""All models on a backend, read-only: nothing here builds, writes or sends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Spec = str | Sequence[str]
 
 
 class Lookup(Displayed):
-    """All models on one backend, with what is built of them.
+    """All models on one backend, with the built tables.
 
     Each built model is an attribute too: `p.dim_users` is `p.table("dim_users")`.
     """
@@ -67,9 +67,9 @@ class Lookup(Displayed):
         return tables.table(name)
 
     def expr(self, name: str) -> ir.Table:
-        """Return a model as one unbuilt expression from the sources, to take apart and change.
+        """Return a model as one unbuilt expression of the sources, to take apart and change.
 
-        It is on the connection of the built tables, so the two can be joined and compared.
+        It is on the connection of the built tables, so you can join and compare the two.
         """
         self._require(name)
         self._graph.require([name, *self._graph.needs(name)])
@@ -82,27 +82,27 @@ class Lookup(Displayed):
         return model_sql(self._graph, name, self.backend.engine, *self.backend.namespaces)
 
     def digest(self, select: Spec = (), exclude: Spec = ()) -> Digests:
-        """Return each selected model's rows and digest: equal content, on any engine, is equal.
+        """Return each selected model's rows and digest; equal content has equal digests anywhere.
 
         Raises:
-            UsageError: a selection that names nothing, or a model that is not built yet.
+            UsageError: a selection names nothing, or a model is not built yet.
         """
         names = self._selected(select, exclude)
         return Digests(digest(self._graph, self._session, names))
 
     def digest_built(self) -> Digests:
-        """Return the digest of every model that is built."""
+        """Return the digest of every built model."""
         built = self._session.names()
         return self.digest([name for name in self.models if name in built])
 
     def explain(self, command_uuid: str, *, reveal: bool = False) -> Explanation:
         """Return one command's whole story from raw to mart, shown as a timeline.
 
-        Where there is no such command, it tells what is known of the id. Sensitive values are
+        If there is no such command, it returns the known facts on the id. Sensitive values are
         masked unless `reveal`.
 
         Raises:
-            UsageError: a model that the story is told from is not built, or not as it is now.
+            UsageError: a model that it reads is not built, or older code built it.
         """
         masking = Masking(self._graph, reveal)
 
@@ -111,10 +111,10 @@ class Lookup(Displayed):
         )
 
     def lineage(self, column: str, *, down: bool = False) -> ColumnLineage:
-        """Return where `MODEL.COLUMN` comes from, or with `down` what is made of it.
+        """Return the upstream columns of `MODEL.COLUMN`, or with `down` the downstream ones.
 
-        Up to the raw column and the member of its JSON; of a source's column, `down` alone has
-        something to tell.
+        Upstream goes to the raw column and the member of its JSON. A source's column has only a
+        downstream.
 
         Raises:
             UsageError: there is no such model or column.
@@ -122,7 +122,7 @@ class Lookup(Displayed):
         return column_lineage(self._graph, lineage.of(self._graph), column, down=down)
 
     def preview(self, name: str) -> ir.Table:
-        """Return a model as its code is now, on the built upstream tables."""
+        """Return a model by its current code, on the built upstream tables."""
         self._require(name)
         self._graph.require([name])
         raw = self._raw([name])
@@ -140,10 +140,10 @@ class Lookup(Displayed):
         preview: bool = False,
         reveal: bool = False,
     ) -> pa.Table:
-        """Return the first rows of a model, sensitive columns masked unless `reveal`.
+        """Return the first rows of a model; sensitive columns are masked unless `reveal`.
 
         Raises:
-            UsageError: no such model or column, not built yet, or `where` can't be used.
+            UsageError: there is no such model or column, it is not built yet, or `where` is wrong.
         """
         self._require(name)
         self._graph.require([name])
@@ -159,7 +159,7 @@ class Lookup(Displayed):
         try:
             return self.backend.fetch(ordered.select(*names).limit(limit))
         except EngineError as error:
-            # without its cause, which a traceback would show
+            # without the cause, because a traceback would show it
             what = Masking(self._graph, reveal).text(name, error.what)
             if where is None:
                 raise EngineError(what, error.next_step) from None
@@ -169,16 +169,16 @@ class Lookup(Displayed):
             ) from None
 
     def last_run(self) -> RunRecord | None:
-        """Return what the last build read, made and checked; None before the first one."""
+        """Return the record of the last build; None before the first one."""
         return self.backend.last_run()
 
     def runs(self, limit: int = 20) -> list[RunRecord]:
-        """Return the records of the last builds that were published, the latest first."""
+        """Return the records of the last published builds, the latest first."""
         with self.backend.reader() as tables:
             return tables.runs(limit)
 
     def overview(self) -> Overview:
-        """Return what is built, for the picture of this object."""
+        """Return the overview that this object shows of itself."""
         place = f"{self.backend.engine}: {self.backend.place}"
         layers = {name: model.layer for name, model in self.models.items()}
         try:
@@ -191,7 +191,7 @@ class Lookup(Displayed):
         return self._graph.select(as_list(select), as_list(exclude), self.modified)
 
     def modified(self) -> dict[str, str]:
-        """Return the models whose code differs from what is published, and in which way."""
+        """Return the models whose code differs from the published build, and how."""
         published = self.last_run()
         code = Code.of(self._graph, self.backend.engine, list(self.models), published)
         was = {made.name: made for made in published.models} if published else {}
@@ -199,7 +199,7 @@ class Lookup(Displayed):
         return {name: reason for name, reason in why.items() if reason}
 
     def reconnect(self) -> None:
-        """Read what another process has published since; expressions made before read it too."""
+        """Read another process's newer build; existing expressions then read it too."""
         self._session.refresh()
 
     def __getattr__(self, name: str) -> ir.Table:
@@ -216,21 +216,21 @@ class Lookup(Displayed):
         return self._open.enter_context(self.backend.session())
 
     def _raw(self, names: Sequence[str]) -> Callable[[str], ir.Table]:
-        """Return what gives each source with the columns that these models read."""
+        """Return a function that returns each source with the columns that these models read."""
         columns = columns_read(self._graph, names)
         return lambda source: self._session.source(SOURCES[source], columns[source])
 
     def _current(self, name: str) -> ir.Table:
-        """Return a built model with the columns that it declares.
+        """Return a built model with its declared columns.
 
         Raises:
-            UsageError: it is not built yet, or older code has built it.
+            UsageError: it is not built yet, or older code built it.
         """
         self.table(name)
         return current(self.models[name], self._session)
 
     def _selected(self, select: Spec, exclude: Spec) -> list[str]:
-        """Return the names of the selected models, all of which can be used."""
+        """Return the names of the selected models; all of them are sound."""
         names = self.select(select, exclude)
         self._graph.require(names)
         return names

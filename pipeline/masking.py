@@ -1,4 +1,4 @@
-"""Values that open doors are hidden where rows are fetched and where an engine speaks of them."""
+"""Masks values that open doors, in fetched rows and in an engine's messages."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from pipeline.graph import Graph
 
 @dataclass(frozen=True)
 class Masking:
-    """What may be shown of the models of a graph: with `reveal`, everything."""
+    """Masks the sensitive values of a graph's models; with `reveal`, it masks nothing."""
 
     graph: Graph
     reveal: bool = False
 
     def rows(self, expr: ir.Table, like: ir.Table | None = None) -> ir.Table:
-        """Mask the columns of an expression that are made of sensitive ones by value.
+        """Mask the columns of an expression that have values of sensitive ones.
 
-        Whatever is asked of the result tells nothing of them. `like` is the same expression on
-        declared models, for an expression on tables that bear no model's name.
+        No query of the result reveals them. `like` is the same expression on declared models, for
+        an expression on tables without a model's name.
         """
         if self.reveal:
             return expr
         return masked(expr, lineage.of(self.graph).sensitive_in(expr if like is None else like))
 
     def text(self, model: str, text: str) -> str:
-        """Mask the values in an engine's words about a model that reads what is sensitive."""
+        """Mask the values in an engine's message about a model that reads sensitive columns."""
         if self.reveal or not lineage.of(self.graph).reads_sensitive(model):
             return text
         models = self.graph.models

@@ -1,4 +1,4 @@
-"""Whether a value of an expression can be NULL, as far as the tree and the declarations tell."""
+"""Tells from the Ibis tree and the declarations whether a value can be NULL."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Nullness:
         }
 
     def may_be_null(self, value: ops.Node) -> bool:
-        """Whether the value may be NULL; what can't be told may be."""
+        """Tell whether a value may be NULL; true if that is unknown."""
         if isinstance(value, _NEVER):
             return False
         if isinstance(value, ops.Literal):
@@ -66,7 +66,7 @@ class Nullness:
 
 
 def _may_lack_rows(join: ops.JoinChain) -> list[ops.Node]:
-    # the sides of outer joins, whose columns are NULL where a row has no partner
+    # the sides of outer joins: their columns are NULL if a row has no partner
     lacking = [link.table for link in join.rest if link.how not in ("inner", "cross")]
     both = any(link.how in ("right", "outer") for link in join.rest)
     return [*lacking, join.first] if both else lacking
@@ -77,7 +77,7 @@ def _filtered_out(rows: ops.Filter, name: str) -> bool:
 
 
 def _needs(predicate: ops.Node, name: str) -> bool:
-    # NULL is equal to nothing
+    # NULL equals nothing
     if isinstance(predicate, ops.NotNull):
         sides: tuple[ops.Node, ...] = (predicate.arg,)
     elif isinstance(predicate, ops.Equals):
@@ -96,9 +96,9 @@ def _flat(arguments: Iterable[object]) -> Iterator[object]:
 
 
 def never_null(graph: Graph, name: str) -> frozenset[str]:
-    """Return the columns of a model that can't be NULL by the way they are made.
+    """Return the columns of a model that are never NULL by construction.
 
-    It takes for granted that upstream columns keep their own promises.
+    It trusts the declarations of upstream columns.
     """
     model = graph.models[name]
     root = declared_expression(graph, name).op()

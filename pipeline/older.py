@@ -1,4 +1,4 @@
-"""Built tables held against the code: which of them older code has built, and what to do."""
+"""Finds built tables that older code built, and names the remedy."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pipeline.errors import EngineError, UsageError
 
 
 def current(model: Model, tables: Tables) -> ir.Table:
-    """Return a built model with the columns that it declares.
+    """Return a built model with its declared columns.
 
     Raises:
-        UsageError: older code has built it.
+        UsageError: older code built it.
     """
     require_current([model], tables)
     return tables.table(model.name).select(*model.schema.names)
 
 
 def require_current(models: Iterable[Model], tables: Tables) -> None:
-    """Refuse built tables that are not as the code is now.
+    """Refuse built tables that differ from the current code.
 
     Raises:
-        UsageError: older code has built one.
+        UsageError: older code built one.
     """
     if older := [text for text in (built_by_older_code(each, tables) for each in models) if text]:
         raise UsageError("\n".join(older))
@@ -44,7 +44,7 @@ def _differences(model: Model, tables: Tables) -> Iterator[str]:
     try:
         built: Mapping[str, dt.DataType] = tables.table(model.name).schema()
     except EngineError as error:
-        # a view that was made on a table of other columns than it has now
+        # a view on a table whose columns have changed since
         yield f"it can't be read: {error.what}"
         return
     if lost := [name for name in model.schema if name not in built]:

@@ -1,4 +1,4 @@
-"""How a build or a test runs, whatever it runs on."""
+"""The options of a build or test, the same for every backend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Report = Callable[[Started | Note | Read | ModelResult | CheckResult | Dropped],
 """Gets each event and result as it comes."""
 
 OnFailure = Callable[[CheckResult, ir.Table, Tables], None]
-"""Gets a failed check, and the rows that break it as an expression of the tables."""
+"""Gets a failed check, and its failing rows as an expression of the tables."""
 
 
 def keep_none(result: CheckResult, rows: ir.Table, tables: Tables) -> None:
@@ -23,12 +23,12 @@ def keep_none(result: CheckResult, rows: ir.Table, tables: Tables) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a build or a test runs.
+    """The options of a build or test.
 
     With `fail_fast` it stops at the first failure; with `warn_error` a warning is a failure. With
-    `allow_fewer_rows`, a build may lose the rows of files that are gone. Sensitive values are
-    masked in rows and messages, unless `reveal`. A run calls `on_failure` for each check that some
-    rows break, while the tables can still be read.
+    `allow_fewer_rows`, a build may lose the rows of files that are gone. It masks sensitive values
+    in rows and messages, unless `reveal`. It calls `on_failure` for each check with failing rows,
+    while the tables can still be read.
     """
 
     checks: bool = True

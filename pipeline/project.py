@@ -1,4 +1,4 @@
-"""The pipeline on a backend, as scripts and notebooks use it."""
+"""The pipeline on a backend, for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Project(Lookup):
     def at(cls, place: str | Path, **options: Any) -> Project:
         """Return the pipeline on a DuckDB file or on `bigquery:project.dataset`.
 
-        `options` are those of either backend; those that are not for this one are left out.
+        `options` are those of either backend; it ignores those of the other one.
         """
         named, colon, where = str(place).partition(":")
         if named != "bigquery" or not colon:
@@ -80,14 +80,14 @@ class Project(Lookup):
     ) -> Result:
         """Build, check and publish the selected models, all of them by default.
 
-        `incremental` reads only the raw events that are new, and makes of all models what a full
-        build would; by default PIPELINE_INCREMENTAL decides. `allow_fewer_rows` goes on where
-        files are gone that the last build read. Sensitive values are masked in failing rows and
-        messages unless `reveal`. The same object reads the new build afterwards. Without a
-        `report` of one's own a notebook's cell shows the progress, and in the end the result.
+        `incremental` reads only new raw events; all models become equal to those of a full build.
+        By default PIPELINE_INCREMENTAL decides. With `allow_fewer_rows`, the build goes on if files
+        that the last build read are gone. Sensitive values are masked in failing rows and messages
+        unless `reveal`. The same object reads the new build afterwards. Without a `report`, a
+        notebook's cell shows the progress, and at the end the result.
 
         Raises:
-            UsageError: a selection that names nothing, lacks something upstream, or comes with
+            UsageError: a selection names nothing, lacks an upstream model, or comes with
                 `incremental`.
             InputError: a source can't be read, or files that the last build read are gone.
         """
@@ -132,10 +132,10 @@ class Project(Lookup):
         reveal: bool = False,
         on_failure: OnFailure = keep_none,
     ) -> Result:
-        """Check the selected models, by default all that are built, and change nothing.
+        """Check the selected models, by default all built ones, and change nothing.
 
         Raises:
-            UsageError: a selection that names nothing, or a model that is not built yet.
+            UsageError: a selection names nothing, or a model is not built yet.
         """
         tables = self._session
         names = self.select(select, exclude)
@@ -165,13 +165,13 @@ class Project(Lookup):
     ) -> Diff:
         """Return how the rows of this database (A) and another (B) differ, model by model.
 
-        `other` may be a DuckDB file or `bigquery:project.dataset` too. `limit` rows of each kind
-        are kept as samples; `store` is a folder for all of them, as Parquet. Sensitive values are
-        masked.
+        `other` may also be a DuckDB file or `bigquery:project.dataset`. The result keeps `limit`
+        rows of each kind as samples; the folder `store` gets all of them, as Parquet. Sensitive
+        values are masked.
 
         Raises:
-            UsageError: a model or column that is not there, nothing built, or a folder that can't
-                be written.
+            UsageError: a model or column does not exist, nothing is built, or the folder can't be
+                written.
         """
         from pipeline.backends.duckdb.scratch import scratch
 
@@ -195,7 +195,7 @@ class Project(Lookup):
         return Diff(self.backend.place, theirs.backend.place, found)
 
     def preflight(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate | Note]:
-        """Try every statement of a build on empty tables of the warehouse, and tell of the place.
+        """Try every statement of a build on empty tables, and describe the dataset.
 
         Raises:
             UsageError: the backend is no warehouse, or does not allow it.
@@ -205,10 +205,10 @@ class Project(Lookup):
         return warehouse.preflight(self._graph, self._selected(select, exclude))
 
     def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
-        """Estimate what building the selected models would scan, one after the other.
+        """Estimate the bytes that building each selected model would scan.
 
         Raises:
-            UsageError: the backend does not charge by the bytes that it scans.
+            UsageError: the backend does not bill the bytes that it scans.
         """
         remedy = "A dry run is for --backend bigquery."
         warehouse = self._warehouse("charges nothing for what it scans.", remedy)
@@ -235,7 +235,7 @@ class Project(Lookup):
         """Return the first rows that break a check of a built model, masked unless `reveal`.
 
         Raises:
-            UsageError: no such model or check, not built yet, or the check can't be run.
+            UsageError: there is no such model or check, it is not built yet, or the check fails.
         """
         self._require(name)
         checks = [declared for declared, _, _ in declared_checks(self._graph, name)]
@@ -259,10 +259,10 @@ class Project(Lookup):
     ) -> Path:
         """Write the site that documents the selected models, and return its first page.
 
-        It tells of the last build; what is not built yet is told from its declaration.
+        It shows the results of the last build; for a model that is not built, its declaration.
 
         Raises:
-            UsageError: a selection that names nothing, or a folder that can't be written.
+            UsageError: a selection names nothing, or the folder can't be written.
         """
         from pipeline.docs import describe, write
 
@@ -292,7 +292,7 @@ class Project(Lookup):
         return sql
 
     def _audit(self) -> list[dict[str, Any]]:
-        """Return the rows of audit_dispositions; none where it is not built as the code is now."""
+        """Return the rows of audit_dispositions; none if it is not built by the current code."""
         tables = self._session
         model = self.models["audit_dispositions"]
         if model.name not in tables.names() or built_by_older_code(model, tables):

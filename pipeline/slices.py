@@ -1,8 +1,8 @@
-"""A large fact made range of days by range of days, as its memory asks.
+"""Makes a large fact range of days by range of days, to bound its memory.
 
-An engine can't spill arrays that it gathers. With the same declaration that incremental builds use,
-few upstream rows give a model's rows of some days, so the engine holds the arrays of few days at a
-time. Where memory runs out nevertheless, a slice is halved, at last to a share of one day's units.
+DuckDB can't spill the arrays of an aggregate. By the locality that incremental builds use, a
+model's rows of some days need only few upstream rows. So DuckDB holds the arrays of only a few days
+at a time. If memory runs out nevertheless, we halve the slice, down to a share of one day's units.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.errors import OutOfMemoryError
 from pipeline.expressions import expression
 
 UNIT_BYTES = 2_500
-"""Memory of one unit with an array under way, without the array's elements."""
+"""Memory of one unit with an array in an aggregate, without the array's elements."""
 ROW_BYTES = 400
 """Memory of one element of such an array."""
 MOST_SHARES = 1_024
@@ -57,9 +57,9 @@ class Slice:
 def create(
     workspace: Workspace, model: Model, table: Table, rows: Mapping[str, int | None]
 ) -> Made:
-    """Materialize a model, in as many slices as memory asks.
+    """Materialize a model, in as many slices as memory requires.
 
-    `rows` are the known numbers of rows of its upstreams.
+    `rows` are the known numbers of rows of its upstream tables.
 
     Raises:
         EngineError: the engine can't run a statement.
@@ -103,9 +103,9 @@ def _fill(append: Callable[[Slice], None], slices: Sequence[Slice]) -> None:
 
 
 def _source_of_days(model: Model, whole: ir.Table) -> str | None:
-    """Return the upstream whose rows give each row of the model its partition column as it is.
+    """Return the upstream whose rows give the model's rows their partition column, unchanged.
 
-    None where there is none, or where nothing is gathered that slices would make smaller.
+    None if there is none, or if the model gathers no arrays that slices would make smaller.
     """
     within = model.locality
     if not isinstance(within, Within) or model.partition_by is None:
@@ -119,7 +119,7 @@ def _source_of_days(model: Model, whole: ir.Table) -> str | None:
 
 
 def units_at_once(model: Model, source: str, rows: Mapping[str, int | None], memory: int) -> int:
-    """Return how many units' arrays fit into so many bytes of memory at a time."""
+    """Return the number of units whose arrays fit together into so many bytes of memory."""
     number = max(1, rows.get(source) or 1)
     near = sum(
         rows.get(name) or 0 for name, link in _links(model).items() if isinstance(link, Near)
@@ -169,7 +169,7 @@ def _units_of(rows: ir.Table, day: str, unit: str, slice: Slice) -> ir.Table:
 
 
 def _near(rows: ir.Table, link: Near, of: ir.Table, workspace: Workspace) -> ir.Table:
-    # nearly all devices are there: literal bounds in time are all that is worth while
+    # a range has nearly all devices, so only literal bounds in time pay off
     bounds = of.aggregate(low=of[link.start].min(), high=of[link.start].max())
     found: dict[str, Any] = workspace.fetch(bounds).to_pylist()[0]
     if found["low"] is None:

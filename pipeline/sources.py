@@ -1,4 +1,4 @@
-"""The raw tables that everything is made of: their columns as the contract declares them."""
+"""The raw tables, with their columns as in the contract."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.rules.items import ITEM_DATA, Item, is_sensitive
 
 @dataclass(frozen=True)
 class Source:
-    """A raw table: its columns with the types they should have.
+    """A raw table: its columns with the types that they should have.
 
-    A file may give a column another type; the models read what comes (contract, section 2).
-    `items` is what its JSON column ItemData holds, if it has one. NDJSON has no header: a file of
-    which no line has the keys `known_by` is one of something else.
+    A file may give a column another type; the models read it anyway (contract, section 2).
+    `items` are the kinds of items in its JSON column ItemData, if it has one. NDJSON has no header:
+    if no line of a file has the keys `known_by`, it is no file of this source.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Source:
         return schema_of(self.columns)
 
     def is_sensitive(self, column: str, path: Sequence[str] = ()) -> bool:
-        """Whether a column is sensitive, or what the path in its JSON leads to."""
+        """Tell whether a column is sensitive, or the value at a path in its JSON."""
         declared = {each.name: each.sensitive for each in self.columns}
         return declared[column] and (not path or is_sensitive(path))
 

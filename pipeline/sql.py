@@ -1,4 +1,4 @@
-"""An expression as an engine's SQL, the same text each time; needs no connection."""
+"""Compiles an expression to an engine's SQL, the same text each time; needs no connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlglot.expressions as sge
 
 Engine = Literal["duckdb", "bigquery"]
 Names = tuple[str | None, str | None]
-"""Catalog and database of tables, on BigQuery project and dataset; None where there is one only."""
+"""Catalog and database of tables, in BigQuery project and dataset; None if there is only one."""
 
 COMPILERS = {"duckdb": compilers.duckdb.compiler, "bigquery": compilers.bigquery.compiler}
 _MADE_UP_NAME = re.compile(r"(ibis_\w+)_[a-z2-7]{26}")
@@ -31,7 +31,7 @@ def to_query(expr: ir.Table, engine: Engine) -> sge.Query:
 
 
 def _reproducible(query: sge.Query) -> sge.Query:
-    # Ibis makes names up at random, and leaves columns out in the order of a set
+    # Ibis invents random names, and drops columns in the order of a set
     names: dict[str, str] = {}
     for identifier in query.find_all(sge.Identifier):
         if made_up := _MADE_UP_NAME.fullmatch(identifier.name):

@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals by which schedulers end a process: each ends a command tidily."""
+"""Lets Ctrl-C and the signals of schedulers end a command tidily."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError
 
 _NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
 _PAUSE = 5.0
-"""Seconds after a signal in which another one is taken for its echo."""
+"""Seconds after a signal in which a second one counts as its echo."""
 
 
 class StoppedError(PipelineError):
@@ -26,10 +26,10 @@ class StoppedError(PipelineError):
 
 @contextlib.contextmanager
 def stoppable(what_stands: Callable[[], str]) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into a failure that says what stands all the same.
+    """Turn Ctrl-C, SIGTERM and SIGHUP into a failure; its message says what is unchanged.
 
-    Inside they raise KeyboardInterrupt, so everything that clears up after itself does so. This is
-    for a process that then ends: it ignores further signals.
+    Inside, each raises KeyboardInterrupt, so all cleaning up runs. Use this only in a process that
+    then ends: it ignores further signals.
 
     Raises:
         StoppedError: such a signal came.
@@ -40,7 +40,7 @@ def stoppable(what_stands: Callable[[], str]) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal last
         received.append(number)
-        # a terminal and a wrapper may both send it: the second must not disturb the clearing up
+        # a terminal and a wrapper may both send it: the second must not disturb the cleaning up
         if time.monotonic() - last > _PAUSE:
             last = time.monotonic()
             raise KeyboardInterrupt
@@ -48,14 +48,14 @@ def stoppable(what_stands: Callable[[], str]) -> Iterator[None]:
     handlers = {
         number: signal.signal(number, stop)
         for number in (getattr(signal, name, None) for name in _NAMES)
-        # a shell lets programs in the background ignore Ctrl-C, nohup lets them ignore SIGHUP
+        # a shell makes background programs ignore Ctrl-C, and nohup makes them ignore SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN
     }
     after = handlers
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        # all is cleared up: nothing may end the process before it has said so
+        # all is cleaned up; nothing may end the process before it prints the message
         after = dict.fromkeys(handlers, signal.SIG_IGN)
         number = received[0] if received else signal.SIGINT
         raise StoppedError(number, what_stands()) from interrupt

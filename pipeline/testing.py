@@ -1,4 +1,4 @@
-"""`test`: the checks alone, on what is built."""
+"""`test`: runs the checks on the built tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test(
     names: Sequence[str],
     options: RunOptions,
 ) -> Result:
-    """Check what is built, and change nothing.
+    """Check the built tables, and change nothing.
 
     Raises:
         UsageError: a selected model is not built yet, or none is.
@@ -73,7 +73,7 @@ def test(
 
 
 def skipped(graph: Graph, names: Sequence[str], reason: str) -> list[CheckResult]:
-    """Return the results of checks that nobody runs, and why."""
+    """Return results for checks that do not run, with the reason."""
     return [
         CheckResult(name, rule, severity, text, "SKIP", message=reason)
         for name in names
@@ -82,7 +82,7 @@ def skipped(graph: Graph, names: Sequence[str], reason: str) -> list[CheckResult
 
 
 def _older(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, str]:
-    """Return the models, of those that checks read, which older code has built, and the remedy."""
+    """Return the models that checks read and that older code built, each with the remedy."""
     read = {read for name in names for check in graph.table_checks[name] for read in check.reads}
     looked_at = tables.names().intersection(graph.models, {*names, *read})
     found = {name: built_by_older_code(graph.models[name], tables) for name in looked_at}
@@ -100,7 +100,7 @@ def checked(
     measured: Measured | None = None,
     scope: Scope | None = None,
 ) -> list[Found]:
-    """Return what comes of a model's checks; where the engine can't answer, each is an ERROR."""
+    """Return the results of a model's checks; each is an ERROR if the engine can't answer."""
     try:
         return list(
             check(
@@ -125,8 +125,8 @@ def checked(
 
 
 def certain_columns(graph: Graph, tables: Tables, name: str) -> frozenset[str]:
-    """Return the columns that nobody asks for NULL, since their making allows none.
+    """Return the columns that need no check for NULL, because they are never NULL by construction.
 
-    Only where an engine charges by bytes: elsewhere the check costs nothing, and proves more.
+    Only if the engine bills bytes: elsewhere the check costs nothing, and proves more.
     """
     return never_null(graph, name) if tables.charges_by_bytes else frozenset()

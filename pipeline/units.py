@@ -1,4 +1,4 @@
-"""Tables restricted to units: what a model's rows of some units depend on, and what touches them.
+"""Restricts tables to units: finds the rows that units depend on, and the units that rows touch.
 
 Units are a table with one column `unit`, each value once. Everything here is an expression.
 """
@@ -18,15 +18,15 @@ from pipeline.expressions import expression
 from pipeline.locality import Near, Within
 
 Rows = Callable[[str, str], ir.Table]
-"""Gives the rows of a table whose column, the second name, holds one of the units."""
+"""Returns the rows of a table whose column, the second name, holds one of the units."""
 NearRows = Callable[[str, Near, ir.Table], ir.Table]
-"""Gives the rows of a table that are near the rows of another one."""
+"""Returns the rows of a table that are near the rows of another one."""
 
 
 def upstream(model: Model, rows: Rows, near: NearRows) -> dict[str, ir.Table]:
-    """Return each upstream of a model, restricted to what the rows of the units depend on.
+    """Return each upstream of a model, restricted to the rows that the units depend on.
 
-    A Near link may give more rows than that; the model itself leaves them out.
+    A Near link may return more rows; the model itself leaves them out.
     """
     links = {name: _within(model).link(name) for name in model.upstream}
     found = {name: rows(name, link) for name, link in links.items() if isinstance(link, str)}
@@ -37,10 +37,10 @@ def upstream(model: Model, rows: Rows, near: NearRows) -> dict[str, ir.Table]:
 
 
 def rows_of(models: Mapping[str, Model], table: Callable[[str], ir.Table], units: ir.Table) -> Rows:
-    """Return how to restrict tables to units.
+    """Return a function that restricts tables to units.
 
-    A view whose own unit is the column is computed from its restricted upstreams: an engine would
-    compute all of it before it joins.
+    It computes a view whose own unit is the column from its restricted upstream tables: an engine
+    would compute the whole view before the join.
     """
 
     def rows(name: str, column: str) -> ir.Table:
@@ -59,10 +59,10 @@ def is_unit(model: Model, column: str) -> bool:
 
 
 def columns_used(model: Model, tables: Mapping[str, ir.Table]) -> dict[str, frozenset[str]]:
-    """Return, for each upstream, the columns of it that a model reads.
+    """Return, for each upstream, the columns that a model reads.
 
-    At worst a column too many: whatever name is read anywhere counts, since a column of a filtered
-    table does not say which table it is of.
+    There may be a column too many. Each name that is read anywhere counts, because a column of a
+    filtered table does not say which table it comes from.
     """
     op = expression(model, tables.__getitem__).op()
     names = {found.name for found in op.find(ops.Field)}
@@ -79,8 +79,8 @@ def having(rows: ir.Table, column: str, units: ir.Table) -> ir.Table:
 def near_rows(rows: ir.Table, link: Near, of: ir.Table) -> ir.Table:
     """Return at least the rows in the windows that start at the rows `of`.
 
-    Times are cut into buckets as long as the window, so a window touches two of them. The join has
-    an equality key that includes time and stays linear.
+    Each time falls into a bucket as long as the window, so a window touches two buckets. The join
+    has an equality key that includes time and stays linear.
     """
     starts = of.select(on=of[link.on], bucket=_bucket(of[link.start], link))
     both = starts.mutate(bucket=ibis.array([starts.bucket, starts.bucket + 1]))
@@ -94,9 +94,9 @@ def near_rows(rows: ir.Table, link: Near, of: ir.Table) -> ir.Table:
 def touched(
     model: Model, changed: Mapping[str, Sequence[ir.Table]], table: Callable[[str], ir.Table]
 ) -> ir.Table:
-    """Return the units whose rows may differ, each once, after these rows upstream went or came.
+    """Return the units, each once, whose rows may differ after upstream rows went or came.
 
-    `table` gives the upstreams as they are now.
+    `table` returns an upstream as it is now.
     """
     within = _within(model)
     parts = []
@@ -111,7 +111,7 @@ def touched(
 
 
 def united(parts: Sequence[ir.Table]) -> ir.Table:
-    """Return the units of all parts, each once; NULL is none."""
+    """Return the units of all parts, each once, without NULL."""
     units = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
     return units.filter(units["unit"].notnull())
 
@@ -121,13 +121,13 @@ def between(
 ) -> ir.Table:
     """Return the rows from one time to another, and so many microseconds after it.
 
-    The bounds are literals, which let an engine skip what lies elsewhere in time.
+    The bounds are literals, so an engine skips blocks of other times.
     """
     return rows.filter(rows[column].between(later(low), later(high, window)))
 
 
 def later(time: datetime, microseconds: int = 0) -> ir.TimestampScalar:
-    """Return a time so much later as a literal, or the first or last that there is."""
+    """Return a time so much later as a literal, or the first or last possible time."""
     try:
         moved = time.astimezone(UTC) + timedelta(microseconds=microseconds)
     except OverflowError:
@@ -136,9 +136,9 @@ def later(time: datetime, microseconds: int = 0) -> ir.TimestampScalar:
 
 
 def units_near(of: ir.Table, unit: str, link: Near, rows: ir.Table) -> ir.Table:
-    """Return the units, as often as it comes, whose window holds one of the rows.
+    """Return the units whose window holds one of the rows; a unit may come several times.
 
-    `of` is the table of the units, `rows` needs the columns `on` and `at` of the link.
+    `of` is the table of the units; `rows` needs the link's columns `on` and `at`.
     """
     starts = of.select(
         unit=of[unit],

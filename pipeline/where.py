@@ -1,4 +1,4 @@
-"""What `show` is asked for: columns, and a condition that is read before it is run."""
+"""Checks the columns and the condition of `show` before they run."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _FUNCTIONS = {
     ),
 }
 FUNCTIONS = frozenset(name for names in _FUNCTIONS.values() for name in names.split())
-"""What a condition may call, by SQLGlot's names: functions of the row alone, which change nothing.
+"""The functions that a condition may call, by SQLGlot's names: they read only the row.
 
-An engine has others that wait, read settings, files or the network, write a log or call a service
-that charges; new ones come with each version, so that those are named that may be called.
+An engine has others that wait, read settings, files or the network, write a log or call a paid
+service. New ones come with each version, so this list names those that are allowed.
 """
 
 
@@ -94,7 +94,7 @@ def _require_pure(text: str, tree: sge.Expression) -> None:
         if name not in FUNCTIONS:
             near = did_you_mean(name, FUNCTIONS)
             raise _unreadable(text, f"{name} is no function that a condition may call. {near}")
-        # a function of a schema's may be anybody's
+        # anybody may have written a function of a schema
         if isinstance(call.parent, sge.Dot):
             raise _unreadable(text, f"{name} is called by more than its name")
 

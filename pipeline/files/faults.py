@@ -100,7 +100,7 @@ def _fault(raw: Raw, path: Path) -> InputError | None:
 
 
 def _read_alone(raw: Raw, path: Path) -> None:
-    """Let the engine read a file to its end: its errors often name none."""
+    """Let DuckDB read one file to its end, because its errors often name no file."""
     con = ibis.duckdb.connect()
     try:
         with tempfile.TemporaryDirectory(prefix="pipeline-fault-") as folder:

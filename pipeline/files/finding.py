@@ -1,4 +1,4 @@
-"""From what people type to the files that are meant."""
+"""Finds the files that paths and globs name."""
 
 from __future__ import annotations
 
@@ -43,9 +43,8 @@ def find(patterns: Sequence[str | Path]) -> tuple[Path, ...]:
     """Return the files that paths and globs name, each once and sorted within a glob.
 
     Raises:
-        InputError: a file is missing or no file, a glob finds none or meets a folder that can't
-            be looked into, or a file is of another kind, or of a name that the engine can't be
-            told.
+        InputError: a path names no file, or a file of an unknown kind or with a name that DuckDB
+            can't take; a glob finds no file, or meets a folder that can't be read.
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
@@ -63,8 +62,8 @@ def _folder(path: Path) -> InputError:
 
 
 def _check_name(path: Path) -> None:
-    # Both are allowed on disk. The engine's paths are UTF-8, and where it looks for the letters
-    # of a glob as such, it takes a backslash for a slash.
+    # Both are allowed on disk. DuckDB's paths are UTF-8; it takes a backslash for a slash where
+    # it looks for the characters of a glob literally.
     text = str(path.absolute())
     name = os.fsencode(path).decode(errors="backslashreplace")
     if name != str(path) or ("\\" in text and glob.has_magic(text)):
@@ -79,7 +78,7 @@ def kind_of(path: Path) -> Kind:
     """Tell a file's kind by its name.
 
     Raises:
-        InputError: the name ends in none of the kinds that are read.
+        InputError: the name has no known ending.
     """
     name = path.name.lower()
     for ending, kind in _KINDS.items():
@@ -93,7 +92,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def is_gzip(path: Path) -> bool:
-    """Tell whether a file is compressed, by its name."""
+    """Tell by its name whether a file is compressed."""
     return path.name.lower().endswith(".gz")
 
 
@@ -125,8 +124,8 @@ def _file(path: Path) -> Path:
 
 
 def _files(pattern: str, found: Sequence[Path]) -> list[Path]:
-    # Other programs write one table as a folder named like a file: that is not to be left out
-    # silently. Any other folder is.
+    # Other programs write one table as a folder named like a file: a glob must not silently leave
+    # it out. It leaves out any other folder.
     files = [
         _file(path)
         for path in found
@@ -153,7 +152,7 @@ def _missing(pattern: str, path: str | None) -> InputError:
 
 
 def unreadable(path: str | Path, error: OSError) -> InputError:
-    """Say that the system does not give us a file or folder."""
+    """Return the error of a file or folder that the system does not let us read."""
     if error.errno == errno.ENAMETOOLONG:
         return InputError(f"{path} is too long a name for a file.", f"Check the path. {UNCHANGED}")
     return InputError(

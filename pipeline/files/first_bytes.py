@@ -1,4 +1,4 @@
-"""The kind of a file by its first bytes, where its name says another one."""
+"""Finds a file's kind by its first bytes, in case its name is wrong."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _LONGEST = max(map(len, _KINDS))
 
 
 def kind_of_bytes(start: bytes) -> str | None:
-    """Name the kind that a file or what it is compressed from begins as; None for plain text."""
+    """Return the kind of a file, or of its unpacked content, by its start; None for plain text."""
     return next((kind for mark, kind in _KINDS.items() if start.startswith(mark)), None)
 
 
 def other_kind(path: Path, start: bytes, as_what: str) -> InputError | None:
-    """Say what a file is by its first bytes, None where they fit its name or tell nothing."""
+    """Return an error if a file's first bytes show another kind than its name, else None."""
     found = kind_of_bytes(start)
     if found is None or found == as_what:
         return None
@@ -46,10 +46,10 @@ def other_kind(path: Path, start: bytes, as_what: str) -> InputError | None:
 
 
 def first_bytes(path: Path) -> bytes:
-    """Return a file's first bytes, as they lie on disk.
+    """Return a file's first bytes, as they are on disk.
 
     Raises:
-        InputError: the system does not give us the file.
+        InputError: the file can't be read.
     """
     try:
         with path.open("rb") as file:
@@ -62,5 +62,5 @@ NAMES = {"parquet": "Parquet", "ndjson": "NDJSON", "csv": "CSV"}
 
 
 def name_of_kind(path: Path) -> str:
-    """Return the kind that a file's name says, as people write it."""
+    """Return the kind of a file by its name, as people write it."""
     return NAMES[kind_of(path)]

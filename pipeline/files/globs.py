@@ -1,4 +1,4 @@
-"""Globs as a shell knows them, save that a folder which can't be looked into is an error."""
+"""Globs as in a shell, except that a folder that can't be read is an error."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ESCAPED = re.compile(r"\[([*?[])\]")
 def split(pattern: str) -> tuple[Path, tuple[str, ...]]:
     """Return the path that a pattern begins with, and the parts from its first wildcard on.
 
-    A part that exists as it stands is no wildcard, whatever letters it has; nor is one that
-    `glob.escape` wrote.
+    A part is no wildcard if it exists literally, whatever characters it has, or if `glob.escape`
+    wrote it.
     """
     path = Path(pattern)
     base, parts = Path(path.anchor), path.parts[bool(path.anchor) :]
@@ -34,9 +34,9 @@ def split(pattern: str) -> tuple[Path, tuple[str, ...]]:
 
 
 def absolute(pattern: str) -> str:
-    """Write a pattern so that it names the same files from anywhere, even where some are gone."""
+    """Return a pattern that names the same files from any folder, even if some files are gone."""
     base, parts = split(pattern)
-    # `..` goes where that is the same place: the folder above a link is not that above its target
+    # `..` is removed only if that is the same place: a link's parent is not its target's parent
     plain = Path(os.path.normpath(base.absolute()))
     same = plain.exists() and base.exists() and plain.samefile(base)
     start = plain if same else base.absolute()
@@ -44,13 +44,13 @@ def absolute(pattern: str) -> str:
 
 
 def matches(base: Path, parts: Sequence[str]) -> list[Path]:
-    """Return what the parts of a pattern match below a path, sorted, each once.
+    """Return the paths that the parts of a pattern match below a path, sorted, each once.
 
-    As in a shell, a wildcard takes no hidden name. `**` goes through any folders, into each once,
-    also where links lead back.
+    As in a shell, a wildcard matches no hidden name. `**` goes through any folders, into each once,
+    even if links lead back.
 
     Raises:
-        OSError: a folder on the way can't be looked into.
+        OSError: a folder on the way can't be read.
     """
     return sorted(set(_below(base, parts)))
 
@@ -109,7 +109,7 @@ def is_folder(path: Path) -> bool:
     """Tell whether a path is a folder or a link to one.
 
     Raises:
-        OSError: that can't be seen, which `Path.is_dir` takes for no.
+        OSError: the system does not tell; `Path.is_dir` would return False.
     """
     try:
         return stat.S_ISDIR(path.stat().st_mode)

@@ -1,4 +1,4 @@
-"""NDJSON files: a JSON object a line, all of it read as text; no type is guessed from values."""
+"""NDJSON files: a JSON object a line. Every column is text: the reader guesses no types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NESTED = r"^[{\[]"
 
 @dataclass
 class _Lines:
-    """Files that are read alike, as a view on the engine."""
+    """Files that DuckDB reads in one way, as a view."""
 
     con: Backend
     source: Source
@@ -50,7 +50,7 @@ class _Lines:
         return Part(_texts(rows, self.names), counts, self.mend)
 
     def mend(self) -> bool:
-        """Copy each file that holds half a character, without those members.
+        """Copy each file that has members with half a character, without those members.
 
         Raises:
             InputError: a file can't be read.
@@ -69,8 +69,8 @@ class _Lines:
         return changed
 
     def _view(self) -> ir.Table:
-        # Whole lines and then their members: the reader's own columns refuse a repeated key, and no
-        # longer tell the text "1e5" from the number 1e5.
+        # Whole lines first, then their members: DuckDB's own columns refuse a repeated key, and do
+        # not tell the text "1e5" from the number 1e5.
         line = sge.column("json", quoted=True)
         wanted = sge.convert(json.dumps(dict.fromkeys(self.names, "VARCHAR")))
         members = call("json_transform", line, wanted)
@@ -89,7 +89,7 @@ def _document(line: sge.Expression, members: sge.Expression) -> sge.Expression:
     text = call("struct_extract", members, DOCUMENT)
     may_have_one = sge.or_(call("contains", text, "NaN"), call("contains", text, "Infinity"))
     is_nested = call("json_type", line, f'$."{DOCUMENT}"').isin("OBJECT", "ARRAY")
-    # a CASE in a CASE: the sides of an AND may run in any order, and the inner one costs
+    # a CASE in a CASE: DuckDB may evaluate the sides of an AND in any order, and the inner is slow
     cleaned = sge.Case().when(is_nested, without_nan(text)).else_(text)
     return sge.Case().when(may_have_one, cleaned).else_(text)
 
@@ -97,10 +97,10 @@ def _document(line: sge.Expression, members: sge.Expression) -> sge.Expression:
 def parts(
     con: Backend, source: Source, paths: Sequence[Path], names: Sequence[str], scratch: Path
 ) -> list[Part]:
-    """Return a part for each shape among the files: all columns are text.
+    """Return a part for each shape among the files; all columns are text.
 
     Raises:
-        InputError: a file is no NDJSON, or no line of it has the keys that the source is known by.
+        InputError: a file is no NDJSON, or no line of it has the source's keys.
     """
     surveys = {path: survey(path, source.known_by) for path in paths}
     shapes = grouped(paths, lambda path: _options(path, surveys[path]))
@@ -137,13 +137,13 @@ def json_type(document: str, path: str) -> str:
 
 
 def _text(texts: ir.Table, name: str) -> ir.StringColumn:
-    """Write numbers in their shortest form, and keep nested values of the document alone."""
+    """Write numbers in their shortest form, and keep nested values only in the document."""
     text = texts[name]
-    # only what looks like it is looked up in the line again
+    # look up in the line only texts that look like such a value
     forms = [_FRACTION, _NO_JSON] if name == DOCUMENT else [_FRACTION, _NO_JSON, _NESTED]
     odd = text.re_search("|".join(forms))
     kind = json_type(texts.line.cast("string"), f'$."{name}"')
-    # NaN and Infinity, which the engine takes for numbers, are none in JSON
+    # DuckDB takes NaN and Infinity for numbers; JSON has no such numbers
     is_number = (kind == "DOUBLE") & ~text.re_search(_NO_JSON)
     written = ibis.cases(
         (is_number, _shortest(text)),

@@ -1,7 +1,7 @@
-"""A first look at an NDJSON file: its rows, counted without the engine's reader.
+"""A first look at an NDJSON file: counts its rows without DuckDB's reader.
 
-It closes what that reader leaves open: a .gz that is cut or damaged, lines that are JSON but no
-object, and files of something else.
+It also finds the faults that the reader overlooks: a .gz that is cut or damaged, lines that are
+JSON but no object, and files of another source.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.files.finding import UNCHANGED
 from pipeline.files.streams import Text, side_by_side
 
 LONGEST = 256 * 2**20
-"""A line is at most this many bytes long."""
+"""The most bytes of a line."""
 
 _BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -35,9 +35,9 @@ _ESCAPED = (rb"\ud", rb"\uD")
 
 @dataclass(frozen=True)
 class Survey:
-    """What an NDJSON file is like: `longest` is a bound of its lines' bytes.
+    """The properties of an NDJSON file: `longest` is a bound of its lines' bytes.
 
-    `is_odd` is a .gz that the engine's reader refuses although it is sound.
+    `is_odd` marks a sound .gz that DuckDB's reader refuses.
     """
 
     rows: int
@@ -52,7 +52,7 @@ class _Block:
 
 
 def survey(path: Path, keys: Collection[str]) -> Survey:
-    """Look through an NDJSON file, of which a line must have these keys.
+    """Look through an NDJSON file; at least one line must have these keys.
 
     Raises:
         InputError: the file is cut, a line is no object, or no line has the keys.
@@ -92,7 +92,7 @@ def _without_keys(path: Path, keys: Collection[str], others: Collection[str]) ->
 
 
 def line_blocks(text: Text) -> Iterator[bytes]:
-    """Yield a file in pieces of whole lines; a piece is a chunk long, or as long as one line."""
+    """Yield a file in pieces of whole lines, each a chunk long or one longer line."""
     pieces: list[bytes] = []
     size = 0
     for chunk in text:
@@ -109,8 +109,8 @@ def line_blocks(text: Text) -> Iterator[bytes]:
 
 
 def first_fault(path: Path) -> InputError | None:
-    """Look at each line with the engine's own parser, and return what is wrong with the first."""
-    # DuckDB loads it when it is first given parameters, and loses a Ctrl-C in that half a second
+    """Check each line with DuckDB's parser; return the first fault."""
+    # DuckDB imports pandas at the first parameters, and loses a Ctrl-C in that half second
     import pandas  # noqa: F401
 
     number = 1
@@ -126,7 +126,7 @@ def first_fault(path: Path) -> InputError | None:
 
 
 def _judged(line: bytes) -> str:
-    """Return the text that is valid JSON if and only if the line is as it should be."""
+    """Return a text that is valid JSON if and only if the line is right."""
     text = without_lone_surrogates(line.strip(_BLANKS)) or b"{}"
     return text.decode() if text.startswith(b"{") and _is_utf8(text) else "no object"
 
@@ -156,8 +156,8 @@ def _error(what: str) -> InputError:
 
 
 def _measured(block: bytes) -> _Block | None:
-    """Count the lines that are not blank, None if one of them does not even begin an object."""
-    # unlike splitlines of bytes, a file breaks lines at line feeds alone
+    """Count the lines that are not blank; None if one of them does not begin an object."""
+    # unlike splitlines of bytes, a file breaks lines only at line feeds
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1
     starts = np.concatenate([[0], ends[ends < len(block)]])
     longest = int(np.diff(starts, append=len(block)).max())
@@ -184,14 +184,14 @@ def _keys_of(keys: Collection[str], line: bytes) -> Collection[str]:
     try:
         return list(json.loads(line))
     except (ValueError, RecursionError):
-        # too long, too deep or broken: what is wrong with it, if anything, the reader will find
+        # too long, too deep or broken: if it has a fault, the reader will find it
         return [key for key in keys if json.dumps(key).encode() in line]
 
 
 def without_lone_surrogates(block: bytes) -> bytes:
     """Write null for each member of an object that holds half a character.
 
-    It is legal JSON, but no text: the engine's parser refuses the whole line.
+    JSON allows it, but it is no text, and DuckDB's parser refuses the whole line.
     """
     if not any(escape in block for escape in _ESCAPED):
         return block
@@ -213,7 +213,7 @@ def _without_lone_surrogates(line: bytes) -> bytes:
             kept = token.start()
         depth += letter in b"{["
         if depth == 1 and letter in b"{,":
-            # a member begins: with a key like that, nothing of it can be kept
+            # a member begins; if its key has half a character, nothing of it can be kept
             start, is_lone, instead = token.end(), False, b'"":null'
         elif depth == 1 and letter == b":" and not is_lone:
             start, instead = token.end(), b"null"

@@ -1,4 +1,4 @@
-"""Nested values of Parquet as JSON text, with the names that the file gives them."""
+"""Nested values of Parquet as JSON text, with the file's names."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _FIRST, _END = "0001-01-01", "10000-01-01"
 
 @dataclass(frozen=True)
 class Node:
-    """A column of a Parquet file, or a part of one, as the file's schema has it."""
+    """A column of a Parquet file, or a part of one, in the file's schema."""
 
     name: str
     type: tuple[Any, ...]
-    """What else the schema says of it: two nodes of one type are read alike."""
+    """The rest of its schema: DuckDB reads two nodes of one type alike."""
     children: tuple[Node, ...] = ()
 
 
 def json_text(kind: DuckDBPyType, node: Node, value: sge.Expression) -> sge.Expression:
-    """Return the JSON text of a value, NULL where it is NULL or has no place in JSON.
+    """Return the JSON text of a value, NULL if it is NULL or JSON can't hold it.
 
-    The engine gives names that differ only in case other ones; these are the file's own.
+    DuckDB renames names that differ only in case; these are the file's own.
     """
     return _text(kind, node, value, 0)
 
@@ -66,7 +66,7 @@ def _text(kind: Any, node: Node, value: sge.Expression, depth: int) -> sge.Expre
 
 
 def variant_text(value: sge.Expression) -> sge.Expression:
-    """Return a VARIANT that holds a text as that text, any other as JSON."""
+    """Return a VARIANT's text; any other value of it as JSON."""
     text = without_nan(as_text(sge.cast(value, "JSON")))
     time = call("variant_extract", value, "timestamp")
     utc = call("timezone", "UTC", call("TRY", sge.cast(time, "TIMESTAMPTZ")))
@@ -84,7 +84,7 @@ def variant_text(value: sge.Expression) -> sge.Expression:
 
 
 def without_nan(text: sge.Expression) -> sge.Expression:
-    """Return JSON text with null where NaN or Infinity stands outside of its strings."""
+    """Return JSON text with null for NaN and Infinity outside of its strings."""
     token = sge.to_identifier("token")
     cleaned = call("regexp_replace", token, _NO_JSON, "null", "g")
     tokens = _transformed(
@@ -97,7 +97,7 @@ def without_nan(text: sge.Expression) -> sge.Expression:
 
 
 def call(name: str, *arguments: Any) -> sge.Anonymous:
-    """Call a function of the engine by the name that it has there."""
+    """Call a function of DuckDB by its name there."""
     copied = [
         each.copy() if isinstance(each, sge.Expression) else sge.convert(each) for each in arguments
     ]
@@ -105,7 +105,7 @@ def call(name: str, *arguments: Any) -> sge.Anonymous:
 
 
 def decoded(value: sge.Expression) -> sge.Expression:
-    """Return bytes as the text they are in UTF-8, NULL where they are none."""
+    """Return UTF-8 bytes as text, NULL if they are no UTF-8."""
     return call("TRY", call("decode", sge.cast(value, "BLOB")))
 
 
@@ -135,7 +135,7 @@ def _map(kind: Any, node: Node, value: sge.Expression, depth: int) -> sge.Expres
 
 
 def _element(node: Node) -> Node:
-    """Return the element of a list: below the repeated group, save where that is the element."""
+    """Return the element of a list: below the repeated group, unless that is the element."""
     if "REPEATED" in node.type:
         return Node(node.name, (), node.children)
     repeated = node.children[0]
@@ -164,7 +164,7 @@ def _quoted(value: sge.Expression, end: str = "") -> sge.Expression:
 
 
 def _in_years(value: sge.Expression, kind: str) -> sge.Condition:
-    """Tell whether a time is within the years 0001 to 9999, where its text has four digits."""
+    """Tell whether a time is within the years 0001 to 9999: then its year has four digits."""
     first, end = (sge.cast(sge.convert(each), kind) for each in (_FIRST, _END))
     return sge.and_(
         sge.GTE(this=value.copy(), expression=first), sge.LT(this=value.copy(), expression=end)

@@ -1,4 +1,4 @@
-"""Parquet files: typed, with a header and a count of rows in their footer."""
+"""Parquet files: typed, with the columns and the number of rows in the footer."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from pipeline.files.parquet_footer import (
 from pipeline.files.parts import DOCUMENT, Part, grouped, literal_path, require, scan, view
 from pipeline.sources import Source
 
-# Folders named like `key=value` must not become columns. Bytes without the mark of text are read
-# as bytes: as text, DuckDB would stop at the first that are no UTF-8.
+# Folders named like `key=value` must not become columns. Bytes that are not marked as text stay
+# bytes: as text, DuckDB would stop at the first that are no UTF-8.
 _OPTIONS = {"hive_partitioning": False, "binary_as_string": False}
 _NESTED = ("struct", "list", "array", "map", "variant", "union")
 _FIRST_MICROSECOND, _LAST_MICROSECOND = -9_223_372_022_400_000_000, 9_223_372_036_854_775_806
@@ -39,7 +39,7 @@ _FIRST_MICROSECOND, _LAST_MICROSECOND = -9_223_372_022_400_000_000, 9_223_372_03
 
 @dataclass
 class _Shape:
-    """Files whose columns are alike, as a view on the engine."""
+    """Files with the same columns, as a view in DuckDB."""
 
     con: Backend
     source: Source
@@ -63,7 +63,7 @@ class _Shape:
         """Copy each file with a column that DuckDB can't read and PyArrow can.
 
         Raises:
-            InputError: neither can.
+            InputError: neither can read one.
         """
         faults = {
             path: fault
@@ -112,7 +112,7 @@ class _Shape:
 
     @cached_property
     def _nodes(self) -> dict[str, Node]:
-        """The columns that are read; of two with one name, the first."""
+        """The columns to read; of two with one name, the first."""
         nodes = {node.name: node for node in reversed(self.schema)}
         return {name: nodes[name] for name in self.names if name in nodes}
 
@@ -149,7 +149,7 @@ def parts(
 
 
 def _first_unreadable(path: Path, names: Sequence[str]) -> InputError | None:
-    """Read these columns, as far as the file has them, to their end; return the first fault."""
+    """Read these columns, if the file has them, to their end; return the first fault."""
     with duckdb.connect() as con:
         nodes = {node.name: node for node in reversed(schemas(con, [path])[path])}
         for name, (theirs, kind) in _kinds(con, path, names).items():
@@ -184,7 +184,7 @@ def _unreadable_column(path: Path, name: str, error: duckdb.Error) -> InputError
 
 
 def check(path: Path, names: Sequence[str]) -> None:
-    """Read these columns, as far as the file has them, to their end.
+    """Read these columns, if the file has them, to their end.
 
     Raises:
         InputError: the file or one of the columns can't be read.
@@ -197,9 +197,9 @@ def check(path: Path, names: Sequence[str]) -> None:
 def _kinds(
     con: duckdb.DuckDBPyConnection, path: Path, wanted: Collection[str]
 ) -> dict[str, tuple[str, DuckDBPyType]]:
-    """Return how the engine calls a file's columns, and the types that it gives them."""
-    # It takes names that differ only in case for the same and renames the later ones: a column is
-    # found by its place.
+    """Return DuckDB's names and types of a file's columns, by the file's own names."""
+    # DuckDB takes names that differ only in case for the same and renames the later ones, so we
+    # find a column by its place.
     try:
         found = con.read_parquet(
             [literal_path(path)], hive_partitioning=False, binary_as_string=False
@@ -220,7 +220,7 @@ def _column(name: str) -> sge.Expression:
 def _value(
     name: str, kind: DuckDBPyType, node: Node, column: sge.Expression
 ) -> sge.Expression | None:
-    """Return how a column is read, None where nothing in it can be used."""
+    """Return the expression that reads a column, None if its type can't be used."""
     if "NullType()" in node.type:
         return None
     if kind.id in _NESTED:
@@ -239,7 +239,7 @@ def _copied(kind: DuckDBPyType, column: sge.Expression) -> sge.Expression:
 
 
 def _time(kind: DuckDBPyType, column: sge.Expression, count: str | None = None) -> sge.Expression:
-    """Return a time as it is, NULL where no cast of it would do."""
+    """Return a time unchanged, NULL if it can't be cast."""
     if not kind.id.startswith("timestamp"):
         return column
     least = _FIRST_MICROSECOND

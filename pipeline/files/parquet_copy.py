@@ -1,8 +1,8 @@
-"""Parquet that DuckDB can't read, although it is sound, written anew by PyArrow.
+"""Copies sound Parquet that DuckDB can't read, with PyArrow.
 
 DuckDB stops at one value that does not fit its column's type, such as text that is no UTF-8 or a
-time in milliseconds near INT64's end, and it lacks some codecs and encodings. It also cuts
-nanoseconds of a zone toward 1970. In the copy, such a value is NULL, and times are microseconds.
+time in milliseconds near INT64's end. It lacks some codecs and encodings. It also truncates
+nanoseconds with a zone toward 1970. In the copy, such a value is NULL, and times are microseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROWS = 50_000
 
 
 def copy(path: Path, names: Collection[str], target: Path) -> None:
-    """Write these columns of a file to another one, all of types and values that DuckDB takes.
+    """Write these columns of a file to another one, with types and values that DuckDB can read.
 
     Raises:
         pa.ArrowException, OSError: PyArrow can't read the file either.
@@ -48,7 +48,7 @@ def copy(path: Path, names: Collection[str], target: Path) -> None:
 
 
 def _first(batch: pa.RecordBatch, name: str) -> pa.Array:
-    # both of two columns with one name come
+    # by place, because two columns may have one name
     return batch.column(batch.schema.names.index(name))
 
 
@@ -118,7 +118,7 @@ def _python(values: pa.Array) -> list[Any]:
 
 
 def _of_scalar(value: pa.Scalar) -> Any:
-    """Return a value as JSON has it; null where it has no place there."""
+    """Return a value as in JSON; null if JSON can't hold it."""
     if not value.is_valid:
         return None
     kind = value.type
@@ -134,7 +134,7 @@ def _of_scalar(value: pa.Scalar) -> Any:
         return _texts(pa.array([value]))[0].as_py()
     found = value.as_py()
     if isinstance(found, float):
-        # of a smaller size, a float has a shorter form
+        # a smaller float has a shorter form
         short = float(str(found if kind == pa.float64() else np.float32(found)))
         return short if math.isfinite(short) else None
     if isinstance(found, dt.date):

@@ -1,4 +1,4 @@
-"""What Parquet files say about themselves in their footers."""
+"""Reads the footers of Parquet files: columns, types, numbers of rows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ _SIGNATURE = 28
 
 @dataclass(frozen=True)
 class Footer:
-    """What a Parquet file says about itself, as PyArrow reads it.
+    """The footer of a Parquet file, as PyArrow reads it.
 
-    `metadata` is None where its columns must not be looked at: PyArrow ends the process where one
-    of them is encrypted.
+    `metadata` is None if a column is encrypted: PyArrow ends the process when it reads the columns.
     """
 
     rows: int
@@ -41,13 +40,13 @@ class Footer:
 
 
 def footer_of(path: Path) -> Footer:
-    """Read what a file says about itself.
+    """Read the footer of a file.
 
     Raises:
         InputError: the file is no Parquet, or not a whole one.
     """
     try:
-        # opened here, for PyArrow takes `~` and `s3:` in a path for more than letters
+        # opened here, because PyArrow gives `~` and `s3:` in a path a meaning
         with path.open("rb") as content, pq.ParquetFile(content) as file:
             rows = _rows(file.metadata)
             content.seek(-8, 2)
@@ -56,17 +55,17 @@ def footer_of(path: Path) -> Footer:
                 return Footer(rows, is_encrypted=True)
             return Footer(rows, metadata=file.metadata)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        # PyArrow tells some damage as the system would, but without a number
+        # PyArrow raises OSError for some damage too, but without an errno
         if isinstance(error, OSError) and error.errno:
             raise unreadable(path, error) from error
-        # PyArrow takes no such map, DuckDB does; the column may be one that nothing reads
+        # PyArrow refuses such a map, DuckDB does not; perhaps nothing reads the column
         if "Map keys" in str(error):
             return _footer_by_engine(path)
         raise no_parquet(path, error) from error
 
 
 def _rows(metadata: pq.FileMetaData) -> int:
-    """Count the rows as the engine does, by row groups, and see that the file's count agrees."""
+    """Count the rows by row groups, as DuckDB does; check that the file's count agrees."""
     groups = (metadata.row_group(place) for place in range(metadata.num_row_groups))
     rows = sum(group.num_rows for group in groups)
     if rows != metadata.num_rows:
@@ -91,7 +90,7 @@ def schemas(con: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path,
     try:
         rows = con.execute(_SCHEMA.format(named)).fetchall()
     except duckdb.Error as error:
-        # it looks at more of a footer than PyArrow
+        # DuckDB checks more of a footer than PyArrow
         if len(paths) == 1:
             raise no_parquet(paths[0], error) from error
         return {path: nodes for path in paths for nodes in [schemas(con, [path])[path]]}
@@ -102,7 +101,7 @@ def schemas(con: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path,
 
 
 def _tree(rows: list[tuple[Any, ...]]) -> Node:
-    """Return the tree whose nodes are listed one after the other, each before its children."""
+    """Return the tree of a list of nodes, in which each comes before its children."""
     rest = iter(rows)
 
     def node() -> Node:
@@ -116,7 +115,7 @@ def require_digits(path: Path, nodes: Sequence[Node]) -> None:
     """Check that DuckDB can hold the numbers of these columns.
 
     Raises:
-        InputError: one is a DECIMAL that it would read as another number.
+        InputError: a DECIMAL is too long: DuckDB would read another number.
     """
     for node in nodes:
         for leaf in leaves(node):
@@ -132,7 +131,7 @@ def require_digits(path: Path, nodes: Sequence[Node]) -> None:
 def times_can_be_read(
     schema: Sequence[Node], names: Collection[str], metadata: pq.FileMetaData
 ) -> bool:
-    """Tell by the statistics whether DuckDB reads all times of these columns, and as they are."""
+    """Tell by the statistics whether DuckDB reads all times of these columns correctly."""
     numbered = [(node, leaf) for node in schema for leaf in leaves(node)]
     return all(
         _time_can_be_read(leaf, metadata, place)
@@ -147,7 +146,7 @@ def _time_can_be_read(leaf: Node, metadata: pq.FileMetaData, place: int) -> bool
     is_milliseconds = converted == "TIMESTAMP_MILLIS" or (
         logical.startswith("TimestampType") and "MILLIS=Milli" in logical
     )
-    # DuckDB has no nanoseconds of a zone, and cuts them toward 1970
+    # DuckDB has no nanoseconds with a zone, and truncates them toward 1970
     is_cut = "isAdjustedToUTC=1" in logical and "NANOS=Nano" in logical
     if not (is_milliseconds or (is_cut and logical.startswith("TimestampType"))):
         return True
@@ -164,7 +163,7 @@ def _time_can_be_read(leaf: Node, metadata: pq.FileMetaData, place: int) -> bool
 
 
 def no_parquet(path: Path, error: Exception) -> InputError:
-    """Say that a file is no Parquet, or not a whole one."""
+    """Return the error of a file that is no Parquet, or not a whole one."""
     return other_kind(path, first_bytes(path), "Parquet") or InputError(
         f"{path} can't be read as Parquet: {first_line(error)}",
         f"Copy or export it again, or leave it out. {UNCHANGED}",
@@ -172,7 +171,7 @@ def no_parquet(path: Path, error: Exception) -> InputError:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, in letters that can be printed."""
+    """Return the first line of an error's message, in printable characters."""
     line = str(error).partition("\n")[0]
-    # it may quote the file's bytes
+    # the message may quote the file's bytes
     return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -1,4 +1,4 @@
-"""What the readers of all kinds share: views over files on the engine."""
+"""Views over files in DuckDB, for the readers of all kinds of files."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pipeline.sources import Source
 Key = TypeVar("Key")
 
 DOCUMENT = "ItemData"
-"""The one column that may hold a nested value: it is text that holds JSON."""
+"""The one column that may hold a nested value, as JSON text."""
 
 _GLOB = re.compile(r"([\[*?])")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Files of one shape as a table, and the rows of each, counted without it.
+    """Files of one shape as a table, and an independent count of each file's rows.
 
-    A wanted column that the table lacks is NULL in all of its rows. `mend` is for a statement that
-    failed: it replaces what the engine can't read by what it can, and tells whether it did.
+    A wanted column that the table lacks is NULL in all rows. After a failed statement, `mend`
+    replaces sound files that DuckDB can't read, and tells whether there were any.
     """
 
     table: ir.Table
@@ -39,7 +39,7 @@ class Part:
 
 
 def grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list[Path]]:
-    """Return the files by what they have in common, in their order."""
+    """Return the files grouped by a key, in their order."""
     groups: dict[Key, list[Path]] = {}
     for path in paths:
         groups.setdefault(key(path), []).append(path)
@@ -47,10 +47,10 @@ def grouped(paths: Sequence[Path], key: Callable[[Path], Key]) -> dict[Key, list
 
 
 def require(path: Path, header: Sequence[str], source: Source, names: Sequence[str]) -> None:
-    """Check that a file has the columns, save those that a file may lack.
+    """Check that a file has the columns, except for the optional ones.
 
     Raises:
-        InputError: it has not; names that differ in case or in blanks around them are others.
+        InputError: it lacks a column; case and blanks around a name count.
     """
     required = [column.name for column in source.columns if not column.optional]
     wanted = [name for name in names if name in required]
@@ -76,7 +76,7 @@ def require(path: Path, header: Sequence[str], source: Source, names: Sequence[s
 
 
 def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sge.Anonymous:
-    """Call a reader of the engine on these files and no others."""
+    """Call a reader of DuckDB on exactly these files."""
     files = sge.Array(expressions=[sge.convert(literal_path(path)) for path in paths])
     named = [
         sge.EQ(this=sge.to_identifier(name), expression=_literal(value))
@@ -97,7 +97,7 @@ def _literal(value: Any) -> Any:
 
 
 def literal_path(path: Path) -> str:
-    """Write a path so that the engine takes its letters as they are, not as a glob or a scheme."""
+    """Escape a path, so DuckDB takes no part of it for a glob or a scheme."""
     return _GLOB.sub(r"[\1]", str(path.absolute()))
 
 
@@ -107,9 +107,9 @@ def view(
     scans: Sequence[tuple[Mapping[str, sge.Expression], sge.Expression]],
     name: str | None = None,
 ) -> ir.Table:
-    """Create a temporary view of named expressions over scans, of the mere rows if none.
+    """Create a temporary view of named expressions over scans; without any, of the bare rows.
 
-    A view of that `name` is replaced.
+    It replaces a view of that `name`.
     """
     selects = [_select(values, rows) for values, rows in scans]
     query = sge.union(*selects, distinct=False) if len(selects) > 1 else selects[0]

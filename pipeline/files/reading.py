@@ -1,4 +1,4 @@
-"""Files of one source, of any kinds and types, as one lazy table."""
+"""Reads the files of one source, of any kinds and types, as one lazy table."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _READERS = {"parquet": parquet.parts, "csv": csv.parts, "ndjson": ndjson.parts}
 
 @dataclass(frozen=True)
 class Raw:
-    """A source as a table with the types as they came, and the files that hold its rows.
+    """A source as a table with the types that it came with, and the files that hold its rows.
 
-    `paths` are the files as they were named, `names` the columns that are read.
+    `paths` are the files as the user named them, `names` the columns to read.
     """
 
     source: Source
@@ -37,13 +37,13 @@ class Raw:
 
     @property
     def rows(self) -> int:
-        """The number of rows, counted without the engine's reader."""
+        """The number of rows, counted without DuckDB's reader."""
         return sum(file.rows for file in self.files)
 
     def mend(self) -> bool:
-        """Replace what the engine can't read of sound files; tell whether there was any.
+        """Replace sound files that DuckDB can't read; tell whether there were any.
 
-        A statement that failed may be tried again then.
+        If so, a failed statement may be tried again.
 
         Raises:
             InputError: a file is not sound.
@@ -62,10 +62,9 @@ def read(
 ) -> Raw:
     """Return these files as one lazy table: these columns, in the source's order.
 
-    A row is the same whatever files are read with it. Where all files agree on a column's type, it
-    has that type; else it is a struct with a field for each type (see `rules.mixed`). What the
-    engine can't read of a sound file is written anew into the folder `scratch`, which must last as
-    long as the table is used.
+    Other files never change a row. If all files agree on a column's type, it has that type;
+    otherwise it is a struct with a field for each type (see `rules.mixed`). The folder `scratch`
+    takes copies of sound files that DuckDB can't read; it must last as long as the table.
 
     Raises:
         InputError: a file can't be read, or lacks a column that is not optional.
@@ -84,10 +83,10 @@ def read(
 
 
 def require_unchanged(raw: Raw) -> None:
-    """Check that the files are as they were before they were read.
+    """Check that the files have not changed since the first look at them.
 
     Raises:
-        InputError: one has another size or time of change, or is gone.
+        InputError: a file has another size or time of change, or is gone.
     """
     for path, file in zip(raw.paths, raw.files, strict=True):
         size, modified_ns = _state(path)

@@ -16,7 +16,7 @@ from pipeline.files.finding import UNCHANGED, is_gzip, unreadable
 from pipeline.files.first_bytes import kind_of_bytes, name_of_kind, other_kind
 
 CHUNK = 2**20
-"""So many bytes fit into a core's cache, where looking at them several times costs little."""
+"""The bytes of a piece: they fit into a core's cache, so several looks at them cost little."""
 
 _GZIP = b"\x1f\x8b"
 _NAME = 0x08
@@ -27,11 +27,11 @@ Found = TypeVar("Found")
 
 
 class Text:
-    """The bytes of a file piece by piece, of a .gz what was compressed, up to its checksum.
+    """The bytes of a file piece by piece; a .gz is unpacked, and its checksum checked.
 
-    The engine's readers take a .gz that is cut or damaged without a word. They refuse one that
-    has more in its header than a name, or zeros after its end: it `is_odd`, which is known once all
-    pieces have been read.
+    DuckDB's readers silently accept a .gz that is cut or damaged. They refuse a sound one whose
+    header has more than a name, or that has zeros after its end: it `is_odd`, which is known once
+    all pieces have been read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class Text:
         """Yield the pieces.
 
         Raises:
-            InputError: the file can't be read, is no text by its first bytes, or no whole .gz.
+            InputError: the file can't be read, its first bytes are no text, or it is no whole .gz.
         """
         try:
             with self.path.open("rb") as file:
@@ -57,7 +57,7 @@ class Text:
             raise unreadable(self.path, error) from error
 
     def copy_to(self, target: Path, changed: Callable[[bytes], bytes] = bytes) -> Path:
-        """Write the pieces to another file, unpacked, each changed; return it.
+        """Write the pieces, each `changed`, to another file; return it.
 
         Raises:
             ResourceError: the disk is full.
@@ -88,7 +88,7 @@ class Text:
                 raise self._damaged()
 
     def _member(self, file: IO[bytes], rest: bytes) -> Generator[bytes, None, bytes]:
-        """Yield what one member holds, and return what follows it."""
+        """Yield the content of one gzip member, and return the bytes after it."""
         member = zlib.decompressobj(zlib.MAX_WBITS | 16)
         self.is_odd |= bool(rest[3:4]) and bool(rest[3] & ~_NAME)
         while not member.eof:
@@ -113,7 +113,7 @@ class Text:
 
 
 def iter_of(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is in a file, piece by piece."""
+    """Yield a file's content, piece by piece."""
     while piece := file.read(CHUNK):
         yield piece
 
@@ -121,7 +121,7 @@ def iter_of(file: IO[bytes]) -> Iterator[bytes]:
 def side_by_side(
     function: Callable[[Piece], Found], pieces: Iterable[Piece]
 ) -> Iterator[tuple[Piece, Found]]:
-    """Yield pieces with what a function finds in each, in order; a few are looked at at a time."""
+    """Yield pieces with a function's result for each, in order; a few run at the same time."""
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting: deque[tuple[Piece, Future[Found]]] = deque()
         try:
@@ -139,16 +139,16 @@ def side_by_side(
 
 
 def compression(path: Path) -> str:
-    """Name a file's compression as the engine's readers do."""
+    """Return DuckDB's name of a file's compression."""
     return "gzip" if is_gzip(path) else "uncompressed"
 
 
 def readable(path: Path, scratch: Path) -> Path:
-    """Unpack a file that the engine's readers refuse into a folder; return the copy."""
+    """Unpack a file that DuckDB's readers refuse into a folder; return the copy."""
     return Text(path).copy_to(next_name(path, scratch))
 
 
 def next_name(path: Path, scratch: Path) -> Path:
-    """Name a new file in a folder like another one, without its compression."""
+    """Return the path of a new file in a folder, named like another one but uncompressed."""
     scratch.mkdir(parents=True, exist_ok=True)
     return scratch / f"{len(list(scratch.iterdir()))}.{name_of_kind(path).lower()}"

@@ -1,4 +1,4 @@
-"""The types of files that are read as one table."""
+"""Unites files with different types into one table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def unite(tables: Sequence[ir.Table], names: Sequence[str]) -> ir.Table:
     """Return the rows of all tables, each value in its own type.
 
     A column whose types differ among the tables is a struct with a field for each type. A column
-    that a table lacks is NULL there, and has no say in the type.
+    that a table lacks is NULL there, and does not affect the type.
     """
     plain = [
         {name: _plain(table[name]) for name in names if name in table.columns} for table in tables
@@ -32,7 +32,7 @@ def unite(tables: Sequence[ir.Table], names: Sequence[str]) -> ir.Table:
 
 
 def _plain(column: ir.Column) -> ir.Column:
-    """Give the types of one meaning one form, without losing anything of the value."""
+    """Cast types of one meaning to one type, without losing anything of the value."""
     kind = column.type()
     if kind.is_timestamp():
         return _microseconds(column)
@@ -42,7 +42,7 @@ def _plain(column: ir.Column) -> ir.Column:
         # beyond these years, a date can't become a time
         return column.between(_FIRST_DAY, _LAST_DAY).ifelse(column, ibis.null("date"))
     if kind.is_boolean() or kind.is_numeric():
-        # of two sizes of floats, each has a shortest form of its own
+        # the same number has another shortest text in each size of float
         return column
     return as_text(column)
 
@@ -57,7 +57,7 @@ def _microseconds(time: ir.TimestampColumn) -> ir.TimestampColumn:
     micros = time.cast(TIMESTAMP)
     if time.type().scale != 9:
         return micros
-    # the cast cuts toward 1970, which before 1970 is up
+    # The cast truncates toward zero, so before 1970 it rounds up.
     return (epoch_ns(time) % 1000 < 0).ifelse(micros - ibis.interval(microseconds=1), micros)
 
 

@@ -1,4 +1,4 @@
-"""Realistic, messy raw data of any size: apartments that never were."""
+"""Generates realistic, messy raw data of any size, of invented apartments."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pipeline.generate.user_file import write_users
 from pipeline.generate.users import raw_users
 
 _EVENTS = re.compile(r"raw_sync_events(-\d{5,})?\.\w+")
-_MOST_DAYS = 1_000_000  # the year 9999 is not far then
+_MOST_DAYS = 1_000_000  # more would pass the year 9999
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written: rows, the commands among them, and the files."""
+    """The written rows, the commands among them, and the files."""
 
     events: int
     users: int
@@ -47,13 +47,13 @@ def generate(
     """Write a history of so many commands, about ten events each, to a folder.
 
     The same arguments give the same bytes. The files appear in the folder once all are written, and
-    replace what an earlier call made in this format. Memory does not grow with the number of
-    commands. From four devices on all kinds of commands occur. Talkative devices send so many
+    replace those of an earlier call in this format. Memory does not grow with the number of
+    commands. With at least four devices, all kinds of commands occur. Devices send so many
     `readings` more in the 15 seconds after each command. `progress` gets the number of events
     written so far.
 
     Raises:
-        UsageError: a number that makes no history, or an output that is no writable folder.
+        UsageError: a number is out of range, or `output` is no writable folder.
         ResourceError: the disk is full.
     """
     _require("--commands", commands, 0)
@@ -96,7 +96,7 @@ def _require(option: str, number: int, least: int, most: int | None = None) -> N
 
 @contextmanager
 def _unfinished(output: Path) -> Iterator[Path]:
-    """Make a folder for files that are not whole yet; remove it in the end."""
+    """Make a folder for unfinished files; remove it at the end."""
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".generating-", dir=output) as folder:
         yield Path(folder)

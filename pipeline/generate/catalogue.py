@@ -1,4 +1,4 @@
-"""What clients ask of devices and what devices report, spelled as clients and hubs spell it."""
+"""The states that clients ask for and that devices report, in the spellings of clients and hubs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import cycle, islice
 from typing import Any
 
 SPELLINGS = 4
-"""In how many ways the same state is reported."""
+"""The number of spellings of a reported state."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """A desired state, and the states that a device may report once it did as asked.
+    """A desired state, and the states that a device may report once it has done it.
 
-    All are JSON text. No reading tells of a `reading` None.
+    All are JSON text. If `reading` is None, no reading shows the effect.
     """
 
     command: str
@@ -28,7 +28,7 @@ class Wish:
 class Gauge:
     """A reading that comes without a command: its states from the lowest to the highest.
 
-    Each state stands there in all its spellings, one after the other.
+    The spellings of a state follow each other.
     """
 
     reading: str
@@ -128,7 +128,7 @@ WISHES: dict[str, list[Wish]] = {
         *_set_points("CoolSet"),
     ],
 }
-"""By kind of device; what stands there more often is asked for more often."""
+"""The wishes by kind of device; clients ask more often for a wish that is listed more often."""
 
 MESSY_WISHES: dict[str, list[str]] = {
     "lock": [
@@ -209,7 +209,7 @@ GAUGES: dict[str, list[Gauge]] = {
         *[_BATTERY, _MODE, _HEAT, _COOL],
     ],
 }
-"""What a kind of device reports on its own; what stands there more often comes more often."""
+"""The readings that a kind of device sends on its own; those listed more often come more often."""
 
 STRANGE: list[tuple[str, str | None, str | None]] = [
     ("map_created", None, None),
@@ -224,4 +224,4 @@ STRANGE: list[tuple[str, str | None, str | None]] = [
     ("map_item_updated", "", '{"state":1}'),
     ("map_item_updated", None, '{"state":1}'),
 ]
-"""Events that are no reading and no command: EventType, ItemKey, ItemData."""
+"""Events that are neither reading nor command: EventType, ItemKey, ItemData."""

@@ -1,4 +1,4 @@
-"""From what happened to what was loaded: revisions, lost fields, late and repeated deliveries."""
+"""Delivers events to the warehouse: with revisions, lost fields, late and repeated deliveries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.generate.texts import (
 from pipeline.sources import SOURCES
 
 EVENT_SCHEMA = SOURCES["raw_sync_events"].schema.to_pyarrow()
-_BATCH = 15 * MINUTE  # events are loaded into the warehouse so often
+_BATCH = 15 * MINUTE  # the time between two loads into the warehouse
 _LATEST = 2 * HOUR
 _END = 10_000 * 366 * DAY
 
@@ -35,9 +35,9 @@ _END = 10_000 * 366 * DAY
 def raw_events(
     *, commands: int, devices: int, days: int, seed: int, messy_values: bool, readings: int = 0
 ) -> Iterator[pa.Table]:
-    """Yield the rows of raw_sync_events, a bounded number at a time, as they were loaded.
+    """Yield the rows of raw_sync_events as they were loaded, a bounded number at a time.
 
-    What is held is a window of time and what of it comes later.
+    Memory holds a window of time, and its events that arrive later.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     homes = make_devices(devices, rng)
@@ -52,10 +52,10 @@ def raw_events(
 
 
 def in_order(column: str, tables: Iterator[tuple[int, pa.Table]]) -> Iterator[tuple[int, pa.Table]]:
-    """Put rows in the order of a column, across tables.
+    """Sort rows by a column, across tables.
 
-    Each table comes with a time that no later table has a row before; what lies after that time
-    waits for the next one.
+    Each table comes with a time, and no later table has rows before it. Rows after that time wait
+    for the next table.
     """
     waiting: pa.Table | None = None
     for end, table in tables:
@@ -70,7 +70,7 @@ def in_order(column: str, tables: Iterator[tuple[int, pa.Table]]) -> Iterator[tu
 
 
 def delivered(rng: Rng, devices: Devices, happened: pa.Table) -> pa.Table:
-    """Number what happened, in order of time, and say when it was loaded, some of it twice."""
+    """Number the events by time, and add the times of loading; some events are loaded twice."""
     count = len(happened)
     at, device = happened["at"].to_numpy(), happened["device"].to_numpy()
     lateness = rng.integers(2 * SECOND, MINUTE, size=count)
@@ -88,7 +88,7 @@ def delivered(rng: Rng, devices: Devices, happened: pa.Table) -> pa.Table:
 
 
 def _next_revisions(devices: Devices, device: Ints) -> Ints:
-    """Count each device's revisions on, in the order of the rows."""
+    """Return each row's next revision of its device, in the order of the rows."""
     order = np.argsort(device, kind="stable")
     changed, first, counts = np.unique(device[order], return_index=True, return_counts=True)
     before = devices.revisions[changed]
@@ -99,7 +99,7 @@ def _next_revisions(devices: Devices, device: Ints) -> Ints:
 
 
 def _with_copies(rng: Rng, events: pa.Table) -> pa.Table:
-    """Return also what was stored twice: the very same row, or again in a later object."""
+    """Add the rows that were stored twice: the same row, or again in a later object."""
     twice = events.take(some_rows(rng, len(events), 0.003))
     again = events.take(some_rows(rng, len(events), 0.007))
     later = again["loaded"].to_numpy() + rng.integers(MINUTE, _LATEST, size=len(again))

@@ -13,19 +13,19 @@ from pipeline.generate.texts import Ints, Rng, joined, random_hex
 KINDS = ("lock", "switch", "dimmer", "thermostat")
 FIRST_USER = 1001
 NO_USER = 0
-_SHARED = 25  # every so many devices one stands in a hallway and is nobody's
+_SHARED = 25  # one in so many devices stands in a hallway and is nobody's
 _STARTS = ("al", "be", "co", "da", "el", "fi", "gro", "ha", "ir", "jo", "ka", "lu", "mi", "no")
 _MIDDLES = ("bar", "dor", "fen", "gal", "lin", "mar", "nev", "ros", "sim", "tol", "vek", "zan")
 _ENDS = ("a", "bert", "da", "en", "gar", "ia", "mund", "na", "or", "rik", "sa", "ton", "vin")
 _HOUSES = ("brook", "field", "ford", "hill", "mere", "moor", "stead", "thorpe", "wick", "wood")
 _SYLLABLES = (_STARTS, _MIDDLES, _ENDS, _MIDDLES, _HOUSES)
 _NAMES = math.prod(map(len, _SYLLABLES))
-_STEP = 100_003  # a prime, so that neighbours get unlike names and none comes twice
+_STEP = 100_003  # a prime, so neighbours get different names and no name comes twice
 
 
 @dataclass(frozen=True)
 class Devices:
-    """All devices, one position each; `revisions` counts on as their maps change."""
+    """All devices, one position each; `revisions` grow as their maps change."""
 
     ids: pa.Array
     kinds: Ints

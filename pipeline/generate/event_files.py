@@ -1,4 +1,4 @@
-"""Raw events as files: streamed, and the same bytes for the same rows."""
+"""Writes raw events as files: streamed, with the same bytes for the same rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Format = Literal["parquet", "ndjson", "csv"]
 Write = Callable[[pa.Table], None]
 
 ROWS_A_FILE = 2_000_000
-_NESTED_EVERY = 16  # so many rows of NDJSON have one whose ItemData is an object, not text
+_NESTED_EVERY = 16  # in one of so many NDJSON rows, ItemData is an object, not text
 _FEW_VALUES = ["AccountSid", "ServiceSid", "EventType", "ItemKey", "_source_file", "Identity"]
 _TIMES = ["DateCreated", "_scheduled_timestamp"]
 _TEXT_SCHEMA = pa.schema(
@@ -94,7 +94,7 @@ def _with_time_texts(table: pa.Table) -> pa.Table:
 
 
 def _created_texts(micros: pa.Array, number: Ints) -> pa.Array:
-    """Write times as several tools have exported them; some of those that lack are no time."""
+    """Write times as different tools export them; some are missing, some are no time."""
     clock = _clock(micros)
     elsewhere = _clock(pc.add(micros, 2 * HOUR))
     forms = (
@@ -118,7 +118,7 @@ def _clock(micros: pa.Array) -> pa.Array:
 
 
 def _lines(table: pa.Table) -> pa.Buffer:
-    """Return the rows as lines of JSON, in one piece of text."""
+    """Return the rows as lines of JSON, in one buffer."""
     members = [
         joined(f',"{name}":', _json_values(table[name].combine_chunks(), name, table["EventId"]))
         for name in table.column_names

@@ -1,4 +1,4 @@
-"""What happens at the devices: bursts of commands, hubs' answers, what devices report, noise."""
+"""The events at the devices: bursts of commands, hubs' answers, devices' readings, noise."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from pipeline.generate.texts import (
 
 COMMANDS_A_WINDOW = 10_000
 NOISE_A_COMMAND = 6.05
-"""Events that no command caused, so that there are about ten events a command."""
+"""Events without a command, for each command: together about ten events a command."""
 MESSY_SHARE = 0.02
 
 _BURST_SIZES = ((1, 0.72), (2, 0.16), (3, 0.08), (6, 0.04))
-_REPEATED = 0.45  # of the later commands of a burst ask for the same again
+_REPEATED = 0.45  # of the later commands of a burst, so many ask for the same again
 _REPORTED_LATE = 0.04
 
 HAPPENING = pa.schema(
@@ -42,12 +42,12 @@ HAPPENING = pa.schema(
         "item": pa.string(),
     }
 )
-"""What is pushed at a time about an item of a device."""
+"""The events about an item of a device, with their times."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A span of time, and how many commands are issued in it."""
+    """A span of time, and the number of commands in it."""
 
     start: int
     end: int
@@ -56,7 +56,7 @@ class Window:
 
 @dataclass(frozen=True)
 class _Catalogue:
-    """The entries of all kinds of devices in one list; `first` and `count` say where each is."""
+    """The entries of all kinds of devices in one list; `first` and `count` say where a kind is."""
 
     first: Ints
     count: Ints
@@ -101,9 +101,9 @@ def windows(commands: int, days: int) -> Iterator[Window]:
 def happenings(
     rng: Rng, devices: Devices, window: Window, *, messy_values: bool, readings: int
 ) -> pa.Table:
-    """Return all that is set off in a window, what follows from it later included, unordered.
+    """Return all events that a window causes, including later ones, unordered.
 
-    Each command is followed by so many `readings` more, of whatever kind, within 15 seconds.
+    So many extra `readings`, of any kind, follow each command within 15 seconds.
     """
     commands = [*_commands(rng, devices, window, messy_values)]
     parts = [*commands, *_telemetry(rng, devices, window)]
@@ -130,7 +130,7 @@ def _commands(rng: Rng, devices: Devices, window: Window, messy_values: bool) ->
 
 
 def _issued(rng: Rng, devices: Devices, window: Window) -> tuple[Ints, Ints, Ints]:
-    """Return when, to which device and with which wish each command of a window is issued."""
+    """Return the time, device and wish of each command of a window."""
     sizes, weights = zip(*_BURST_SIZES, strict=True)
     burst = np.repeat(np.arange(window.commands), rng.choice(sizes, window.commands, p=weights))
     burst = burst[: window.commands]
@@ -186,7 +186,7 @@ def _hub_events(
 def _confirmations(
     rng: Rng, at: Ints, device: Ints, wish: Ints, is_answered: Bools, is_success: Bools
 ) -> pa.Table:
-    """Return the readings of the devices that did as asked, whatever their hub said."""
+    """Return the readings of the devices that obeyed, whatever their hub said."""
     chance = np.where(is_success, 0.93, np.where(is_answered, 0.2, 0.4))
     done = np.flatnonzero(_IS_REPORTED[wish] & (rng.random(len(at)) < chance))
     seconds = np.minimum(0.5 + rng.gamma(2.5, 1.6, len(done)), 15)
@@ -222,7 +222,7 @@ def _chatter(rng: Rng, devices: Devices, commands: pa.Table, readings: int) -> p
 
 
 def _gauged(rng: Rng, devices: Devices, at: Ints, device: Ints) -> pa.Table:
-    """Return what devices measure at these times."""
+    """Return the devices' measurements at these times."""
     count = len(at)
     gauge = _GAUGED.draw(rng, devices.kinds[device])
     level = _level(rng, at, device, _IS_BATTERY[gauge])
@@ -234,7 +234,7 @@ def _gauged(rng: Rng, devices: Devices, at: Ints, device: Ints) -> pa.Table:
 
 
 def _level(rng: Rng, at: Ints, device: Ints, is_battery: Bools) -> npt.NDArray[np.float64]:
-    """Return from 0 to below 1: a wave over the day, for batteries a slow way down."""
+    """Return levels from 0 to below 1: a wave over the day, for batteries a slow fall."""
     share = (device % 17) / 17
     wave = 0.5 + 0.3 * np.sin(2 * np.pi * (at / DAY + share)) + rng.uniform(-0.2, 0.2, len(at))
     charge = 1 - (at / (90 * DAY) + share) % 1
@@ -242,7 +242,7 @@ def _level(rng: Rng, at: Ints, device: Ints, is_battery: Bools) -> npt.NDArray[n
 
 
 def _with_repeats(rng: Rng, happened: pa.Table) -> pa.Table:
-    """Return also what hubs wrote once more, seconds later, as a new revision of the map."""
+    """Add the events that hubs write again, seconds later, as a new revision of the map."""
     rows = some_rows(rng, len(happened), 0.008)
     again = happened.take(rows)
     later = again["at"].to_numpy() + _seconds(rng.uniform(1, 20, len(rows)))

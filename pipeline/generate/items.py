@@ -1,4 +1,4 @@
-"""ItemData as clients and hubs write it: Command, CommandActive, CommandResult and readings."""
+"""Writes ItemData as clients and hubs do: Command, CommandActive, CommandResult and readings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _REASONS = (
 
 
 def command_items(rng: Rng, uuid: pa.Array, at: Ints, user: Ints, desired: pa.Array) -> pa.Array:
-    """Return what a client writes: who asks for which state, from where."""
+    """Return a client's items: who asks for which state, from where."""
     count = len(at)
     wanted = mixed(
         rng,
@@ -64,13 +64,13 @@ def command_items(rng: Rng, uuid: pa.Array, at: Ints, user: Ints, desired: pa.Ar
 
 
 def active_items(rng: Rng, uuid: pa.Array, at: Ints, node: pa.Array) -> pa.Array:
-    """Return what a hub writes when it picks a command up."""
+    """Return a hub's items when it picks a command up."""
     times = item_times(rng, _written_before(rng, at))
     return joined('{"node_id":', _numbers(rng, node), _command_ids(rng, uuid), times, "}")
 
 
 def result_items(rng: Rng, uuid: pa.Array, at: Ints, node: pa.Array, is_success: Bools) -> pa.Array:
-    """Return what a hub writes once it has dispatched a command."""
+    """Return a hub's items once it has dispatched a command."""
     count = len(at)
     succeeded = joined(',"result":', chosen(rng, _SUCCESSES, count))
     failed = joined(
@@ -94,7 +94,7 @@ _NO_REASON = (0.3, ',"result":true,"failure_string":null')
 
 
 def reading_items(rng: Rng, state: pa.Array, at: Ints) -> pa.Array:
-    """Return what a hub writes about a device in this state."""
+    """Return a hub's items about a device in this state."""
     states = mixed(
         rng,
         joined('"state":', state),
@@ -115,7 +115,7 @@ def reading_items(rng: Rng, state: pa.Array, at: Ints) -> pa.Array:
 
 
 def spoiled(rng: Rng, items: pa.Array) -> pa.Array:
-    """Return the items with white space in some, and a few that are no JSON object any more."""
+    """Add white space to some items, and break a few so they are no JSON object any more."""
     spaced = rewritten(items, some_rows(rng, len(items), 0.005), _with_space)
     return rewritten(spaced, some_rows(rng, len(items), 0.0015), _broken)
 
@@ -132,7 +132,7 @@ def _broken(text: str | None, row: int) -> str | None:
 
 
 def _command_ids(rng: Rng, uuid: pa.Array) -> pa.Array:
-    # newer hubs give each item an id of its own and the command's beside it
+    # newer hubs write an id of the item and, beside it, the command's id
     return mixed(
         rng,
         joined(',"uuid":"', uuid, '"'),
@@ -165,7 +165,7 @@ def _numbers(rng: Rng, number: pa.Array) -> pa.Array:
 
 
 def _written_before(rng: Rng, at: Ints) -> Ints:
-    # the item's own clock is a little ahead of Twilio's, now and then minutes off
+    # the item's clock is a little ahead of Twilio's, and sometimes minutes off
     lead = (rng.exponential(0.15, len(at)) * SECOND).astype(np.int64)
     lead[some_rows(rng, len(at), 0.003)] -= 7 * 60 * SECOND
     return at - lead

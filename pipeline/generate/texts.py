@@ -1,4 +1,4 @@
-"""Columns of text, made of pieces: ids, times, and the share of rows that are spelled otherwise."""
+"""Makes columns of text from pieces: ids, times, and rare spellings in a share of the rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 START = datetime(2022, 1, 1, tzinfo=UTC)
-"""When all histories begin; every time in here is microseconds after it."""
+"""The start of all histories; every time in this room is in microseconds after it."""
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
@@ -32,12 +32,12 @@ def joined(*pieces: pa.Array | str) -> pa.Array:
 
 
 def chosen(rng: Rng, texts: Sequence[str | None], count: int) -> pa.Array:
-    """Return so many of the texts, each as likely as the others."""
+    """Return `count` random texts, each of the texts equally likely."""
     return pa.array(texts, pa.string()).take(rng.integers(len(texts), size=count))
 
 
 def mixed(rng: Rng, usual: pa.Array, *rare: tuple[float, pa.Array | str | None]) -> pa.Array:
-    """Return the usual texts, in the given share of rows one of the rare ones instead."""
+    """Return the usual texts, with rare ones in their given shares of rows."""
     limits = np.cumsum([share for share, _ in rare])
     which = np.searchsorted(limits, rng.random(len(usual)), side="right")
     others = [pa.scalar(text, pa.string()) if _is_one(text) else text for _, text in rare]
@@ -49,14 +49,14 @@ def _is_one(text: pa.Array | str | None) -> bool:
 
 
 def some_rows(rng: Rng, count: int, share: float) -> Ints:
-    """Return the numbers of a random share of rows, in order."""
+    """Return the positions of a random share of rows, in order."""
     return np.flatnonzero(rng.random(count) < share).astype(np.int64)
 
 
 def rewritten(
     texts: pa.Array, rows: Ints, write: Callable[[str | None, int], str | None]
 ) -> pa.Array:
-    """Write some rows anew, one by one: `write` gets the row's text and its number."""
+    """Rewrite some rows one by one: `write` gets a row's text and position."""
     if not len(rows):
         return texts
     old = texts.take(rows).to_pylist()
@@ -67,7 +67,7 @@ def rewritten(
 
 
 def random_hex(rng: Rng, count: int, width: int) -> pa.Array:
-    """Return random texts of so many hex digits."""
+    """Return random texts of `width` hex digits."""
     return _texts_of(_HEX[rng.integers(16, size=(count, width), dtype=np.uint8)])
 
 
@@ -88,7 +88,7 @@ def _texts_of(letters: npt.NDArray[np.uint8]) -> pa.Array:
 
 
 def times(at: Ints | pa.Array) -> pa.Array:
-    """Return times as the warehouse types them, NULL where `at` is."""
+    """Return times in the warehouse's type, NULL where `at` is."""
     return pc.add(pa.array(at), _START).cast(pa.timestamp("us", "UTC"))
 
 
@@ -103,7 +103,7 @@ def time_at(at: int) -> datetime:
 
 
 def item_times(rng: Rng, at: Ints) -> pa.Array:
-    """Return the `timestamp` members of items, at times in another format, invalid or absent."""
+    """Return the `timestamp` members of items; some have another format, are invalid or missing."""
     usual = joined(',"timestamp":"', pc.binary_replace_slice(clock(at), 10, 11, "T"), 'Z"')
     rows = some_rows(rng, len(at), 0.06)
     forms = iter(rng.integers(len(_OTHER_TIMES), size=len(rows)).tolist())

@@ -1,4 +1,4 @@
-"""Raw users as a file: typed in Parquet, in text as several tools have exported them."""
+"""Writes raw users as a file: typed in Parquet, otherwise text as different tools export it."""
 
 from __future__ import annotations
 

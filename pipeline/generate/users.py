@@ -1,4 +1,4 @@
-"""The residents' rows: repeated when they change, now and then unusable."""
+"""The residents' rows: repeated when they change, sometimes unusable."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which upstream columns each column is made of, read off the Ibis trees of the models.
+"""Column lineage: the origins of each column, read off the Ibis trees of the models.
 
-A column is made of another one by *value* if that one's values go into it; or that one *only
-decides*: which rows there are, in which order or group, or which of several values is taken.
-A parsed JSON document counts by its members, a struct and an array of structs by its fields.
+An origin counts by *value* if its values go into the column. Otherwise it *only decides*: which
+rows there are, their order or group, or which of several values the column has. A parsed JSON
+document counts by its members; a struct, or an array of structs, by its fields.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Lineage", "Made", "Origin", "Rows", "of", "trace"]
 
 
 class Lineage:
-    """The lineage of a graph's models, each read off its tree when it is first asked for."""
+    """The lineage of a graph's models, each read off its tree at first use."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -36,17 +36,17 @@ class Lineage:
         self._reads = cache(self._reads_sensitive)
 
     def direct(self, model: str) -> dict[str, Made]:
-        """Return what each column is made of, in the tables that the model reads."""
+        """Return each column's origins in the tables that the model reads."""
         return self._direct(model).lineage
 
     def full(self, model: str) -> dict[str, Made]:
-        """Return what each column is made of, in the sources."""
+        """Return each column's origins in the sources."""
         return self._full(model).lineage
 
     def sensitive(self, model: str) -> frozenset[str]:
-        """Return the columns of a model whose values are masked wherever they are shown.
+        """Return the columns of a model whose values every command masks.
 
-        Those that it declares, and those that are made of a sensitive one by value, unless the
+        They are those declared sensitive, and those with values from a sensitive column, unless the
         declaration says why they are not sensitive (interface, section 3).
         """
         return _sensitive(self._guarded(model))
@@ -56,7 +56,7 @@ class Lineage:
         return self._reads(model)
 
     def resolved(self, model: str) -> Model:
-        """Return a model whose columns say which are sensitive, by declaration or by origin."""
+        """Return the model with `sensitive` set on each such column, by declaration or origin."""
         declared, sensitive = self._graph.models[model], self.sensitive(model)
         if sensitive == declared.sensitive:
             return declared
@@ -64,12 +64,12 @@ class Lineage:
         return replace(declared, columns=tuple(columns))
 
     def sensitive_origins(self, model: str, column: str) -> list[str]:
-        """Return the upstream columns that a column has its sensitive values from."""
+        """Return the upstream columns that give a column its sensitive values."""
         made = self.direct(model)[column]
         return sorted(str(origin) for origin in made.value if self._is_sensitive(origin))
 
     def sensitive_in(self, expr: ir.Table) -> frozenset[str]:
-        """Return the columns of an expression of models that hold what is sensitive in them."""
+        """Return the columns of an expression that hold sensitive values of its models."""
         return _sensitive(trace(expr, self._by_name))
 
     def _made(self, name: str, table: Callable[[str], Rows]) -> Rows:
@@ -116,16 +116,16 @@ class Lineage:
     def _by_name(self, name: str) -> Rows:
         if name in self._graph.models:
             return self._guarded(name)
-        # a table that is nobody's has no column that is known to be harmless
+        # no column of an unknown table is known to be harmless
         return self._table(name) if name in SOURCES else Rows({})
 
     def _guard(self, name: str) -> Rows:
-        """Return a model's rows, made of sensitive columns as its declaration says."""
+        """Return a model's rows with the sensitive origins that its declaration implies."""
         model = self._graph.models[name]
         try:
             rows = self._made(name, self._by_name)
         except ContractError:
-            # its function can't be read: any column may be made of any other
+            # its function can't be traced: any column may come from any other
             upstream = [self._by_name(table) for table in model.upstream]
             made = either(made for rows in upstream for made in rows.columns.values()).computed()
             rows = Rows(dict.fromkeys((column.name for column in model.columns), made))

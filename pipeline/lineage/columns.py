@@ -1,4 +1,4 @@
-"""Where one column comes from, or what is made of it, table by table."""
+"""The upstream or downstream columns of one column, table by table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ How = Literal["value", "decides"]
 
 @dataclass(frozen=True)
 class Edge:
-    """One column is made of another one: by value, or that one only decides about it."""
+    """A step from one column to another: its values go in, or it only decides."""
 
     made_of: str
     column: str
@@ -27,9 +27,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of one table on the way: of value, and those that only decide or are decided.
+    """The columns of one table on the way: by value, and those that only decide or are decided.
 
-    A source's columns are told with the member of their JSON.
+    A source's column comes with the member of its JSON.
     """
 
     table: str
@@ -39,7 +39,7 @@ class TableColumns:
 
 @dataclass(frozen=True, repr=False)
 class ColumnLineage(Displayed):
-    """A column's way up to the sources, or with `down` to all that is made of it.
+    """A column's way up to the sources, or with `down` to all columns made from it.
 
     `tables` go from near to far; `edges` are the single steps between all columns on the way.
     """
@@ -147,14 +147,14 @@ def edges_of(lineage: Lineage, names: Iterable[str]) -> Iterator[Edge]:
 
 
 def _column_of(origin: Origin) -> str:
-    # a model's column is one column, however many parts of it are looked at
+    # a model's column is one column, however many of its parts are read
     return str(origin) if origin.table in SOURCES else f"{origin.table}.{origin.column}"
 
 
 def _reached(
     start: str, steps: Iterable[tuple[str, str, How]]
 ) -> tuple[dict[str, None], dict[str, None]]:
-    """Return the columns that are reached by value all the way, and the others."""
+    """Return the columns reached by value all the way, and the others."""
     of: dict[str, list[tuple[str, How]]] = {}
     for here, there, how in steps:
         of.setdefault(here, []).append((there, how))

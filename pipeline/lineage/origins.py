@@ -1,4 +1,4 @@
-"""What a value is made of: the upstream columns that go into it and those that only decide."""
+"""The origins of a value: the upstream columns that go into it and those that only decide."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Made:
     """The origins of one value: those that go into it, and those that only decide about it.
 
     `fields` holds the same for each field of a struct, or of the structs in an array. `is_whole`
-    says that the value is its origin's own: a part of it is a part of its origin.
+    means that the value is its origin's, unchanged: a part of it is a part of its origin.
     """
 
     value: frozenset[Origin] = NOTHING
@@ -55,11 +55,11 @@ class Made:
 
     @property
     def only_decides(self) -> frozenset[Origin]:
-        """The origins of which no value goes in."""
+        """The origins whose values do not go in."""
         return self.decides - self.value
 
     def decided_by(self, origins: frozenset[Origin]) -> Made:
-        """Return this with more that decides, about each field too."""
+        """Return this with more deciding origins, for each field too."""
         if not origins:
             return self
         fields = {name: made.decided_by(origins) for name, made in self.fields.items()}
@@ -71,7 +71,7 @@ class Made:
             name: self.fields.get(name, Made()).or_(other.fields.get(name, Made()))
             for name in {**self.fields, **other.fields}
         }
-        # what is made of nothing, such as NULL, takes nothing from the other
+        # a value without origins, such as NULL, leaves the other one whole
         is_whole = all(made.is_whole for made in (self, other) if made.value)
         return Made(self.value | other.value, self.decides | other.decides, fields, is_whole)
 
@@ -80,7 +80,7 @@ class Made:
         return Made(self.value, self.decides)
 
     def counted(self) -> Made:
-        """Return the origins of a number that says how many of this there are."""
+        """Return the origins of a count of this value."""
         return Made(NOTHING, self.all)
 
     def part(self, step: str) -> Made:
@@ -93,13 +93,13 @@ class Made:
 
 
 def either(made: Iterable[Made]) -> Made:
-    """Return the origins of a value that is one of several, or is put together of them."""
+    """Return the origins of a value that is one of several, or combines them."""
     return reduce(Made.or_, made, Made())
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The origins of a table: of each column, and of its rows: what decides which there are."""
+    """The origins of a table: those of each column, and those that decide which rows it has."""
 
     columns: Mapping[str, Made]
     decides: frozenset[Origin] = NOTHING
@@ -108,32 +108,32 @@ class Rows:
 
     @property
     def lineage(self) -> dict[str, Made]:
-        """Return the origins of each column, those that decide about its rows among them."""
+        """Return the origins of each column, including those that decide about the rows."""
         return {name: made.decided_by(self.decides) for name, made in self.columns.items()}
 
     def is_unique(self, columns: Iterable[str]) -> bool:
-        """Whether no two rows agree in these columns."""
+        """Tell whether no two rows agree in these columns."""
         return any(key <= set(columns) for key in self.keys)
 
     def decided_by(self, origins: frozenset[Origin]) -> Rows:
-        """Return these rows with more that decides which there are."""
+        """Return these rows with more origins that decide which rows there are."""
         return replace(self, decides=self.decides | origins)
 
     def named(self, columns: Mapping[str, Made], names: Mapping[str, str]) -> Rows:
-        """Return the same rows with other columns; `names` tells which new one is which old."""
+        """Return the same rows with other columns; `names` maps new names to old ones."""
         new = {old: new for new, old in names.items()}
         kept = {frozenset(new[name] for name in key) for key in self.keys if key <= set(new)}
         return Rows(columns, self.decides, frozenset(kept))
 
 
 def table_rows(name: str, schema: Mapping[str, dt.DataType], key: Iterable[str] = ()) -> Rows:
-    """Return a table as the origin of all that is made of it."""
+    """Return a table's columns as origins of their own."""
     columns = {column: _leaf(Origin(name, column), dtype) for column, dtype in schema.items()}
     return Rows(columns, keys=unique(key))
 
 
 def unique(key: Iterable[str]) -> frozenset[frozenset[str]]:
-    """Return a key as the keys of rows; an empty one is none."""
+    """Return a key as the set of a table's keys; an empty key is none."""
     return frozenset({frozenset(key)} - {frozenset()})
 
 

@@ -1,4 +1,4 @@
-"""The origins of the tables in a tree of Ibis: of their columns, and of which rows they have."""
+"""The origins of the tables in an Ibis tree: of their columns and of their rows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.lineage.values import Values
 
 
 def trace(expr: ir.Table, tables: Callable[[str], Rows]) -> Rows:
-    """Return the origins of an expression; `tables` gives those of the tables that it reads."""
+    """Return the origins of an expression; `tables` returns those of a table that it reads."""
     return _Tables(tables)(expr.op())
 
 
 class _Tables:
-    """The origins of the tables in a tree, each worked out once."""
+    """The origins of the tables in a tree, each computed once."""
 
     def __init__(self, named: Callable[[str], Rows]) -> None:
         self.named = named
@@ -37,7 +37,7 @@ class _Tables:
 
 @singledispatch
 def _rows(table: ops.Relation, of: _Tables) -> Rows:
-    # a kind of table that has no rule here: any column may be made of anything
+    # a kind of table without a rule here: any column may come from any other
     parents = [of(parent) for parent in table.find(ops.Relation) if parent is not table]
     anything = either(made for rows in parents for made in rows.lineage.values()).computed()
     return Rows(dict.fromkeys(table.schema.names, anything), anything.all)
@@ -46,7 +46,7 @@ def _rows(table: ops.Relation, of: _Tables) -> Rows:
 @_rows.register
 def _(table: ops.PhysicalTable, of: _Tables) -> Rows:
     rows = of.named(table.name)
-    # a table as it was built by older code may have other columns
+    # a table that older code built may have other columns
     known = table_rows(table.name, table.schema).columns
     return replace(rows, columns={**known, **rows.columns})
 
@@ -164,12 +164,12 @@ def _(table: ops.JoinChain, of: _Tables) -> Rows:
 
 
 def _linked(rows: Rows, link: ops.JoinLink, joined: dict[ops.Relation, Rows], of: _Tables) -> Rows:
-    """Return the rows after one more join, and note what it decides about the joined columns."""
+    """Return the rows after one more join; its keys decide about the joined columns."""
     right, at = joined[link.table], Values(of, joined)
     decides = right.decides | everything(map(at, link.predicates))
     is_one = right.is_unique(_compared(link))
     if link.how == "left" and is_one:
-        # each row stays, once: the join decides about the joined columns alone
+        # each row stays, once: the join decides only about the joined columns
         columns = {name: made.decided_by(decides) for name, made in right.columns.items()}
         joined[link.table] = replace(right, columns=columns)
         return rows
@@ -186,7 +186,7 @@ def _compared(link: ops.JoinLink) -> Iterator[str]:
 
 
 def _same(values: Mapping[str, ops.Value], table: ops.Relation) -> dict[str, str]:
-    """Return which columns are those of a table under a new name."""
+    """Return the columns that only rename a table's column, with its name."""
     return {
         name: value.name
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""The origins of a value in a tree of Ibis: which argument goes in, which one only decides."""
+"""The origins of a value in an Ibis tree: which argument goes in, which one only decides."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pipeline.lineage.origins import NOTHING, Made, Rows, either, everything
 
 
 class Values:
-    """The origins of the values of one table, each worked out once.
+    """The origins of the values of one table, each computed once.
 
-    `tables` are joined ones, `elements` what an array's elements are called while it is mapped.
+    `tables` are the joined ones; `elements` maps the name of an array's element to its origins.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Values:
         return self._known[value]
 
     def rows(self, table: ops.Relation) -> Rows:
-        """Return the origins of a table that a value is of."""
+        """Return the origins of a value's table."""
         return self._tables[table] if table in self._tables else self.of(table)
 
     def each(self, body: ops.Value, element: ops.Value, array: ops.Value) -> Made:
-        """Return the origins of what is made of each element of an array."""
+        """Return the origins of an expression of each element of an array."""
         return Values(self.of, self._tables, {**self._known, element: self(array)})(body)
 
     def arguments(self, value: ops.Node) -> dict[str, list[ops.Value]]:
-        """Return the values that an operation takes, by the names of its arguments."""
+        """Return an operation's values, by the names of its arguments."""
         given = zip(value.__argnames__, value.__args__, strict=True)
         return {name: list(_values_in(argument)) for name, argument in given}
 
@@ -78,7 +78,7 @@ _ONLY_DECIDE: Mapping[type[ops.Value], tuple[str, ...]] = {
     ops.ArrayRepeat: ("times",),
     ops.ArrayRemove: ("other",),
 }
-"""The arguments of which no value goes into the result; for all reductions, _ALWAYS."""
+"""The arguments whose values do not go into the result; for all reductions, _ALWAYS."""
 
 _ALWAYS = ("where", "order_by")
 
@@ -91,7 +91,7 @@ _ONE_OF_THEM = (
     *(ops.ArrayFlatten, ops.Unnest, ops.Alias),
     *(dialect.ReadableJson, dialect.JsonText, dialect.JsonScalar),
 )
-"""What gives one of its arguments as it is, or puts them into an array as they are."""
+"""Operations that return an argument unchanged, or put arguments into an array unchanged."""
 
 _COUNTS = (
     *(ops.Count, ops.CountStar, ops.CountDistinct, ops.CountDistinctStar, ops.ArrayLength),
@@ -186,7 +186,7 @@ def _(value: dialect.JsonElements, at: Values) -> Made:
 
 @_made.register
 def _(value: dialect.JsonMember, at: Values) -> Made:
-    # it looks at the document for the same member alone
+    # it reads only the same member of the document
     return at(value.member)
 
 

@@ -1,6 +1,6 @@
-"""The portability check: every model compiles for both engines and holds nothing that one rejects.
+"""The portability check: every model compiles for both engines, and neither rejects it.
 
-Rules are over a model's Ibis tree, its BigQuery SQL and its declaration; a rule is one entry in one
+Rules look at a model's Ibis tree, its BigQuery SQL and its declaration. A rule is one entry in one
 of these lists, and one test that breaks it.
 """
 
@@ -28,7 +28,7 @@ from pipeline.sql import Engine, to_sql
 
 
 def lint(graph: Graph, names: Sequence[str]) -> list[Finding]:
-    """Return what the rules find in these models, in their order; needs no connection."""
+    """Return the rules' findings in these models, in order; needs no connection."""
     return [finding for name in names for finding in _findings(graph, graph.models[name])]
 
 
@@ -47,7 +47,7 @@ def _findings(graph: Graph, model: Model) -> list[Finding]:
 
 
 def _undeclared(graph: Graph, model: Model) -> list[Finding]:
-    """Return the columns that are made of sensitive ones, which the declaration does not say."""
+    """Return a finding for each column with sensitive origins that is not declared so."""
     traced = lineage.of(graph)
     return [
         Finding(

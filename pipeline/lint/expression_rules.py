@@ -1,4 +1,4 @@
-"""Rules over the Ibis tree: what engines answer differently without an error, or refuse."""
+"""Rules over the Ibis tree: expressions that engines evaluate differently, or refuse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Find = Callable[["Tree"], Iterator[str]]
 
 @dataclass(frozen=True)
 class Tree:
-    """A model's expression, and what is known of the tables it reads."""
+    """A model's expression, and the tables that it reads."""
 
     root: ops.Node
     nullness: Nullness

@@ -1,4 +1,4 @@
-"""What a rule of the portability check says, and what it finds."""
+"""A rule of the portability check, and its findings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ OPERATIONS = "https://ibis-project.org/reference"
 
 @dataclass(frozen=True)
 class Rule:
-    """Something a model must not hold: why, what to write instead, and where that is documented.
+    """Something that a model must not hold: why, what to write instead, and the documentation.
 
-    `error` is what an engine refuses or what has other rows on another engine; `cost` is what
-    scans or compares needlessly. `find` takes what the rule is about and gives a short text for
-    each place that breaks it.
+    An `error` is refused by an engine, or gives other rows on another engine; a `cost` scans or
+    compares needlessly. `find` takes the rule's subject and returns a short text for each place
+    that breaks the rule.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Rule:
 
 
 def broken(rules: Iterable[Rule], model: str, subject: Any) -> list[Finding]:
-    """Hold a subject against rules: a finding for each place that breaks one."""
+    """Return a finding for each place of a subject that breaks one of the rules."""
     return [
         Finding(model, rule.name, rule.level, where, rule.reason, rule.remedy, rule.link)
         for rule in rules

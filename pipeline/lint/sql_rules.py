@@ -1,4 +1,4 @@
-"""Rules over the syntax tree of a model's BigQuery SQL: what BigQuery refuses or bills dearly."""
+"""Rules over a model's BigQuery SQL as a tree: parts that BigQuery refuses or bills dearly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.lint.rule import GOOGLE, IBIS, SQL, Rule
 from pipeline.sources import SOURCES
 
 Node = Any
-"""A node of a syntax tree, whose parts depend on its kind."""
+"""A node of a syntax tree; its parts depend on its kind."""
 
 Find = Callable[[Node], Iterator[str]]
 
@@ -39,7 +39,7 @@ def every(*kinds: type, when: Callable[[Node], bool] = lambda node: True) -> Fin
 
 
 def _needs_second_sort(key: Node) -> bool:
-    # NULL is the lowest value: last when ascending, or first when descending, is not its place
+    # NULL is the lowest value, so its place is first when ascending, last when descending
     return bool(key.args.get("desc")) == bool(key.args.get("nulls_first"))
 
 
@@ -94,7 +94,7 @@ def _compares_all_pairs(join: Node) -> bool:
 
 
 def _is_small(source: Node) -> bool:
-    # one row of aggregates, or a calendar: what is unnested from one
+    # one row of aggregates, or a calendar unnested from such a row
     select = source.this if isinstance(source, sge.Subquery) else source
     if not isinstance(select, sge.Select):
         return False
@@ -144,7 +144,7 @@ def _reads_all_of_a_source(select: Node) -> bool:
     source = select.args.get("from_")
     above = select
     while isinstance(above, sge.Select) and above.is_star:
-        above = above.parent_select  # a list of columns further out prunes the scan
+        above = above.parent_select  # a list of columns further out limits the scan
     return (
         above is None
         and source is not None

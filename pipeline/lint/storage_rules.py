@@ -1,4 +1,4 @@
-"""Rules over what a model declares: whether BigQuery can store a table like that."""
+"""Rules over a model's declaration: whether BigQuery can store such a table."""
 
 from __future__ import annotations
 

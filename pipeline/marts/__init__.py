@@ -1,4 +1,4 @@
-"""The marts: facts, dimensions and metrics made of the staging models."""
+"""The marts: facts, dimensions and metrics made from the staging models."""
 
 from pipeline.marts.audit_dispositions import audit_dispositions as audit_dispositions
 from pipeline.marts.dim_users import dim_users as dim_users

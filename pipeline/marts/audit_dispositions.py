@@ -1,4 +1,4 @@
-"""What became of every raw row."""
+"""The disposition of every raw row."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def every_staged_row_is_in_its_model(
     }
     staged = audit_dispositions.filter(_.disposition == STAGED)
     kind = kind_of(staged.item_key)
-    # rows of a kind without a model are found under their own item_key
+    # rows of a kind without a model count under their own item_key
     named = staged.mutate(
         model=(staged.source == _USERS).ifelse(
             "stg_users", kind.cases(*models.items(), else_=staged.item_key)
@@ -105,7 +105,8 @@ def audit_dispositions(
 ) -> ir.Table:
     """One row per source, item key and disposition that raw rows have.
 
-    Of what could be staged, all copies but one are duplicates. Contract: section 3.
+    If several copies could be staged, one is staged and the others are duplicates. Contract:
+    section 3.
     """
     users = stg_user_versions.mutate(item_key=ibis.null("string"))
     versions = users.filter(_.disposition == STAGED).group_by("user_id", "item_key")
@@ -127,7 +128,7 @@ def _before_dedup(rows: ir.Table, source: str) -> ir.Table:
 
 
 def _later_copies(repeated: ir.Table, source: str) -> ir.Table:
-    """Move the later copies from what is staged to the duplicates."""
+    """Move the later copies from the staged rows to the duplicates."""
     later = repeated.group_by("item_key").agg(number_of_rows=(_.copies - 1).sum())
 
     def moved(disposition: str, number: ir.Value) -> ir.Table:

@@ -1,4 +1,4 @@
-"""Which commands of the same device come before and after each command."""
+"""The device's commands before and after each command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fct_command_neighbours(fct_command_statuses: ir.Table) -> ir.Table:
 
     Contract: section 5, fct_command_readings, the order of a device's commands.
     """
-    # only what the window functions need: they move every column they get
+    # only the columns that the window functions need: they move every column they get
     commands = fct_command_statuses.select(
         "command_uuid",
         "device_id",

@@ -1,4 +1,4 @@
-"""Commands with the readings that followed them, and so what really happened."""
+"""Commands with the readings that followed them: did the command come true?"""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def each_reading_is_attributed_at_most_once(fct_command_readings: ir.Table) -> i
         reading_uuid=_.reading.reading_uuid,
         is_attributed=_.reading.is_attributed,
     )
-    # counted where it holds, not filtered first: below an engine's filter an unnest may become a
+    # a conditional count, not a filter first: an engine may turn an unnest below a filter into a
     # join of every array with its row
     counts = key.group_by("device_id", "reading_type", "reading_uuid").agg(
         commands=_.count(where=_.is_attributed)
@@ -166,7 +166,7 @@ def fct_command_readings(
 
 
 def _asked(statuses: ir.Table, neighbours: ir.Table) -> ir.Table:
-    # only what the joins need: they move every column they get
+    # only the columns that the joins need: they move every column they get
     commands = with_expectation(statuses)
     return commands.select(
         "command_uuid",
@@ -197,8 +197,8 @@ def _judged(pairs: ir.Table) -> ir.Table:
     expected = pairs.mutate(
         seconds_after_command=seconds(_.read_at - _["at"]), is_expected_type=is_expected(pairs)
     )
-    # The latest command that expects the type is the one with no later such command up to the
-    # reading; commands that expect the same type are those of the same name.
+    # The latest command that expects the type has no later such command up to the reading.
+    # Commands that expect the same type have the same name.
     is_latest = (_.next_same_at > _.read_at).fill_null(True)
     return expected.mutate(
         matches_desired_state=_.is_expected_type & is_match(expected),

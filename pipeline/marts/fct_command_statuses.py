@@ -1,4 +1,4 @@
-"""Commands with what the hub did about them."""
+"""Commands with the hub's pick-up and answer."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def every_user_is_known(fct_command_statuses: ir.Table, dim_users: ir.Table) -> 
 def fct_command_statuses(
     stg_commands: ir.Table, stg_command_actives: ir.Table, stg_command_results: ir.Table
 ) -> ir.Table:
-    """One row per command, with the hub's pick-up and answer where there are any.
+    """One row per command, with the hub's pick-up and answer if there are any.
 
     Contract: section 5, fct_command_statuses.
     """

@@ -1,4 +1,4 @@
-"""How many commands came true, by kind of command."""
+"""The outcomes of commands, by kind of command."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PERCENTS = {"p50_seconds_to_confirmation": 50, "p95_seconds_to_confirmation": 9
 
 
 def all_commands_are_the_sum(met_command_outcomes: ir.Table) -> ir.Table:
-    """One row is of all commands, and it is the sum of the others, column by column."""
+    """One row is for all commands: it is the sum of the others, column by column."""
     is_all = _.command == ALL_COMMANDS
     counts = [column.name for column in _COUNTS]
     sums = met_command_outcomes.aggregate(
@@ -71,7 +71,7 @@ def all_commands_are_the_sum(met_command_outcomes: ir.Table) -> ir.Table:
     checks=[TableCheck(all_commands_are_the_sum)],
 )
 def met_command_outcomes(fct_command_readings: ir.Table) -> ir.Table:
-    """One row per kind of command, and one for all of them, which stands without any as well.
+    """One row per kind of command, and one for all of them, even if there are no commands.
 
     Contract: section 5, met_command_outcomes.
     """
@@ -85,7 +85,7 @@ def met_command_outcomes(fct_command_readings: ir.Table) -> ir.Table:
         "is_window_shared",
         seconds=_.seconds_to_first_matching_reading,
     )
-    # counted without a GROUP BY, so that this row stands even where there are no commands
+    # without a GROUP BY, so this row exists even if there are no commands
     everything = commands.mutate(command=ibis.literal(ALL_COMMANDS))
     total = _counted(commands).mutate(command=ibis.literal(ALL_COMMANDS))
     each = _counted(commands.group_by("command"))
@@ -112,7 +112,7 @@ def _counted(commands: ir.Table | GroupedTable) -> ir.Table:
 
 
 def _with_percentiles(counts: ir.Table, commands: ir.Table) -> ir.Table:
-    # nearest rank: the lowest value that so many percent of the values do not exceed
+    # nearest rank: the lowest value that at least so many percent of the values do not exceed
     confirmed = commands.filter(_.outcome == CONFIRMED.name, _.seconds.notnull())
     values = confirmed.group_by("command", "seconds").agg(number=_.count())
     ranked = values.mutate(

@@ -1,4 +1,4 @@
-"""How many commands each resident issued on each day."""
+"""The number of commands of each resident on each day."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def command_days_are_plausible(met_daily_command_count_by_username: ir.Table) ->
         ),
     ],
     partition_by="timestamp_date",
-    # one wrong clock of 1970 would make more days than an engine may have partitions
+    # one wrong clock from 1970 would make more days than BigQuery allows partitions
     partition_unit="month",
     cluster_by=["username"],
     checks=[
@@ -58,11 +58,11 @@ def command_days_are_plausible(met_daily_command_count_by_username: ir.Table) ->
 def met_daily_command_count_by_username(
     fct_command_statuses: ir.Table, dim_users: ir.Table
 ) -> ir.Table:
-    """One row per username that ever issued a command and day, days without commands included.
+    """One row per day and username that ever issued a command, including days without commands.
 
-    The days are those from the first to the last command of the whole data. Commands without a
-    user count under `(no user)`, those of a user id without a row in dim_users under
-    `(unknown user)`. Contract: section 5, met_daily_command_count_by_username.
+    The days run from the first to the last command in all data. Commands without a user count under
+    `(no user)`, those of a user id without a row in dim_users under `(unknown user)`. Contract:
+    section 5, met_daily_command_count_by_username.
     """
     commands = _with_username(fct_command_statuses, dim_users)
     counts = commands.group_by("username", "command_date").agg(

@@ -1,7 +1,7 @@
-"""Tables and blocks that cut or break no name, id or time, however narrow the screen is.
+"""Tables and blocks that never cut or break a name, id or time, however narrow the screen is.
 
-Print them with `crop=False`: the terminal then wraps a value that is wider than the screen, and it
-stays whole when it is copied.
+Print them with `crop=False`: then the terminal wraps a value that is wider than the screen, and a
+copy of it stays whole.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _ANY_WIDTH = 100_000
 _GAP = 2
 _INDENT = 4
 _LEAST_WORDS = 20
-"""Rows become blocks before a column of words gets narrower than this."""
+"""The least width of a column of words; rows become blocks before it gets narrower."""
 _PROSE = 4
-"""A text of so many words is prose: ids and times have fewer."""
+"""The least number of words of prose; ids and times have fewer."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows under headings: a table where it fits the screen, else one block for each row.
+    """Rows under headings: a table if it fits the screen, else one block for each row.
 
-    Each set names headings. `words` may be wrapped between words, all other columns stand on one
-    line; `right` are numbers; `spare` are left out where the screen is too narrow for them.
-    `blocks` are the rows as blocks where those tell more than the cells.
+    Each set names headings. `words` may wrap between words; all other columns stay on one line.
+    `right` are numbers. A narrow screen leaves out `spare`. `blocks` are the rows as blocks, if
+    those say more than the cells.
     """
 
     headings: Sequence[str]
@@ -45,8 +45,8 @@ class Sheet:
     blocks: Sequence[Fields] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Choose what fits."""
-        # rich takes no table for wider than the screen that it is measured on
+        """Choose the form that fits."""
+        # rich measures no table as wider than the screen
         anywhere = options.update(max_width=_ANY_WIDTH)
         for table in (self._table(()), self._table(self.spare)):
             if Measurement.get(console, anywhere, table).minimum <= options.max_width:
@@ -87,7 +87,7 @@ class Sheet:
 class Block:
     """Names and values one below the other.
 
-    A value that is too long for the rest of its line stands on the next one; prose is wrapped.
+    A value that is too long for the rest of its line goes on the next line; prose wraps.
     """
 
     fields: Fields
@@ -99,7 +99,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Wrapped:
-    """A text of one style, wrapped between words alone, with a margin."""
+    """A text of one style with a margin, wrapped only between words."""
 
     text: Text
     margin: int = 0
@@ -111,7 +111,7 @@ class Wrapped:
 
 
 def as_it_is(line: Text) -> Text:
-    """Let a line be as long as it is, for the terminal to wrap."""
+    """Return a line that rich does not wrap or cut; the terminal wraps it."""
     line.no_wrap, line.overflow = True, "ignore"
     return line
 

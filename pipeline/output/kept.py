@@ -1,4 +1,4 @@
-"""What a run writes to files that the user names: its results, and the rows that break rules."""
+"""Writes a run's results and its failing rows to files that the user names."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from pipeline.results import CheckResult, Result
 
 @dataclass(frozen=True)
 class ResultsFile:
-    """A file of results as JSON, which is never that of an earlier run."""
+    """A file of results as JSON; it never holds the results of an earlier run."""
 
     path: Path
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Say in the file that the run has not ended, and in the end why it ended without results.
+        """Write that the run has not ended; if it ends without results, write why.
 
         Raises:
             ResourceError: the disk is full.
@@ -60,12 +60,12 @@ class ResultsFile:
 
 @dataclass(frozen=True)
 class FailureStore:
-    """A folder with the rows that break each rule, in `<model>.<check>.parquet`, masked."""
+    """A folder with each check's failing rows, masked, in `<model>.<check>.parquet`."""
 
     folder: Path
 
     def begin(self) -> None:
-        """Make the folder, and try whether files can be written there.
+        """Make the folder, and check that it can be written to.
 
         Raises:
             ResourceError: the disk is full.
@@ -81,13 +81,13 @@ class FailureStore:
         return self.folder / f"{found.model}.{found.name}.parquet"
 
     def clear(self, event: Event) -> None:
-        """Remove the rows that an earlier run kept of a check, once the check is answered anew."""
+        """Remove an earlier run's failing rows of a check, once the check has run again."""
         if isinstance(event, CheckResult) and event.status in ("PASS", "WARN", "FAIL"):
             with writing(self.folder):
                 self.path(event).unlink(missing_ok=True)
 
     def keep(self, found: CheckResult, rows: ir.Table, tables: Tables) -> None:
-        """Write the rows that break a rule, as the engine can."""
+        """Write a check's failing rows; the engine writes the file."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             tables.export(rows, self.path(found))

@@ -13,7 +13,7 @@ from pipeline.lineage.columns import ColumnLineage, TableColumns
 
 
 def column_lineage(found: ColumnLineage) -> RenderableType:
-    """Return where a column comes from, or what is made of it, from near to far."""
+    """Return a column's upstream or downstream, from near to far."""
     what = "goes into" if found.down else "is made of"
     title = Text(f"{found.column} {what}", style="bold")
     if found.sensitive:

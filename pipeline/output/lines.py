@@ -1,6 +1,6 @@
-"""What came of a build, run or test as lines for people; dbt's habits are kept.
+"""The results of a build, run or test as lines for people, in the style of dbt.
 
-`line` is the place where a result's line is made.
+Only `line` makes a result's line.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _MOST_INPUTS = 3
 _LITERAL = re.compile(r"\[([*?[])\]")
 NOT_PUBLISHED = "Nothing was published: the last build is unchanged."
 _WORST_LAST = ("WARN", "FAIL", "ERROR")
-"""The statuses that are told again at the end."""
+"""The statuses that the end of a run repeats."""
 
 
 def line(event: Told) -> Text:
-    """Return the one line that tells an event."""
+    """Return the line of an event."""
     if isinstance(event, Note):
         return Text(event.text)
     if isinstance(event, Read):
@@ -40,10 +40,10 @@ def line(event: Told) -> Text:
 
 
 def short_line(made: ModelResult | None, checks: Sequence[CheckResult], width: int) -> Text:
-    """Return the one line that tells a model's result together with the number of its checks.
+    """Return one line with a model's result and the number of its checks.
 
-    A test makes no model: then the line tells of the checks alone. The time gives way where the
-    screen is too narrow for it.
+    A test makes no model: then the line is about the checks only. A screen that is too narrow
+    leaves out the time.
     """
     if made is None:
         return Text(f"PASS {checks[0].model} ({_passed(checks)})", style=STYLES["PASS"])
@@ -54,9 +54,9 @@ def short_line(made: ModelResult | None, checks: Sequence[CheckResult], width: i
 
 
 def recap(result: Result, rows_of: Callable[[CheckResult], str]) -> Iterator[RenderableType]:
-    """Tell once more, above the last line, what needs a look; `rows_of` says how to see its rows.
+    """Repeat, above the last line, the results that need a look; `rows_of` says how to see rows.
 
-    Errors stand last, next to where one reads on.
+    Errors come last, next to the last line.
     """
     for status in _WORST_LAST:
         yield from (Wrapped(line(made)) for made in result.models if made.status == status)
@@ -108,7 +108,7 @@ def _read_line(read: Read) -> str:
 
 
 def _place(path: str) -> str:
-    """Return a path or glob as people write it, from where they stand if it is below."""
+    """Return a path or glob for people, relative if it is below the current folder."""
     return _LITERAL.sub(r"\1", path).removeprefix(f"{Path.cwd()}{os.sep}")
 
 

@@ -1,4 +1,4 @@
-"""Times (UTC) as people read them."""
+"""Writes times (UTC) for people."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time
 
 
 def moments(times: Sequence[datetime | None], missing: str = "NULL") -> list[str]:
-    """Return the times of one column, all as long as the longest needs to be.
+    """Return the times of one column, all with the same digits.
 
-    Days alone where all are midnight, else without the last digits that are 0 in all of them.
+    If all are midnight, they are days; otherwise they lack the last digits that are 0 in all.
     """
     utc = [each.astimezone(UTC) if each and each.tzinfo else each for each in times]
     known = [each for each in utc if each]

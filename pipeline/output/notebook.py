@@ -1,4 +1,4 @@
-"""What there is to see of a project, its models and what came of them, in a notebook."""
+"""Draws a project, its models and its results for a notebook."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _(run: RunRecord) -> RenderableType:
 
 
 class CellWatch(Watch):
-    """Shows in a notebook's cell what a build or test does now, and in the end what came of it."""
+    """Shows the progress of a build or test in a notebook's cell, and at the end its result."""
 
     def __init__(self, shell: Any, display: Callable[..., Any]) -> None:
         self._shell, self._display = shell, display
@@ -111,12 +111,12 @@ class CellWatch(Watch):
         )
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Leave what was done where an error ends the work."""
+        """Keep the finished lines if an error ends the work."""
         if error is not None:
             self._show(*self._told, Text("stopped", style="red"))
 
     def __call__(self, event: object) -> None:
-        """Show what has just happened."""
+        """Show an event."""
         if isinstance(event, Started):
             doing = "building" if event.what == "model" else "checking"
             self._show(*self._told, Text(f"{event.number} of {event.of}: {doing} {event.name}"))
@@ -124,7 +124,7 @@ class CellWatch(Watch):
             self._told.append(lines.line(event))
 
     def end(self, result: object) -> None:
-        """Show the result in the place of the progress, and not once more as the cell's value."""
+        """Show the result in place of the progress, so the cell's value does not repeat it."""
         self._show(result)
         cell, shown = self._shell.execution_count, vars(result)
 

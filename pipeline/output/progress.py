@@ -1,4 +1,4 @@
-"""Results told while a build or test goes on, and failing rows kept."""
+"""Prints results while a build or test runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pipeline.results import CheckResult, Dropped, ModelResult, Note, Read, Star
 
 
 class People:
-    """Lines for people while results come: one for each model, or with `every` each check too.
+    """Prints lines for people as results come: one per model, or with `every` one per check too.
 
-    Failing rows stand below their check. On a terminal a last line says what goes on now. `quiet`
-    leaves all of it to the end.
+    Failing rows follow their check. On a terminal, a last line shows the current step. `quiet`
+    prints nothing before the end.
     """
 
     def __init__(self, console: Console, *, every: bool, quiet: bool) -> None:
@@ -46,7 +46,7 @@ class People:
         self._tell_model()
 
     def __call__(self, event: lines.Event) -> None:
-        """Tell one event, at the latest when the next model begins."""
+        """Print one event, at the latest when the next model begins."""
         if self._quiet:
             return
         if isinstance(event, Started):
@@ -68,7 +68,7 @@ class People:
             self._status.update(f"{event.number} of {event.of}: {doing} {event.name}")
 
     def _tell_model(self) -> None:
-        """Tell a model and its checks in one line, and then the checks that did not pass."""
+        """Print a model and its checks on one line, then the checks that did not pass."""
         made, checks = self._made, self._checks
         self._made, self._checks = None, []
         if made or any(found.status == "PASS" for found in checks):
@@ -88,12 +88,12 @@ class People:
 
 
 class JsonLines:
-    """One JSON object a line for each result."""
+    """Prints one JSON object a line for each result."""
 
     def __init__(self, write: Callable[[Mapping[str, Any]], None]) -> None:
         self._write = write
 
     def __call__(self, event: lines.Event) -> None:
-        """Tell one event."""
+        """Print one event."""
         if not isinstance(event, Started):
             self._write(render.event_json(event))

@@ -39,13 +39,13 @@ _KINDS = {"only_in_a": "only in A", "only_in_b": "only in B", "changed": "change
 
 
 def loaded_line(made: Loaded) -> str:
-    """Return the line that tells what was loaded."""
+    """Return the line of a loaded table."""
     what = f"{made.source} ({made.rows:,} rows, {size(made.bytes)})"
     return f"OK loaded {what} in {made.seconds:.2f}s"
 
 
 def estimate_line(found: Estimate) -> str:
-    """Return the line that tells what building a model would scan."""
+    """Return the line of the bytes that building a model would scan."""
     if found.bytes is None:
         return f"{found.name}: {found.unknown}"
     return f"{found.name}: {size(found.bytes)}"
@@ -84,7 +84,7 @@ def done_json(result: Result) -> dict[str, Any]:
 def models_json(
     models: Sequence[Model], why: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return models as JSON objects, one each; with `why`, what has changed of each."""
+    """Return models as JSON objects, one each; with `why`, the reason that each is modified."""
     return [
         {
             "name": model.name,
@@ -101,7 +101,7 @@ def models_json(
 
 
 def models_table(models: Sequence[Model], why: Mapping[str, str] | None = None) -> Sheet:
-    """Return models as a table for people, one row each; with `why`, what has changed of each."""
+    """Return models as a table for people, one row each; with `why`, the reason for each."""
     if why is not None:
         reasons = [(m.name, m.layer, why.get(m.name, "-")) for m in models]
         return Sheet(("model", "layer", "modified"), _texts(reasons), words=("modified",))
@@ -140,7 +140,7 @@ def _rows_read(run: RunRecord, source: str) -> str:
 
 
 def digests_json(digests: Mapping[str, Digest]) -> dict[str, Any]:
-    """Return digests as a JSON object, a member for each model; nothing says when or where."""
+    """Return digests as a JSON object, a member for each model, without time or place."""
     return {name: found.to_json() for name, found in digests.items()}
 
 
@@ -191,7 +191,7 @@ def _diff_line(model: ModelDiff) -> str:
 
 
 def _changes(rows: pa.Table) -> Sheet:
-    """Return changed rows side by side: a line for each value that is another one."""
+    """Return changed rows side by side: a line for each value that differs."""
     sheet = rows_table(rows)
     places = {name: at for at, name in enumerate(rows.column_names)}
     values = [name.removesuffix(" in A") for name in places if name.endswith(" in A")]
@@ -206,7 +206,7 @@ def _changes(rows: pa.Table) -> Sheet:
 
 
 def finding_text(finding: Finding) -> str:
-    """Return what a rule found, for people: what and where, why, and what to write instead."""
+    """Return a finding for people: rule and place, the reason, and what to write instead."""
     return (
         f"{finding.level.upper()} {finding.model}: {finding.rule}: {finding.where}\n"
         f"  {finding.reason}\n  {finding.remedy}\n  {finding.link}"

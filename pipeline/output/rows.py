@@ -1,4 +1,4 @@
-"""Rows of a model as people read them, as JSON and as CSV."""
+"""Writes rows of a model as a table for people, as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def rows_table(rows: pa.Table) -> Sheet:
     """Return rows as a table for people.
 
-    Times are UTC, without what is zero in all rows of a column: the time of day, or the last digits
-    of the seconds. Fractions have six digits; JSON and CSV have all of them.
+    Times are UTC. A part that is zero in all rows of a column is left out: the time of day, or the
+    last digits of the seconds. Fractions have six digits; JSON and CSV have all of them.
     """
     return Sheet(
         rows.column_names,
@@ -98,7 +98,7 @@ def _values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    # a number that is not 0 must not look like it
+    # a number that is not 0 must not look like 0
     return value if value is None else round(value, 6) or value
 
 
@@ -107,7 +107,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _on_screen(value: Any) -> str:
-    # what the data holds must not move the cursor, nor break the line
+    # control characters in the data must not move the cursor or break the line
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), _cell(value))
 
 

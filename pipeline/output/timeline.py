@@ -29,7 +29,7 @@ Entry = tuple[datetime | None, str, list[Text]]
 
 
 def timeline(story: Explanation) -> RenderableType:
-    """Return the story as text: facts, then each thing that happened by time (UTC)."""
+    """Return the story as text: facts, then all events by time (UTC)."""
     parts = [*_head(story), *_things(story)]
     if story.similar:
         parts += [Text("Ids that may be meant:"), *(Text(f"  {each}") for each in story.similar)]

@@ -1,7 +1,7 @@
-"""What came of a command, as plain data: what was read, built, checked, digested and found.
+"""The results of all commands as plain data.
 
 Each kind writes itself as JSON field by field, so renaming a field changes no public output. A
-record reads itself back; what an older version did not write has a default.
+record reads itself back; a field that an older version did not write has a default.
 """
 
 from pipeline.results.answers import Estimate as Estimate

@@ -1,4 +1,4 @@
-"""What a warehouse loads and charges, and what the portability check finds."""
+"""A warehouse's loads and estimates, and findings of the portability check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIB = 2**40
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was loaded into a raw table; `bytes` are those of the files that were sent."""
+    """A loaded raw table; `bytes` are those of the files that were sent."""
 
     source: str
     rows: int
@@ -33,7 +33,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The bytes that building a model would scan, or why nobody knows them yet."""
+    """The bytes that building a model would scan, or why they are unknown."""
 
     name: str
     bytes: int | None
@@ -46,7 +46,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Price:
-    """The bytes of all models whose bytes are known, and their price in US dollars."""
+    """The sum of the known estimates in bytes, and its price in US dollars."""
 
     bytes: int
     price: float

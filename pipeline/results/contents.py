@@ -1,4 +1,4 @@
-"""What two databases hold, and how they differ."""
+"""The contents of databases, and the differences of two."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Digests(Displayed, dict[str, Digest]):
 
 @dataclass(frozen=True)
 class Difference:
-    """A model that two sets of digests disagree about; None where a set does not have it."""
+    """A model whose digests differ in two sets; None if a set does not have it."""
 
     model: str
     left: Digest | None
@@ -51,9 +51,10 @@ class Difference:
 class ModelDiff:
     """How the rows of a model differ in two databases, called A and B.
 
-    A row is `changed` where both have its key with other values; `columns` counts the changed rows
-    by column. Without a unique key a changed row is one only in A and another only in B. `notes`
-    say what could not be compared. `samples` are a few rows of each kind, sensitive values masked.
+    A row is `changed` if both have its key with different values; `columns` counts the changed rows
+    by column. Without a unique key, a changed row counts as one only in A and one only in B.
+    `notes` name the columns that could not be compared. `samples` are a few rows of each kind, with
+    sensitive values masked.
     """
 
     model: str
@@ -67,7 +68,7 @@ class ModelDiff:
 
     @property
     def differs(self) -> bool:
-        """Whether anything is different."""
+        """Whether the two differ."""
         return bool(self.only_in_a or self.only_in_b or self.changed or self.notes)
 
 
@@ -84,5 +85,5 @@ class Diff(Displayed):
 
     @property
     def differing(self) -> tuple[ModelDiff, ...]:
-        """The models that are not the same."""
+        """The models that differ."""
         return tuple(model for model in self.models if model.differs)

@@ -1,4 +1,4 @@
-"""What a database keeps of its builds, and what a picture of it shows."""
+"""The records of builds that a database keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.results.steps import CheckResult, Json, ModelResult, RunMode
 
 @dataclass(frozen=True)
 class FileRead:
-    """One file that was read: its real path, its state before that, and its rows.
+    """One file that was read: its real path, its size and time before reading, and its rows.
 
     The rows are counted without the engine's reader. `modified_ns` is the time of the last change
     in nanoseconds since 1970.
@@ -37,10 +37,10 @@ class FileRead:
 
 @dataclass(frozen=True)
 class SourceRead:
-    """What the published tables were made of: where from, how many raw rows, and read when.
+    """A source of the published tables: its inputs, its number of raw rows, and when it was read.
 
-    `files` are all that the rows are from; a database keeps those of raw_sync_events in a table of
-    their own. `read_at` is when the build that read the source last started (ISO-8601). An
+    `files` are all that the rows came from; a database keeps those of raw_sync_events in a table of
+    their own. `read_at` is the start of the last build that read the source (ISO-8601). An
     incremental build read `new_files` of them, with `new_rows`.
     """
 
@@ -77,12 +77,11 @@ class SourceRead:
 
 @dataclass(frozen=True, repr=False)
 class RunRecord(Displayed):
-    """One build as its database keeps it: what the build read, built and found.
+    """The record of one build: its sources, models and checks.
 
-    `sources` holds, for each source, the latest reading that the published tables are made of.
-    `models` and `checks` are about all that is published: what this run did not touch is as the
-    run before recorded it. `code` stands for the pipeline's code, `engine` for the engine's version
-    (1.5).
+    `sources` has each source as it was last read for the published tables. `models` and `checks`
+    cover all published tables: those that this run did not touch keep the record of the run before.
+    `code` identifies the pipeline's code, `engine` is the engine's version (1.5).
     """
 
     started_at: datetime
@@ -96,7 +95,7 @@ class RunRecord(Displayed):
 
     @property
     def made(self) -> tuple[ModelResult, ...]:
-        """The models that this run built; older versions did not tell them from the others."""
+        """The models that this run built; in a record of an older version, all models."""
         return tuple(m for m in self.models if m.built_at in (None, self.started_at))
 
     @property
@@ -107,12 +106,12 @@ class RunRecord(Displayed):
 
     @property
     def bytes_processed(self) -> int | None:
-        """The bytes that the run scanned, None where the engine does not charge by bytes."""
+        """The bytes that the run scanned, None if the engine does not bill bytes."""
         scanned = [m.bytes_processed for m in self.made if m.bytes_processed is not None]
         return sum(scanned) if scanned else None
 
     def to_json(self) -> Json:
-        """Return what the run did; times are ISO-8601."""
+        """Return the run's results; times are ISO-8601."""
         return {
             "started_at": self.started_at.isoformat(),
             "seconds": self.seconds,
@@ -128,7 +127,7 @@ class RunRecord(Displayed):
 
 @dataclass(frozen=True)
 class Overview:
-    """What there is on a backend: the last build, and the layer of each model by its name.
+    """The overview of a backend: the last build, and the layer of each model by its name.
 
     `problem` says why the last build can't be read.
     """

@@ -1,4 +1,4 @@
-"""What a build or a test tells while it works, and what comes of it."""
+"""The events of a build or test while it runs, and its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CheckStatus = Literal["PASS", "WARN", "FAIL", "ERROR", "SKIP"]
 
 @dataclass(frozen=True)
 class Started:
-    """Work on a model or on its checks begins: for progress."""
+    """Work on a model or on its checks begins, to show progress."""
 
     name: str
     what: Literal["model", "checks"]
@@ -33,12 +33,12 @@ class Started:
 
 @dataclass(frozen=True)
 class Read:
-    """What a build has read of a source, before it builds anything.
+    """The files and rows of a source that a build has read, before it builds anything.
 
-    `inputs` are absolute paths and globs, or a warehouse's table, of which `files` is None.
-    `origin` says who named them: the user, the record of an earlier build, or nobody: then they
-    are the sample. An incremental build reads the files and rows that are new; builds before it
-    have read `rows_before`.
+    `inputs` are absolute paths and globs, or a warehouse's table; then `files` is None. `origin`
+    says who named them: the user, the record of an earlier build, or nobody: then they are the
+    sample. An incremental build counts only new files and rows; earlier builds have read
+    `rows_before`.
     """
 
     source: str
@@ -62,7 +62,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A table that an earlier build made is gone, since no model makes it any more."""
+    """The build dropped a table of an earlier build, because no model makes it any more."""
 
     name: str
 
@@ -73,7 +73,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Note:
-    """Whoever builds should know this, in a line: it went well, yet not as they may expect."""
+    """A note to the user, a line: the build went well, but perhaps not as expected."""
 
     text: str
 
@@ -84,13 +84,13 @@ class Note:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What came of building one model; `seconds` is the engine's time for it.
+    """The result of building one model; `seconds` is the engine's time for it.
 
-    `bytes_processed` and `bytes_billed` are None where the engine does not charge by bytes.
-    `built_at` is when the build that last changed the table started (UTC), `made_from` says the
-    same of each upstream as it was then (ISO-8601). An incremental build updates or keeps a table:
-    `rows_came` and `rows_went` are the rows that it added and took away. `reason` says why a model
-    was made in full. `fingerprint` is of the code that the model was made by, part by part.
+    `bytes_processed` and `bytes_billed` are None if the engine does not bill bytes. `built_at` is
+    the start of the build that last changed the table (UTC); `made_from` has the `built_at` of each
+    upstream table at that time (ISO-8601). An incremental build updates or keeps a table:
+    `rows_came` and `rows_went` are the numbers of rows that it added and removed. `reason` says why
+    it made a model in full. `fingerprint` has the parts of the fingerprint of the model's code.
     """
 
     name: str
@@ -154,10 +154,10 @@ class ModelResult:
 
 @dataclass(frozen=True, repr=False)
 class CheckResult(Displayed):
-    """What came of one check: how many rows break it, and a few of them, masked as asked for.
+    """The result of one check: the number of failing rows, and a few of them, masked by default.
 
-    `changed_rows` are the rows that an incremental build looked at, None where it was all of them.
-    `fingerprint` is of the check's code.
+    `changed_rows` is the number of rows that an incremental build checked, None for all rows.
+    `fingerprint` is that of the check's code.
     """
 
     model: str
@@ -177,7 +177,7 @@ class CheckResult(Displayed):
 
     @property
     def failed(self) -> bool:
-        """Whether this keeps a build from being published."""
+        """Whether this result stops a build from publishing."""
         return self.status in ("FAIL", "ERROR")
 
     def to_json(self) -> Json:
@@ -214,15 +214,15 @@ class CheckResult(Displayed):
 
 @dataclass(repr=False)
 class Result(Displayed):
-    """What came of a build, run or test.
+    """The result of a build, run or test.
 
-    `published` is None for a test, which publishes nothing. `mode` says how a build went about it.
+    `published` is None for a test, which publishes nothing. `mode` is a build's mode, such as full.
     """
 
     models: list[ModelResult] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
-    """The tables of models that are no more, which the build dropped."""
+    """The tables that the build dropped, because no model makes them any more."""
     sources: list[Read] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     published: bool | None = None

@@ -1,1 +1,1 @@
-"""What the contract says that more than one model needs, a rule a file."""
+"""The contract's rules that several models share, a rule a file."""

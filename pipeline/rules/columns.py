@@ -28,7 +28,7 @@ EVENT = (
     Column("device_id", "string", "the device, which names its map"),
     Column("_source_file", "string", "object that the raw event was stored in"),
 )
-"""The raw columns in use, under the names they have from staging on."""
+"""The raw columns in use, under their names from staging on."""
 
 RAW_DATE_CREATED = Column(
     "_raw_date_created", "string", "DateCreated as it came, where it gave no update_timestamp"
@@ -39,7 +39,7 @@ STATE = (
     Column("state_unit", "string", "state.unit of a reading"),
     Column("state_percent", "float64", "state.percent of a reading, 0 to 100"),
 )
-"""What a reading says."""
+"""The values of a reading."""
 
 PARSED = (
     Column("item_uuid", "string", "the command's id, or the reading's own (else its _uid)"),

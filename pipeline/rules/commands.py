@@ -1,7 +1,7 @@
-"""The kinds of commands: what each asks for, in which columns, and which reading shows it.
+"""The kinds of commands: the parameters of each, their columns, and the reading that shows it.
 
-A new kind is one more entry in KINDS. From this table come the columns of the models, the checks
-of the values that clients send, the matching of readings, what `explain` tells, and the docs.
+A new kind is one more entry in KINDS. The models' columns, the checks of clients' values, the
+matching of readings, `explain` and the docs all come from this table.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ ALL_COMMANDS = "(all)"
 class Parameter:
     """An element of `desired_state` after the first one, and the column that it fills.
 
-    `type` is its type in JSON. A build warns of a value that is none of `accepted`, or does not
-    match `pattern`; NULL is no value, unless it `may_be_null`. `is_labelled` says that its name
-    stands before it where a command is told in words.
+    `type` is its type in JSON. A build warns of a value that is not in `accepted`, or does not
+    match `pattern`, and of NULL unless it `may_be_null`. With `is_labelled`, a command in words has
+    the parameter's name before its value.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class CommandKind:
-    """What a Command asks for: its name is the first element of `desired_state`.
+    """A kind of command: its name is the first element of `desired_state`.
 
     `expected_reading` is the ItemKey of the readings that show its effect, and `compared` says how;
-    None where no reading shows it (contract, section 5).
+    None if no reading shows it (contract, section 5).
     """
 
     name: str
@@ -171,7 +171,7 @@ KINDS = (
         SameLevel(),
     ),
 )
-"""All kinds whose parameters the models read; a command of another kind has none."""
+"""All kinds whose parameters the models read; they read none of another kind."""
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 PARAMETERS = tuple(parameter for kind in KINDS for parameter in kind.parameters)
@@ -179,14 +179,14 @@ ELEMENTS = tuple(
     f"desired_state_{position}"
     for position in range(1, 1 + max(len(kind.parameters) for kind in KINDS))
 )
-"""The names of the elements of `desired_state` after the first one, parsed; one a parameter."""
+"""The names of the parsed elements of `desired_state` after the first one; one a parameter."""
 
 
 def is_sensitive_at(position: int) -> bool:
-    """Whether the element of `desired_state` at this position opens doors in some kind.
+    """Tell whether the element of `desired_state` at this position opens doors in some kind.
 
-    The first element says which kind it is. No kind reads the elements after the last parameter,
-    so they may hold anything.
+    The first element names the kind. No kind reads the elements after the last parameter, so they
+    may hold anything.
     """
     if position > len(ELEMENTS):
         return True
@@ -222,4 +222,4 @@ ASKED = tuple(
     for kind in KINDS
     for position, parameter in enumerate(kind.parameters, 1)
 )
-"""The columns that say what a command asks for; NULL where it is of another kind."""
+"""The columns of a command's parameters; NULL if the command is of another kind."""

@@ -1,4 +1,4 @@
-"""How a reading is held against what a command asked for (contract, section 5)."""
+"""Compares a reading with a command's parameters (contract, section 5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEVEL_TOLERANCE = 1
 """Z-Wave reports 99 for 100."""
 
 Words = Callable[[ir.StringValue], ir.StringValue]
-"""Turns a side's word into the one that both sides share; NULL matches nothing."""
+"""Turns one side's word into the word that both sides share; NULL matches nothing."""
 
 
 def as_it_is(word: ir.StringValue) -> ir.StringValue:
@@ -24,32 +24,32 @@ def as_it_is(word: ir.StringValue) -> ir.StringValue:
 
 
 class Comparison:
-    """What a command's parameters let expect of a reading, and whether the reading shows it.
+    """Computes the expected values of a reading, and whether a reading has them.
 
-    `asked` are the columns that the command fills, in order. `pairs` are commands with readings,
-    with the columns `expected_word` and `expected_number`.
+    `asked` are the columns of the command's parameters, in order. `pairs` are commands with
+    readings, with the columns `expected_word` and `expected_number`.
     """
 
     def expected_word(self, *asked: ir.StringValue) -> ir.StringValue | None:
-        """Return the word to expect; None where this compares no words."""
+        """Return the expected word; None if this compares no words."""
         return None
 
     def expected_number(self, *asked: ir.StringValue) -> ir.FloatingValue | None:
-        """Return the number to expect; None where this compares no numbers."""
+        """Return the expected number; None if this compares no numbers."""
         return None
 
     def reading_word(self, word: ir.StringValue) -> ir.StringValue:
-        """Return the word to hold against the expected one, from the reading's in lower case."""
+        """Return the word to compare with the expected one, from the reading's in lower case."""
         return word
 
     def is_match(self, pairs: ir.Table) -> ir.BooleanValue:
-        """Whether the reading shows what was asked for; NULL counts as not."""
+        """Tell whether the reading shows the command's effect; NULL counts as no."""
         return self.reading_word(pairs.state_value.lower()) == pairs.expected_word
 
 
 @dataclass(frozen=True)
 class SameWord(Comparison):
-    """The reading says the asked word, in any case."""
+    """The reading has the asked word, in any case."""
 
     asked: Words = as_it_is
     read: Words = as_it_is
@@ -63,7 +63,7 @@ class SameWord(Comparison):
 
 @dataclass(frozen=True)
 class SameLevel(Comparison):
-    """The reading says the last asked word and, going on, about the asked level."""
+    """The reading has the last asked word and, if that is on, about the asked level."""
 
     def expected_word(self, *asked: ir.StringValue) -> ir.StringValue:  # noqa: D102
         words = asked[0].split(" ")
@@ -80,7 +80,7 @@ class SameLevel(Comparison):
 
 @dataclass(frozen=True)
 class NearSetPoint(Comparison):
-    """The reading is near the asked set point, as it is or converted to the other unit."""
+    """The reading is near the asked set point, unchanged or converted to the other unit."""
 
     def expected_number(self, *asked: ir.StringValue) -> ir.FloatingValue:  # noqa: D102
         return number(asked[0])
@@ -95,9 +95,9 @@ class NearSetPoint(Comparison):
 
 
 def set_points(pairs: ir.Table) -> tuple[ir.FloatingValue, ir.FloatingValue]:
-    """Return the set point that the reading says, as it is and converted to the other unit.
+    """Return the reading's set point, unchanged and converted to the other unit.
 
-    The command's unit is not known, so either may be the one to hold against `expected_number`.
+    The command's unit is unknown, so either may be the one to compare with `expected_number`.
     """
     read = number(pairs.state_value)
     converted = pairs.state_unit.cases(
@@ -107,12 +107,12 @@ def set_points(pairs: ir.Table) -> tuple[ir.FloatingValue, ir.FloatingValue]:
 
 
 def door_word(asked: ir.StringValue) -> ir.StringValue:
-    """Return how a reading says the asked lock state."""
+    """Return a reading's word for the asked lock state."""
     return asked.cases(("locked", "true"), ("unlocked", "false"))
 
 
 def mode_word(word: ir.StringValue) -> ir.StringValue:
-    """Return what a thermostat mode counts as."""
+    """Return the word that a thermostat mode counts as."""
     return word.cases(
         ("settocool", "cool"),
         ("settoheat", "heat"),

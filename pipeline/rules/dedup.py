@@ -1,4 +1,4 @@
-"""From staged events to one copy of each: what a copy is, and which one is kept."""
+"""Keeps one copy of each staged event: defines copies, and which one is kept."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pipeline.rules.items import READING
 from pipeline.rules.revision import revision_order
 
 DEDUP_KEY = ("item_key", "key_device_id", "item_uuid")
-"""What copies of an event agree in: a reading's uuid is its device's own, a command's id is not."""
+"""The columns that copies share. A reading's uuid needs its device; a command's id does not."""
 
 CONTENT = (
     *("event_timestamp", "desired_state", "client", "user_id", "origin", "origin_id", "node_id"),
     *("result", "failure_string", "state_value", "state_unit", "state_percent", "device_id"),
 )
-"""What a staged event says, in the order in which ties are broken by it (contract, section 4)."""
+"""The content columns of a staged event, in the order that breaks ties (contract, section 4)."""
 
 
 def criteria(events: ir.Table) -> dict[str, list[ir.Value]]:
-    """Return what decides between copies of an event, first criterion first, by column.
+    """Return the criteria that choose between copies of an event, in order, by column.
 
-    Each is a list of sort keys: the earlier `update_timestamp` wins, then the lower `map_revision`
-    in hex order, then the lower `_source_file`, then the lower content, NULL last in each. Copies
-    that still tie say the same in every model (contract, section 4).
+    Each is a list of sort keys. The earlier `update_timestamp` wins, then the lower `map_revision`
+    in hex order, then the lower `_source_file`, then the lower content; NULL comes last in each.
+    Copies that still tie are equal in every model (contract, section 4).
     """
     return {
         "update_timestamp": _nulls_last(events.update_timestamp),
@@ -37,12 +37,12 @@ def criteria(events: ir.Table) -> dict[str, list[ir.Value]]:
 
 
 def _nulls_last(column: ir.Column) -> list[ir.Value]:
-    # one NULL equals another here, so the engine's own place for NULLs does not matter
+    # isnull() comes first, so the engine's own place for NULLs does not matter
     return [column.isnull(), column]
 
 
 def earliest(events: ir.Table) -> list[ir.Value]:
-    """Return the order in which copies of an event are preferred."""
+    """Return the order of preference of an event's copies."""
     return [key for keys in criteria(events).values() for key in keys]
 
 
@@ -53,7 +53,7 @@ def keep_first(table: ir.Table, key: Sequence[str], order: Sequence[ir.Value]) -
 
 
 def hash_of(table: ir.Table, key: Sequence[str]) -> ir.IntegerColumn:
-    """Return a number for each row's key: numbers group and join much faster than long texts."""
+    """Return a hash of each row's key: numbers group and join much faster than long texts."""
     return key_hash(*(table[column] for column in key))
 
 
@@ -64,23 +64,23 @@ def repeated_hashes(table: ir.Table, key: Sequence[str]) -> ir.Table:
 
 
 def with_key_device(events: ir.Table) -> ir.Table:
-    """Add what completes the dedup key: `key_device_id`, a reading's device, else empty."""
+    """Add `key_device_id` for the dedup key: a reading's device, else empty."""
     return events.mutate(key_device_id=(_.staged_kind == READING).ifelse(_.device_id, ""))
 
 
 def staged(stg_sync_events: ir.Table) -> ir.Table:
-    """Return the staged events, later copies included, with the whole dedup key."""
+    """Return the staged events, including later copies, with the whole dedup key."""
     return with_key_device(stg_sync_events.filter(_.staged_kind.notnull()))
 
 
 def one_copy_each(stg_sync_events: ir.Table, stg_repeated_events: ir.Table, kind: str) -> ir.Table:
     """Return the staged events of a kind, one row a key (contract, section 4, dedup).
 
-    The columns of stg_repeated_events, which holds the kept copy of what came more than once, less
-    the number of copies.
+    It has the columns of stg_repeated_events without the number of copies. That model holds the
+    kept copy of each event that came more than once.
     """
-    # all kept copies, though only those of the kind can match: a filtered table that is used twice
-    # may be computed whole, with columns that nobody asks for
+    # all kept copies, although only those of the kind can match: an engine may compute a filtered
+    # table that is used twice as a whole, with columns that nobody needs
     once = staged(stg_sync_events.filter(_.staged_kind == kind)).anti_join(
         stg_repeated_events, DEDUP_KEY
     )

@@ -1,4 +1,4 @@
-"""What becomes of a raw row (contract, section 3)."""
+"""The dispositions of raw rows (contract, section 3)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EVENT_DISPOSITIONS = (
     Disposition("missing_desired_state", "its desired_state does not say what is asked for"),
     Disposition("missing_state", "it reports no state"),
 )
-"""Of an event, in the order in which they are tried: the first that applies counts."""
+"""The dispositions of an event, in order: the first that applies counts."""
 
 USER_DISPOSITIONS = (
     Disposition("missing_user_id", "its uid is missing or no integer"),
@@ -46,7 +46,7 @@ USER_DISPOSITIONS = (
     Disposition("invalid_date_registered", "its dateRegistered is missing or no time"),
     Disposition("invalid_last_modified", "its last_modified is missing or no time"),
 )
-"""Of a user's row, in the order in which they are tried."""
+"""The dispositions of a user's row, in order."""
 
 
 def _quarantined(dispositions: Sequence[Disposition]) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def _quarantined(dispositions: Sequence[Disposition]) -> tuple[str, ...]:
 QUARANTINED_EVENTS = _quarantined(EVENT_DISPOSITIONS)
 QUARANTINED_USERS = _quarantined(USER_DISPOSITIONS)
 OUT_OF_SCOPE = tuple(each.name for each in EVENT_DISPOSITIONS if not each.is_quarantined)
-"""The dispositions of the events that the models have no use for."""
+"""The dispositions of the events that the models do not need."""
 
 IN_SCOPE = (STAGED, DUPLICATE, *QUARANTINED_EVENTS, *QUARANTINED_USERS)
 """The dispositions of the rows that the models should be able to read."""
@@ -74,7 +74,7 @@ def first_that_applies(
 ) -> ir.StringValue:
     """Return each row's disposition before dedup: the first whose condition holds, else staged.
 
-    There is a condition for each disposition, by its name.
+    `conditions` has one for each disposition, by its name.
     """
     cases = [(conditions[each.name], each.name) for each in dispositions]
     return ibis.cases(*cases, else_=STAGED)

@@ -1,4 +1,4 @@
-"""The kinds of map items, and what ItemData of each holds (contract, section 2)."""
+"""The kinds of map items, and the members of each kind's ItemData (contract, section 2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Item:
-    """One kind of map item: its ItemKey, what it tells, and the members of its JSON."""
+    """One kind of map item: its ItemKey, its meaning, and the members of its JSON."""
 
     key: str
     description: str
@@ -135,7 +135,7 @@ STAGED_KIND = Column(
 
 
 def kind_of(item_key: ir.StringColumn) -> ir.StringColumn:
-    """Return the kind of an ItemKey: itself for what carries a command's id, NULL out of scope.
+    """Return the kind of an ItemKey: itself if it carries a command's id, NULL if out of scope.
 
     One model stages all items of a kind.
     """
@@ -146,7 +146,7 @@ def kind_of(item_key: ir.StringColumn) -> ir.StringColumn:
 
 
 def is_sensitive(path: Sequence[str]) -> bool:
-    """Whether a path in ItemData leads to what opens doors; what is not declared may.
+    """Tell whether a path in ItemData may lead to a value that opens doors; an undeclared one may.
 
     The path's steps are members' names and positions in arrays, such as `desired_state`, `[2]`.
     """

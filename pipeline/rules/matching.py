@@ -1,4 +1,4 @@
-"""Whether a reading shows what a command asked for (contract, section 5, the table of matches)."""
+"""Matches readings with commands (contract, section 5, the table of matches)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COMPARED = tuple((kind, kind.compared) for kind in KINDS if kind.compared)
 
 
 def with_expectation(commands: ir.Table) -> ir.Table:
-    """Add what a matching reading would say: its type, its word in lower case, its number.
+    """Add the values of a matching reading: its type, its word in lower case, its number.
 
     `expected_type` is NULL for a command that no reading shows; `expected_number` is the asked set
     point, or the asked level of a dimmer that goes on.
@@ -36,12 +36,12 @@ def with_expectation(commands: ir.Table) -> ir.Table:
 
 
 def is_expected(pairs: ir.Table) -> ir.BooleanColumn:
-    """Whether the reading's type is the one that the command should cause."""
+    """Tell whether the reading's type is the one that the command should cause."""
     return (pairs.reading_type == pairs.expected_type).fill_null(False)
 
 
 def reading_word(pairs: ir.Table) -> ir.StringValue:
-    """Return what the reading says as a word to hold against `expected_word`: in lower case."""
+    """Return the reading's word in lower case, to compare with `expected_word`."""
     word = pairs.state_value.lower()
     words = ((kind.name, how.reading_word(word)) for kind, how in _COMPARED)
     changed = [(name, changed) for name, changed in words if changed is not word]
@@ -49,7 +49,7 @@ def reading_word(pairs: ir.Table) -> ir.StringValue:
 
 
 def is_match(pairs: ir.Table) -> ir.BooleanColumn:
-    """Whether a reading of the expected type says what was asked for; never NULL."""
+    """Tell whether a reading of the expected type shows the command's effect; never NULL."""
     return pairs.command.cases(
         *((kind.name, how.is_match(pairs)) for kind, how in _COMPARED), else_=False
     ).fill_null(False)

@@ -1,4 +1,4 @@
-"""Raw columns whose values came in several types."""
+"""Reads raw columns whose values came in several types."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def of_each_type(rule: Rule) -> Rule:
     """Let a rule read a column that came in several types, each value by its own type.
 
     Files of one source may differ in a column's type. Such a column is a struct with a field for
-    each type, of which at most one is not NULL in a row. A value so means the same as in a column
-    of its type alone. The rule must return NULL for NULL.
+    each type; in each row at most one field is not NULL. So a value means the same as in a column
+    of only its type. The rule must return NULL for NULL.
     """
 
     @wraps(rule)

@@ -1,4 +1,4 @@
-"""Numbers as they are written in JSON and in the raw columns."""
+"""Reads numbers of JSON and of the raw columns."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _INT64_END = 2.0**63
 
 
 def number(text: ir.StringColumn) -> ir.FloatingColumn:
-    """Read a text as FLOAT64: JSON's own number syntax only, NULL beyond what is finite.
+    """Read a text as FLOAT64: only JSON's number syntax, NULL if it is not finite.
 
-    Engines take `nan`, ` 7 `, `1_000` or `0x1F` each in its own way, hence the look at the form
-    first (contract, section 2).
+    Engines read `nan`, ` 7 `, `1_000` and `0x1F` differently, so it checks the form first
+    (contract, section 2).
     """
     value = text.re_search(_JSON_NUMBER).ifelse(text, ibis.null("string")).try_cast("float64")
     return value.isinf().ifelse(ibis.null("float64"), value)
@@ -25,7 +25,7 @@ def number(text: ir.StringColumn) -> ir.FloatingColumn:
 
 @of_each_type
 def whole_number(column: ir.Column) -> ir.IntegerColumn:
-    """Read an id column as INT64; NULL where it is no whole number (contract, section 2).
+    """Read an id column as INT64; NULL if it is no whole number (contract, section 2).
 
     A whole number may come in any numeric type, or as text such as `7`, `-7` or `7.0`.
     """
@@ -43,8 +43,8 @@ def whole_number(column: ir.Column) -> ir.IntegerColumn:
 
 
 def cut_to_integer(number: ir.FloatingColumn) -> ir.IntegerColumn:
-    """Cut the fraction off, towards zero; NULL for NaN and for what no INT64 holds."""
-    # 2^63 and its like must reach neither the rounding nor the cast, which would fail
+    """Cut the fraction off, toward zero; NULL for NaN and beyond INT64."""
+    # rounding and cast would fail on numbers such as 2^63
     fits = (number >= -_INT64_END) & (number < _INT64_END)
     fitting = fits.ifelse(number, ibis.null(number.type()))
     return (fitting < 0).ifelse(fitting.ceil(), fitting.floor()).cast("int64")

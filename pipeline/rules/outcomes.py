@@ -1,4 +1,4 @@
-"""What really happened after a command (contract, section 5)."""
+"""The outcomes of commands (contract, section 5)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """One outcome: the hub's answer, whether an attributed reading matches, and how it is told.
+    """One outcome: the hub's answer, whether an attributed reading matches, and its wording.
 
-    `hub_success` is None where the hub never answered. `told` begins a sentence that goes on with
-    what the device did.
+    `hub_success` is None if the hub never answered. `told` begins a sentence that goes on with the
+    device's reaction.
     """
 
     name: str

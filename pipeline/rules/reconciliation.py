@@ -1,4 +1,4 @@
-"""Comparisons between tables that checks are made of: each returns the rows that differ."""
+"""Compares tables for checks: each function returns the rows that differ."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def counts(**numbers: int) -> ir.Table:
 
 
 def differing_counts(expected: int, found: int) -> ir.Table:
-    """Compare two tables' numbers of rows: one row with both where they differ, else none."""
+    """Compare two tables' numbers of rows: return one row with both if they differ, else none."""
     both = counts(expected_rows=expected, found_rows=found)
     return both.filter(_.expected_rows != _.found_rows)
 
 
 def differing_sums(rows: ir.Table, by: str, expected: Mapping[str, int]) -> ir.Table:
-    """Compare sums of `number_of_rows` with the expected ones: a row for each that differs.
+    """Compare sums of `number_of_rows` with the expected ones: return a row for each difference.
 
-    `by` is the column that tells which sum a row counts for; without any row, a sum is 0. A sum
-    that nobody expects differs by its own name.
+    The column `by` names the sum that a row belongs to; a sum without rows is 0. A sum that
+    `expected` lacks differs too, under its own name.
     """
     sums = rows.group_by(by).agg(found=_.number_of_rows.sum())
     wanted = [

@@ -1,4 +1,4 @@
-"""Raw values as text, whatever type a source gave them."""
+"""Writes raw values of any type as text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _EXACT = 2.0**53
 def as_text(column: ir.Column) -> ir.StringColumn:
     """Write a raw value as text, the same on every engine (contract, sections 2 and 3).
 
-    A time is UTC with microseconds, a date its midnight, a whole FLOAT64 below 2^53 and a whole
-    decimal its digits; the engine decides how it writes other fractions.
+    A time is UTC with microseconds, a date its midnight. A whole FLOAT64 below 2^53 and a whole
+    decimal have only their digits. The engine decides how it writes fractions.
     """
     kind = column.type()
     if kind.is_string():
@@ -30,14 +30,14 @@ def as_text(column: ir.Column) -> ir.StringColumn:
 
 
 def _float_text(number: ir.FloatingColumn) -> ir.StringColumn:
-    # beyond the bounds, and for NaN, the cast to an integer would fail
+    # the cast to an integer would fail beyond the bounds and for NaN
     integer = (number.abs() < _EXACT).ifelse(number.floor(), None).cast("int64")
     is_whole = (integer == number).fill_null(False)
     return is_whole.ifelse(_text(integer), _text(number))
 
 
 def _decimal_text(number: ir.DecimalColumn) -> ir.StringColumn:
-    # by its text, since floor() has no room for -9999.99 in DECIMAL(6, 2)
+    # by its text, because floor() of -9999.99 overflows DECIMAL(6, 2)
     with_digit = _text(number).re_replace(r"^(-?)\.", r"\10.")
     return with_digit.re_replace(r"\.0+$", "")
 

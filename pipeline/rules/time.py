@@ -1,4 +1,4 @@
-"""Times as they are written in JSON and in the raw columns."""
+"""Reads times of JSON and of the raw columns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**14, 10**1
 
 
 def item_time(text: ir.StringColumn) -> ir.TimestampColumn:
-    """Read a `timestamp` of ItemData: ISO-8601, UTC where no zone stands (contract, section 2)."""
+    """Read a `timestamp` of ItemData: ISO-8601, UTC if it has no zone (contract, section 2)."""
     return _read(text, ITEM_TIME)
 
 
@@ -36,7 +36,7 @@ def item_time(text: ir.StringColumn) -> ir.TimestampColumn:
 def source_time(column: ir.Column) -> ir.TimestampColumn:
     """Read a raw time that came as a time, a date, an epoch number or text (contract, section 2).
 
-    NULL where it is no time, or a time outside the years 0001 to 9999 UTC.
+    NULL if it is no time, or outside the years 0001 to 9999 UTC.
     """
     kind = column.type()
     if kind.is_timestamp() or kind.is_date():
@@ -77,15 +77,15 @@ def _epoch_of_text(text: ir.StringColumn) -> ir.TimestampColumn:
 
 def _epoch(number: ir.IntegerColumn) -> ir.TimestampColumn:
     def below(limit: int) -> ir.IntegerColumn:
-        # compared without abs(), which the least INT64 has no room for
+        # without abs(), which overflows for the least INT64
         return number.between(1 - limit, limit - 1).ifelse(number, ibis.null("int64"))
 
-    # the first that is not NULL: a number has the first unit that it is small enough for
+    # the first that is not NULL: the size of a number decides its unit
     microseconds = ibis.coalesce(
         below(_SECONDS_BELOW) * 1_000_000,
         below(_MILLISECONDS_BELOW) * 1_000,
         below(_MICROSECONDS_BELOW),
-        # cut towards earlier: a division cuts towards zero
+        # truncate toward earlier times; a division truncates toward zero
         quotient(number, 1_000) - (number % 1_000 < 0).cast("int64"),
     )
     # no epoch number reaches the year 10000

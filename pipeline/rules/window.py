@@ -1,4 +1,4 @@
-"""The 15 seconds after a command in which its readings are looked for."""
+"""Pairs commands with the readings of the 15 seconds after them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pipeline.rules.revision import revision_order
 
 WINDOW_SECONDS = 15
 WINDOW = WINDOW_SECONDS * 1_000_000
-"""The window in microseconds: the unit of every time that is compared here."""
+"""The window in microseconds, the unit of every time here."""
 
 
 def device_order(commands: ir.Table) -> list[ir.Value]:
-    """Return the order of a device's commands; it is total.
+    """Return the total order of a device's commands.
 
     By time, then map revision in hex order, NULL lowest, then uuid (contract, section 5).
     `at` is in microseconds.
@@ -28,10 +28,10 @@ def device_order(commands: ir.Table) -> list[ir.Value]:
 def within_window(commands: ir.Table, readings: ir.Table) -> ir.Table:
     """Pair each command with the readings of its device from its time to 15 s later.
 
-    Both have `device_id`; the commands their time as `at`, the readings as `read_at`, both in
-    microseconds. The pairs have the columns of both. Times are cut into buckets as long as the
-    window, which therefore touches two of them: so the join has an equality key that includes
-    time and stays linear, even where one device has most of the rows.
+    Both have `device_id`; the time is `at` in commands and `read_at` in readings, in microseconds.
+    The pairs have the columns of both. Each time falls into a bucket as long as the window, so a
+    window touches two buckets. The join then has an equality key that includes time and stays
+    linear, even if one device has most of the rows.
     """
     first = commands["at"] // WINDOW
     asked = commands.mutate(bucket=ibis.array([first, first + 1])).unnest("bucket")
@@ -55,5 +55,5 @@ def seconds(microseconds: ir.Value) -> ir.Value:
 
 
 def is_near(gap: ir.Value) -> ir.Value:
-    """Whether a gap in microseconds is there and not longer than the window."""
+    """Tell whether a gap in microseconds is not NULL and not longer than the window."""
     return (gap <= WINDOW).fill_null(False)

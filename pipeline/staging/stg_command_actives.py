@@ -1,4 +1,4 @@
-"""Which commands hubs picked up."""
+"""The commands that hubs picked up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hubs answered to commands."""
+"""The answers of hubs to commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What residents and their apps asked devices to do."""
+"""The commands of residents and their apps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.rules.items import COMMAND as COMMAND_ITEM
 
 
 def _value_checks() -> Iterator[RowCheck]:
-    # the pipeline can't mend the values that clients send: contract, section 6
+    # only warnings, because the pipeline can't mend clients' values: contract, section 6
     for kind in KINDS:
         where = _.command == kind.name
         for parameter in kind.parameters:

@@ -1,4 +1,4 @@
-"""What devices reported."""
+"""The readings that devices reported."""
 
 from __future__ import annotations
 

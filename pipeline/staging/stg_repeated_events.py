@@ -43,17 +43,17 @@ COLUMNS = (
 def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     """One row per staged event that came more than once: the copy that is kept.
 
-    Few events come twice, so that only these pay for an ordering. Contract: section 4, dedup.
+    Few events come twice, and only these must be sorted. Contract: section 4, dedup.
     """
-    # The keys are looked at alone: an engine that meets one wide table twice may store it whole.
+    # only the keys: an engine may store a wide table as a whole if a query reads it twice
     keys = staged(stg_sync_events.select("staged_kind", "item_key", "device_id", "item_uuid"))
     events = staged(stg_sync_events)
-    # Each hash stands once, so that an inner join keeps rows as a semi join does; an engine may run
-    # the latter as a subquery a row.
+    # Each hash comes once, so an inner join keeps rows like a semi join. An engine may run a semi
+    # join as a subquery for each row.
     copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).join(
         repeated_hashes(keys, DEDUP_KEY), "key_hash"
     )
-    # both in one window: an engine sorts the copies once
+    # both in one window, so an engine sorts the copies once
     order = earliest(copies)
     position = ibis.row_number().over(group_by=DEDUP_KEY, order_by=order)
     number = copies.count().over(group_by=DEDUP_KEY, order_by=order, rows=(None, None))

@@ -1,4 +1,4 @@
-"""The one model that reads the raw events: renamed, parsed once, with a disposition each."""
+"""The only model that reads the raw events: it renames, parses once, and gives a disposition."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ COLUMNS = (
     tags=["part_three"],
     columns=COLUMNS,
     partition_by="update_timestamp",
-    # each staging model reads one kind, a story one device's rows of it
+    # each staging model reads one kind, `explain` one device's rows of it
     cluster_by=["staged_kind", "device_id", "item_uuid"],
     locality=Grows(),
 )
@@ -52,8 +52,8 @@ def stg_sync_events(raw_sync_events: ir.Table) -> ir.Table:
     return _without_spare_texts(events).select(*names_of(COLUMNS))
 
 
-# Each step below stands in a SELECT of its own, since the parse between two of them does: what a
-# step adds is computed once, however often a later step looks at it.
+# Each step below is a SELECT of its own, because the parse between two steps is. So a column is
+# computed once, however often later steps read it.
 
 
 def _renamed(raw: ir.Table) -> ir.Table:
@@ -138,7 +138,7 @@ def _with_disposition(events: ir.Table) -> ir.Table:
 
 
 def _without_spare_texts(events: ir.Table) -> ir.Table:
-    # these texts may hold a PIN: each is kept only where a model reads it
+    # these texts may hold a PIN, so only the rows that need them keep them
     is_quarantined = ~_.disposition.isin((STAGED, *OUT_OF_SCOPE))
     desired = ("desired_state", *ELEMENTS)
     return events.mutate(

@@ -1,4 +1,4 @@
-"""The one model that reads the raw users: parsed, with a disposition each."""
+"""The only model that reads the raw users: it parses them and gives a disposition."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.rules.time import user_time
     ],
 )
 def stg_user_versions(raw_users: ir.Table) -> ir.Table:
-    """One row per raw user row, parsed, with what became of it before dedup.
+    """One row per raw user row, parsed, with its disposition before dedup.
 
     Contract: sections 2 and 3.
     """

@@ -1,4 +1,4 @@
-"""The residents, as their rows last stood."""
+"""The residents, by the latest version of their rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.rules.dispositions import STAGED
 
 
 def username_is_unique(stg_users: ir.Table) -> ir.Table:
-    """No two users share a name: where they do, daily counts add up both."""
+    """No two users share a name: if they do, daily counts add up both."""
     counts = stg_users.group_by("username").agg(number_of_users=_.count())
     return counts.filter(_.number_of_users > 1)
 
