@@ -12,8 +12,8 @@ from functools import partial
 import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
-from pipeline import slices
-from pipeline.backends.base import Backend, Workspace
+from pipeline import slices, staged
+from pipeline.backends.base import Backend, KeepsStaged, Workspace
 from pipeline.checks import (
     Measured,
     RowCounts,
@@ -41,7 +41,7 @@ from pipeline.results import (
     SourceRead,
     Started,
 )
-from pipeline.sources import SOURCES
+from pipeline.sources import EVENTS, SOURCES
 from pipeline.testing import certain_columns, checked, skipped
 
 
@@ -63,7 +63,7 @@ def build(
     columns = columns_read(graph, names)
     started, clock = datetime.now(UTC), time.perf_counter()
     partial = len(names) < len(graph.models)
-    with backend.workspace(names, keep=partial, fewer_rows=options.allow_fewer_rows) as workspace:
+    with backend.workspace(names, keep=partial, gone=options.if_gone) as workspace:
         run = Run(graph, workspace, names, options, started)
         run.require_upstream()
         run.read_sources(columns)
@@ -193,7 +193,11 @@ class Run:
         rows = {made.name: made.rows for made in self.result.models}
         # so the engine protects every sensitive column, declared or not
         resolved = lineage.of(self.graph).resolved(model.name)
-        created = slices.create(self.workspace, resolved, self.table, rows)
+        workspace = self.workspace
+        if isinstance(workspace, KeepsStaged) and workspace.gone and EVENTS in model.upstream:
+            created = staged.create(workspace, self.graph, resolved, self.table)
+        else:
+            created = slices.create(workspace, resolved, self.table, rows)
         made = ModelResult(
             model.name,
             model.materialized,

@@ -300,7 +300,12 @@ INCREMENTAL = options(
     click.option(
         "--allow-fewer-rows",
         is_flag=True,
-        help="Go on where files are gone that the last build read.",
+        help="Go on without the rows of files that are gone.",
+    ),
+    click.option(
+        "--keep-staged",
+        is_flag=True,
+        help="Keep the rows of files that are gone, as the last build staged them.",
     ),
 )
 FAIL_FAST = click.option("--fail-fast", "-x", is_flag=True, help="Stop at the first failure.")
@@ -740,6 +745,7 @@ def _build(given: Mapping[str, Any], checks: bool) -> None:
             warn_error=given.get("warn_error", False),
             incremental=given["incremental"],
             allow_fewer_rows=given["allow_fewer_rows"],
+            keep_staged=given["keep_staged"],
             **hooks,
         )
     _finish(result, given)

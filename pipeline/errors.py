@@ -20,7 +20,7 @@ _CONNECTION = {
     *("max-bytes-billed", "policy-tag"),
 }
 _FLAGS = {
-    *("allow-fewer-rows", "append", "fail-fast", "incremental"),
+    *("allow-fewer-rows", "append", "fail-fast", "incremental", "keep-staged"),
     *("preview", "reveal", "warn-error"),
 }
 _ARGUMENTS = {"columns", "exclude", "limit", "select", "where"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import ibis.expr.types as ir
 
-from pipeline.backends.base import Tables
+from pipeline.backends.base import Gone, Tables
 from pipeline.results import CheckResult, Dropped, ModelResult, Note, Read, Started
 
 Report = Callable[[Started | Note | Read | ModelResult | CheckResult | Dropped], None]
@@ -25,16 +25,16 @@ def keep_none(result: CheckResult, rows: ir.Table, tables: Tables) -> None:
 class RunOptions:
     """The options of a build or test.
 
-    With `fail_fast` it stops at the first failure; with `warn_error` a warning is a failure. With
-    `allow_fewer_rows`, a build may lose the rows of files that are gone. It masks sensitive values
-    in rows and messages, unless `reveal`. It calls `on_failure` for each check with failing rows,
+    With `fail_fast` it stops at the first failure; with `warn_error` a warning is a failure.
+    `if_gone` says what becomes of staged rows whose files are gone. It masks sensitive values in
+    rows and messages, unless `reveal`. It calls `on_failure` for each check with failing rows,
     while the tables can still be read.
     """
 
     checks: bool = True
     fail_fast: bool = False
     warn_error: bool = False
-    allow_fewer_rows: bool = False
+    if_gone: Gone = "refuse"
     reveal: bool = False
     report: Report = lambda event: None
     on_failure: OnFailure = keep_none

@@ -74,6 +74,7 @@ class Project(Lookup):
         warn_error: bool = False,
         incremental: bool | None = None,
         allow_fewer_rows: bool = False,
+        keep_staged: bool = False,
         report: Report | None = None,
         reveal: bool = False,
         on_failure: OnFailure = keep_none,
@@ -81,10 +82,11 @@ class Project(Lookup):
         """Build, check and publish the selected models, all of them by default.
 
         `incremental` reads only new raw events; all models become equal to those of a full build.
-        By default PIPELINE_INCREMENTAL decides. With `allow_fewer_rows`, the build goes on if files
-        that the last build read are gone. Sensitive values are masked in failing rows and messages
-        unless `reveal`. The same object reads the new build afterwards. Without a `report`, a
-        notebook's cell shows the progress, and at the end the result.
+        By default PIPELINE_INCREMENTAL decides. If files that the last build read are gone,
+        `keep_staged` keeps their rows as they were staged, and `allow_fewer_rows` loses them.
+        Sensitive values are masked in failing rows and messages unless `reveal`. The same object
+        reads the new build afterwards. Without a `report`, a notebook's cell shows the progress,
+        and at the end the result.
 
         Raises:
             UsageError: a selection names nothing, lacks an upstream model, or comes with
@@ -101,12 +103,18 @@ class Project(Lookup):
                 "An incremental build brings every model up to date, not a selection.",
                 "Leave out the selection, or the option --incremental (PIPELINE_INCREMENTAL).",
             )
+        if allow_fewer_rows and keep_staged:
+            raise UsageError(
+                "--keep-staged keeps the rows of files that are gone, --allow-fewer-rows loses "
+                "them.",
+                "Leave out one of the two.",
+            )
         with watch() if report is None else Watch() as watching:
             options = RunOptions(
                 checks=checks,
                 fail_fast=fail_fast,
                 warn_error=warn_error,
-                allow_fewer_rows=allow_fewer_rows,
+                if_gone="keep" if keep_staged else "lose" if allow_fewer_rows else "refuse",
                 reveal=reveal,
                 report=report or watching,
                 on_failure=on_failure,

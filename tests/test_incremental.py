@@ -323,7 +323,7 @@ def test_a_full_build_refuses_to_lose_the_rows_of_files_that_are_gone(place):
         place.full(names=["events"])
     assert place.rows() == whole
 
-    assert place.full(allow_fewer_rows=True).published
+    assert place.full(if_gone="lose").published
     assert place.rows()["events"] == [row for row in whole["events"] if "'f'" in row]
 
 
@@ -540,6 +540,87 @@ def test_another_way_to_stage_events_is_built_in_full_unless_files_are_gone(plac
     gone.unlink()
     with pytest.raises(InputError, match=r"1 file \(1 row\) that the last build read is gone"):
         place.incremental()
+
+
+def loud_events():
+    def events(raw_sync_events: ir.Table) -> ir.Table:
+        """One row per raw event."""
+        raw = raw_sync_events
+        return raw.select(
+            uuid=raw.MapRevision,
+            device=raw.MapUniqueName,
+            kind=raw.ItemKey + "!",
+            at=raw.DateCreated,
+        )
+
+    return declared(small_models.events, "events", events)
+
+
+def test_rows_of_files_that_are_gone_stay_as_they_were_staged_where_people_ask_for_it(place):
+    gone = place.events("1", event("c"), event("same"), event("e", at=3))
+    place.events("2", event("f"), event("same"))
+    place.full()
+    gone.unlink()
+    place.events("3", event("g"))
+    graph = small_models.graph(loud_events())
+
+    result = place.incremental(graph, if_gone="keep")
+
+    assert (result.mode, result.published) == ("full", True)
+    assert place.told == [
+        "building in full: events: its code has changed",
+        "1 file (3 rows) that the last build read is gone; its rows stay as they were staged then",
+    ]
+    kinds = place.query("SELECT uuid, kind FROM events ORDER BY uuid, kind")
+    assert kinds == [
+        ("c", "Command"),
+        ("e", "Command"),
+        ("f", "Command!"),
+        ("g", "Command!"),
+        ("same", "Command"),
+        ("same", "Command!"),
+    ]
+    assert place.query("SELECT sum(rows), count(*) FROM _pipeline.files") == [(6, 3)]
+
+    place.events("4", event("h"))
+    assert place.incremental(graph).mode == "incremental"
+    assert place.query("SELECT count(*) FROM events") == [(7,)]
+    with DuckDB(place.database).reader() as tables:
+        read = tables.last_run().sources["raw_sync_events"]
+    assert (read.rows, read.kept_rows) == (7, 3)
+    with pytest.raises(InputError, match="its rows would be lost"):
+        place.full(graph)
+
+
+@pytest.mark.parametrize(
+    ("of_gone", "published", "why"),
+    [
+        (
+            [event("same"), event("same", "DoorLocked")],
+            "",
+            "The 2 rows of files that are gone can't be told from the others in events: by uuid, "
+            "device, at, 2 rows are of no file",
+        ),
+        (
+            [event("c")],
+            "ALTER TABLE events ADD COLUMN more INT",
+            "events has other columns than the published one",
+        ),
+    ],
+    ids=["rows that are alike", "another column"],
+)
+def test_rows_of_files_that_are_gone_can_not_stay(place, of_gone, published, why):
+    gone = place.events("1", *of_gone)
+    place.events("2", event("same"))
+    place.full()
+    with duckdb.connect(place.database) as con:
+        con.execute(published)
+    whole = place.rows()
+    gone.unlink()
+
+    with pytest.raises(InputError, match=why):
+        place.full(small_models.graph(loud_events()), if_gone="keep")
+    assert place.rows() == whole
 
 
 # --- Checks ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -18,6 +18,7 @@ from pipeline.graph import Graph
 from pipeline.results import (
     CheckResult,
     Estimate,
+    FileRead,
     Loaded,
     ModelResult,
     Note,
@@ -27,6 +28,9 @@ from pipeline.results import (
 )
 from pipeline.sources import Source
 from pipeline.sql import Engine, Names
+
+Gone = Literal["refuse", "lose", "keep"]
+"""What becomes of staged rows whose files are gone."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,34 @@ class Workspace(Tables, Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsStaged(Protocol):
+    """A workspace that can keep staged rows whose files are gone."""
+
+    @property
+    def gone(self) -> Sequence[FileRead]:
+        """The files that are gone, and whose rows stay."""
+        ...
+
+    def create(
+        self, model: Model, expr: ir.Table, fill: Callable[[Append], None] = lambda append: None
+    ) -> Made:
+        """Materialize a model, as any workspace does."""
+        ...
+
+    def table(self, name: str) -> ir.Table:
+        """Return a built model."""
+        ...
+
+    def former(self, name: str) -> ir.Table:
+        """Return a table as it is published."""
+        ...
+
+    def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
+        """Evaluate an expression of these tables."""
+        ...
+
+
 class Backend(Protocol):
     """An engine with a database on it."""
 
@@ -162,11 +194,11 @@ class Backend(Protocol):
         ...
 
     def workspace(
-        self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
+        self, names: Collection[str], *, keep: bool, gone: Gone = "refuse"
     ) -> AbstractContextManager[Workspace]:
         """Open a place to build models in; `keep` keeps the other models' tables.
 
-        With `fewer_rows`, the build may lose rows whose files are gone.
+        `gone` says what becomes of staged rows whose files are gone.
         """
         ...
 

@@ -41,7 +41,8 @@ class SourceRead:
 
     `files` are all that the rows came from; a database keeps those of raw_sync_events in a table of
     their own. `read_at` is the start of the last build that read the source (ISO-8601). An
-    incremental build read `new_files` of them, with `new_rows`.
+    incremental build read `new_files` of them, with `new_rows`. `kept_rows` came from files that
+    were gone when a build staged all others anew: they stay as an earlier build staged them.
     """
 
     inputs: tuple[str, ...]
@@ -50,6 +51,7 @@ class SourceRead:
     read_at: str = ""
     new_files: int | None = None
     new_rows: int | None = None
+    kept_rows: int | None = None
 
     def to_json(self) -> Json:
         """Return the fields."""
@@ -60,6 +62,7 @@ class SourceRead:
             "read_at": self.read_at,
             "new_files": self.new_files,
             "new_rows": self.new_rows,
+            "kept_rows": self.kept_rows,
         }
 
     @classmethod
@@ -72,6 +75,7 @@ class SourceRead:
             found.get("read_at", ""),
             found.get("new_files"),
             found.get("new_rows"),
+            found.get("kept_rows"),
         )
 
 

@@ -18,6 +18,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 from ibis.backends.bigquery import Backend as IbisBigQuery
 
+from pipeline.backends.base import Gone
 from pipeline.backends.bigquery.connection import connect
 from pipeline.backends.bigquery.errors import is_missing, told
 from pipeline.backends.bigquery.estimate import estimates
@@ -76,7 +77,7 @@ class BigQuery:
 
     @contextlib.contextmanager
     def workspace(
-        self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
+        self, names: Collection[str], *, keep: bool, gone: Gone = "refuse"
     ) -> Iterator[BigQueryWorkspace]:
         """Open a place beside the published tables, which stay until the build replaces them.
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
+from pipeline.backends.base import Gone
 from pipeline.backends.duckdb import manifest, published
 from pipeline.backends.duckdb.answers import fetched
 from pipeline.backends.duckdb.contents import Contents, contents
@@ -82,13 +83,13 @@ class DuckDB:
 
     @contextlib.contextmanager
     def workspace(
-        self, names: Collection[str], *, keep: bool, fewer_rows: bool = False
+        self, names: Collection[str], *, keep: bool, gone: Gone = "refuse"
     ) -> Iterator[DuckDBWorkspace]:
         """Open a new file beside the database to build models in.
 
         With `keep`, the new file starts as a copy of the published one; without, it has these
-        models only. Both keep the tables that are not ours. With `fewer_rows`, the build may lose
-        raw events whose files are gone.
+        models only. Both keep the tables that are not ours. `gone` says what becomes of staged rows
+        whose files are gone.
 
         Raises:
             UsageError: another build of this database runs, or the file is no DuckDB database of
@@ -98,9 +99,7 @@ class DuckDB:
         """
         with (
             building_folder(self.file) as folder,
-            self.workspace_in(
-                folder, names, DuckDBWorkspace, keep=keep, fewer_rows=fewer_rows
-            ) as workspace,
+            self.workspace_in(folder, names, DuckDBWorkspace, keep=keep, gone=gone) as workspace,
         ):
             yield workspace
 
@@ -112,10 +111,9 @@ class DuckDB:
             UsageError: another build of this database runs, or the file is no DuckDB database.
         """
         with building_folder(self.file) as folder:
-            readable, held = self._look_through(folder, ())
+            _, held = self._look_through(folder, ())
             yield DuckDBIncrement(
                 self.inputs or {},
-                readable,
                 held,
                 lambda names: self.workspace_in(
                     folder, names, DuckDBIncrementalWorkspace, keep=True
@@ -140,7 +138,7 @@ class DuckDB:
         kind: type[Opened],
         *,
         keep: bool,
-        fewer_rows: bool = False,
+        gone: Gone = "refuse",
     ) -> Iterator[Opened]:
         """Open a new file in a folder that this build holds; see `workspace`."""
         work = folder / self.file.name
@@ -162,7 +160,8 @@ class DuckDB:
                 copied,
                 lambda: self._require_unwritten(found),
                 self._notes(readable),
-                fewer_rows,
+                gone,
+                readable,
             )
             if copied and not keep:
                 workspace.remove(held.models)
@@ -279,13 +278,13 @@ class DuckDB:
             read = previous.sources.get(source) if previous and source == EVENTS else None
             manifest.find(patterns, read.inputs if read else ())
 
-    def _notes(self, published: Path | None) -> tuple[str, ...]:
+    def _notes(self, published: Path | None) -> list[str]:
         if published or self.inputs:
-            return ()
-        return (
+            return []
+        return [
             f"{self.database} is new in {Path.cwd()}, and no files were named: this builds the "
             "sample. Name files of your own with --events and --users.",
-        )
+        ]
 
     def _look_through(self, folder: Path, names: Collection[str]) -> tuple[Path | None, Contents]:
         """Return a path where the published file can be read, and its contents.

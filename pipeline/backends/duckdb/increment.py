@@ -17,9 +17,8 @@ import sqlglot.expressions as sge
 
 from pipeline.backends.base import News, RawTable
 from pipeline.backends.duckdb import manifest
-from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.contents import Contents
-from pipeline.backends.duckdb.errors import engine_errors, opening
+from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.inputs import Inputs, inputs_of
 from pipeline.backends.duckdb.workspace import VERSION, DuckDBWorkspace
 from pipeline.checks import row_count
@@ -27,7 +26,6 @@ from pipeline.contract import Model
 from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import EVENTS, SOURCES, Source
 
-_PUBLISHED = "published"
 _BLOCK_ROWS = 122_880
 """The rows of a block; DuckDB knows each block's least and greatest values."""
 _LOOSE_SHARE = 0.1
@@ -50,8 +48,6 @@ class DuckDBIncrement:
 
     given: Mapping[str, tuple[str, ...]]
     """The paths and globs that the user named now, by source."""
-    readable: Path | None
-    """The published file, or a copy that can be read while another program writes."""
     held: Contents
     """The contents of the published file."""
     open_copy: Callable[[Collection[str]], AbstractContextManager[DuckDBIncrementalWorkspace]]
@@ -99,10 +95,6 @@ class DuckDBIncrement:
             ResourceError: the disk is full.
         """
         with self.open_copy(names) as workspace:
-            with opening(self.readable):
-                workspace.con.raw_sql(
-                    f"ATTACH {text(str(self.readable))} AS {_PUBLISHED} (READ_ONLY)"
-                )
             # DuckDB writes the whole log into the file once, at the end
             workspace.con.raw_sql(f"SET checkpoint_threshold = '{_NEVER}'")
             workspace.begin(self._compared.new, self._inputs(EVENTS))
@@ -169,12 +161,13 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
             (*recorded, *raw.files),
             new_files=len(raw.files),
             new_rows=raw.rows,
+            kept_rows=self._kept_rows(),
         )
         return RawTable(raw.table, read, told)
 
-    def former(self, name: str) -> ir.Table:
-        """Return a table as it is published."""
-        return self.con.table(name, database=(_PUBLISHED, "main"))
+    def _kept_rows(self) -> int | None:
+        read = self.held.previous.sources.get(EVENTS) if self.held.previous else None
+        return read.kept_rows if read else None
 
     def stored(self, expr: ir.Table) -> ir.Table:
         """Evaluate an expression into a temporary table.

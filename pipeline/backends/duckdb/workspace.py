@@ -11,7 +11,7 @@ import duckdb
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
-from pipeline.backends.base import Append, Made, RawTable, row_of
+from pipeline.backends.base import Append, Gone, Made, RawTable, row_of
 from pipeline.backends.duckdb import manifest
 from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.comments import comments
@@ -28,13 +28,16 @@ from pipeline.disk import writing
 from pipeline.errors import InputError, UsageError
 from pipeline.files import Raw, mended, read, require_unchanged
 from pipeline.files.finding import UNCHANGED
-from pipeline.results import RunRecord, SourceRead
+from pipeline.results import FileRead, RunRecord, SourceRead
 from pipeline.sources import EVENTS, SOURCES, Source
 
 VERSION = ".".join(duckdb.__version__.split(".")[:2])
 """The engine's version, cut to the part that may change results."""
 
 _SIZES = {"BYTES": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+_PUBLISHED = "published"
+"""What the published file is called on the connection."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,14 @@ class DuckDBWorkspace(DuckDBTables):
     """Whether the new file began as a copy of the published one."""
     require_unwritten: Callable[[], None]
     """Raises UsageError if another program wrote to the published file since the build began."""
-    notes: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
     """Notes to the user before the build."""
-    fewer_rows: bool = False
-    """Whether the build may lose rows whose files are gone."""
+    if_gone: Gone = "refuse"
+    """What becomes of staged rows whose files are gone."""
+    readable: Path | None = None
+    """The published file, or a copy that can be read while another program writes."""
+    gone: list[FileRead] = field(default_factory=list)
+    """The files that are gone, and whose rows stay."""
     read_files: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in the order of a column, with that column."""
@@ -71,7 +78,12 @@ class DuckDBWorkspace(DuckDBTables):
         inputs = self.inputs(source.name)
         raw = self.read_paths(source, self._find(inputs), columns)
         told = inputs.read(len(raw.paths), raw.rows)
-        return RawTable(raw.table, SourceRead(inputs.to_record, raw.rows, raw.files), told)
+        kept = self.gone if source.name == EVENTS else ()
+        number = sum(each.rows for each in kept)
+        read = SourceRead(
+            inputs.to_record, raw.rows + number, (*raw.files, *kept), kept_rows=number or None
+        )
+        return RawTable(raw.table, read, told)
 
     def read_paths(self, source: Source, paths: Sequence[Path], columns: Collection[str]) -> Raw:
         """Open files as one table, with the columns in use."""
@@ -170,11 +182,21 @@ class DuckDBWorkspace(DuckDBTables):
 
     def bring_history(self, file: Path) -> None:
         """Copy the records of earlier builds from another database file."""
-        with opening(file):
-            self.con.raw_sql(f"ATTACH {text(file)} AS published (READ_ONLY)")
+        self._attach(file)
         self.con.raw_sql(f"CREATE SCHEMA {RECORDS}")
-        self.con.raw_sql(f"CREATE TABLE {RECORDS}.runs AS FROM published.{RECORDS}.runs")
-        self.con.raw_sql("DETACH published")
+        self.con.raw_sql(f"CREATE TABLE {RECORDS}.runs AS FROM {_PUBLISHED}.{RECORDS}.runs")
+        self.con.raw_sql(f"DETACH {_PUBLISHED}")
+
+    def former(self, name: str) -> ir.Table:
+        """Return a table as it is published."""
+        if self.readable is None:
+            raise TypeError("nothing is published")
+        self._attach(self.readable)
+        return self.con.table(name, database=(_PUBLISHED, "main"))
+
+    def _attach(self, file: Path) -> None:
+        with opening(file):
+            self.con.raw_sql(f"ATTACH IF NOT EXISTS {text(file)} AS {_PUBLISHED} (READ_ONLY)")
 
     def _find(self, inputs: Inputs) -> Sequence[Path]:
         """Find the files of a source; check that all files of the last build are among them."""
@@ -187,13 +209,17 @@ class DuckDBWorkspace(DuckDBTables):
             return inputs.find()
         found = manifest.find(inputs.patterns, recorded)
         gone = manifest.lost(self.held.files or (), found)
-        if gone and not self.fewer_rows:
-            are, their = manifest.verbs(gone)
+        are, their = manifest.verbs(gone)
+        fact = f"{manifest.told(gone)} that the last build read {are} gone; {their} rows"
+        if gone and self.if_gone == "refuse":
             raise InputError(
-                f"{manifest.told(gone)} that the last build read {are} gone; "
-                f"{their} rows would be lost.",
-                f"Put {gone[0].path} back, or build with --allow-fewer-rows. {UNCHANGED}",
+                f"{fact} would be lost.",
+                f"Put {gone[0].path} back, or build with --keep-staged: {their} rows stay as they "
+                f"were staged then. --allow-fewer-rows goes on without them. {UNCHANGED}",
             )
+        if gone and self.if_gone == "keep":
+            self.gone.extend(gone)
+            self.notes.append(f"{fact} stay as they were staged then")
         return found or inputs.find()
 
     def _index_again(self, model: Model) -> None:
