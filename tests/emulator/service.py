@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import http.client
 import json
 import re
@@ -286,11 +287,11 @@ class Service:
         sql = query["query"]
         if self.stuck and self.stuck in sql:
             return self._running(content)
-        for statement in self._statements(sql):
+        for statement in _statements(sql):
             self._require_filters(project, statement)
             self._require_still_sources(project, statement)
         self._require_plain_transaction(sql)
-        for statement in self._statements(sql):
+        for statement in _statements(sql):
             self._require_replaceable(project, statement)
         if query.get("destinationTable") and "$" in query["destinationTable"]["tableId"]:
             raise RefusedError("a partition decorator is not for this pipeline")
@@ -300,7 +301,7 @@ class Service:
             body = json.dumps(sent).encode()
         status, more, answer = self._forward("POST", target, body, headers)
         if status == 200 and not configuration.get("dryRun"):
-            for statement in self._statements(sql):
+            for statement in _statements(sql):
                 self._after(project, statement)
         return status, more, answer
 
@@ -312,9 +313,6 @@ class Service:
             "statistics": {"creationTime": "1", "startTime": "1"},
         }
         return 200, {"Content-Type": "application/json"}, json.dumps(found).encode()
-
-    def _statements(self, sql: str) -> list[sge.Expression]:
-        return [tree for tree in sqlglot.parse(sql, read="bigquery") if tree is not None]
 
     def _require_filters(self, project: str, statement: sge.Expression) -> None:
         """A table that asks for a partition filter gets one wherever it is read."""
@@ -350,7 +348,7 @@ class Service:
     def _require_plain_transaction(self, sql: str) -> None:
         """A transaction holds queries and DML alone, on at most 100 tables."""
         inside, touched = False, set()
-        for tree in self._statements(sql):
+        for tree in _statements(sql):
             text = tree.sql("bigquery").upper()
             if isinstance(tree, sge.Transaction):
                 inside = True
@@ -478,13 +476,15 @@ class Service:
     def _count_partitions(
         self, project: str, statement: sge.Expression, full: str, column: str, unit: str
     ) -> None:
-        written = statement.expression if isinstance(statement, sge.Insert) else None
-        rows = f"({written.sql('bigquery')})" if written is not None else full
         part = _PARTITION[unit].format(f"TIMESTAMP({column})")
-        try:
-            ((count,),) = self.run(project, f"SELECT COUNT(DISTINCT {part}) FROM {rows} AS written")
-        except AssertionError:
-            return  # a query that reads the table that it filled
+        ((count,),) = self.run(project, f"SELECT COUNT(DISTINCT {part}) FROM {full}")
+        if int(count) > PARTITIONS_A_JOB and isinstance(statement, sge.Insert):
+            # some of them were there before
+            rows = statement.expression.sql("bigquery")
+            try:
+                ((count,),) = self.run(project, f"SELECT COUNT(DISTINCT {part}) FROM ({rows}) AS w")
+            except AssertionError:
+                return  # a query that reads the table that it filled
         if int(count) > PARTITIONS_A_JOB:
             if isinstance(statement, sge.Create):
                 self.run(project, f"DROP TABLE {full}")
@@ -494,6 +494,11 @@ class Service:
                 f"Too many partitions produced by query, allowed {PARTITIONS_A_JOB}, query produces"
                 f" at least {PARTITIONS_A_JOB + 1} partitions"
             )
+
+
+@functools.lru_cache(maxsize=32)
+def _statements(sql: str) -> tuple[sge.Expression, ...]:
+    return tuple(tree for tree in sqlglot.parse(sql, read="bigquery") if tree is not None)
 
 
 def _target(statement: sge.Expression) -> sge.Table | None:

@@ -187,7 +187,7 @@ def test_a_killed_build_leaves_the_last_one_whole_and_the_next_just_works(wareho
     assert warehouse.names("killed") == wanted
     rows = warehouse.rows(f"SELECT * FROM `{PROJECT}.killed.dim_users` ORDER BY user_id")
 
-    process = warehouse.start("build", *source, dataset="killed")
+    process = warehouse.start("build", *select, *source, dataset="killed")
     while not any(name.startswith("_building_") for name in warehouse.names("killed")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
