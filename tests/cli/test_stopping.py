@@ -15,14 +15,14 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parents[1]
 
-# waits in the function that is named, for a signal to come in the middle of it
+# waits in the function that is named, far longer than the test, for a signal in the middle of it
 SLOW = """
 import importlib, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 module, name, sys.path[:0] = sys.argv[1], sys.argv[2], [sys.argv[3]]
 def slow(*args, **options):
     print("ready", file=sys.stderr, flush=True)
-    time.sleep(5)
+    time.sleep(300)
 setattr(importlib.import_module(module), name, slow)
 from pipeline.cli import cli
 sys.argv[1:] = sys.argv[4:]
