@@ -13,7 +13,8 @@ import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
 from pipeline import slices, staged
-from pipeline.backends.base import Backend, KeepsStaged, Workspace
+from pipeline.arrivals import measured, require_whole
+from pipeline.backends.base import Backend, KeepsStaged, RawTable, Workspace
 from pipeline.checks import (
     Measured,
     RowCounts,
@@ -21,7 +22,7 @@ from pipeline.checks import (
     measure,
     row_count,
 )
-from pipeline.contract import Model
+from pipeline.contract import Arrivals, Model
 from pipeline.errors import EngineError, UsageError
 from pipeline.expressions import columns_read
 from pipeline.fingerprints import Code
@@ -57,7 +58,8 @@ def build(
 
     Raises:
         UsageError: an upstream model is neither selected nor built, or another build runs.
-        InputError: a source can't be read, or files that the last build read are gone.
+        InputError: a source can't be read, files that the last build read are gone, or it has less
+            than half of what that build read.
         ContractError: an expression and its declared columns disagree.
     """
     columns = columns_read(graph, names)
@@ -141,8 +143,17 @@ class Run:
         for source in self.graph.sources_of(self.names):
             raw = self.workspace.read_source(SOURCES[source], columns[source])
             self.raw[source] = raw.table
-            self.read[source] = replace(raw.read, read_at=self.started.isoformat())
-            self.tell_read(raw.told)
+            self.note_read(source, raw)
+
+    def note_read(self, source: str, raw: RawTable) -> None:
+        """Note what was read of a source, and tell it.
+
+        Raises:
+            InputError: it is less than half of what the last build read.
+        """
+        self.read[source] = replace(raw.read, read_at=self.started.isoformat())
+        self.tell_read(raw.told)
+        self._require_whole(source)
 
     def table(self, name: str) -> ir.Table:
         """Return a source or a model."""
@@ -238,6 +249,8 @@ class Run:
             made, uncounted = self.make(model)
             if uncounted:
                 made = replace(made, rows=self._rows(model))
+            if model.arrivals and made.mode != "kept":
+                self._note_arrivals(model, model.arrivals)
         except EngineError as error:
             self.broken[model.name] = f"{model.name} failed"
             made = ModelResult(
@@ -248,6 +261,18 @@ class Run:
                 message=self.masking.text(model.name, error.what),
             )
         self._add(made)
+
+    def _note_arrivals(self, model: Model, arrivals: Arrivals) -> None:
+        [source] = model.upstream
+        fetch = partial(self.workspace.fetch, model=model.name)
+        built = self.workspace.table(model.name)
+        self.read[source] = measured(self.read[source], arrivals, built, fetch, self.started)
+        self._require_whole(source)
+
+    def _require_whole(self, source: str) -> None:
+        previous = self.workspace.last_run()
+        if previous and self.options.if_gone != "lose":
+            require_whole(source, previous.sources.get(source), self.read[source])
 
     def _rows(self, model: Model) -> int:
         # counting a view computes it, so one query counts all that its checks need

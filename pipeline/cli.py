@@ -11,7 +11,7 @@ import sys
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -142,6 +142,20 @@ def write_json(fields: Mapping[str, Any]) -> None:
     run = meta.setdefault("run", f"{datetime.now(UTC):%Y%m%dt%H%M%S}_{uuid.uuid4().hex[:8]}")
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     click.echo(json.dumps({"time": now, "run": run, **fields}))
+
+
+class Span(click.ParamType):  # type: ignore[type-arg]
+    """A length of time, such as 12h."""
+
+    name = "span"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read the text."""
+        from pipeline.freshness import span
+
+        return span(value)
 
 
 class SelectingCommand(click.Command):
@@ -300,7 +314,7 @@ INCREMENTAL = options(
     click.option(
         "--allow-fewer-rows",
         is_flag=True,
-        help="Go on without the rows of files that are gone.",
+        help="Go on without the rows of files that are gone, or with under half of a source.",
     ),
     click.option(
         "--keep-staged",
@@ -528,6 +542,19 @@ def runs(limit: int, row_format: str, **given: Any) -> None:
     from pipeline.output import render
 
     _list(row_format, _project(given).runs(limit), render.runs_json, render.runs_table)
+
+
+@cli.command()
+@options(CONNECTION, LIST_FORMAT)
+@click.option("--warn-after", type=Span(), metavar="SPAN", help="Warn of an older event: 12h.")
+@click.option("--error-after", type=Span(), metavar="SPAN", help="Fail for an older event: 24h.")
+def freshness(row_format: str, warn_after: Any, error_after: Any, **given: Any) -> None:
+    """Tell how old each source's newest event is, and the rows of the last builds."""
+    from pipeline.output import render
+
+    found = _project(given).freshness(warn_after, error_after)
+    _list(row_format, found, render.freshness_json, render.freshness_table)
+    sys.exit(1 if any(each.status == "ERROR" for each in found) else 0)
 
 
 @cli.command("ls", cls=SelectingCommand)

@@ -102,6 +102,19 @@ class TableCheck:
 Check = RowCheck | TableCheck
 
 
+@dataclass(frozen=True)
+class Arrivals:
+    """The columns of a staging model by which a build tells how fresh and whole its source is.
+
+    `device` names who sent a row, `event` is the time of what happened, `load` that of the batch
+    which brought the row.
+    """
+
+    device: str
+    event: str
+    load: str
+
+
 @dataclass(frozen=True, repr=False)
 class Model(Displayed):
     """A model: the function that makes its rows, and the promises about them."""
@@ -117,6 +130,7 @@ class Model(Displayed):
     locality: Locality = None
     partition_unit: PartitionUnit = "day"
     carries: tuple[str, ...] = ()
+    arrivals: Arrivals | None = None
 
     def __repr__(self) -> str:
         return f"<model {self.name}: {self.grain}>"
@@ -174,6 +188,7 @@ def model(
     locality: Locality = None,
     partition_unit: PartitionUnit = "day",
     carries: Sequence[str] = (),
+    arrivals: Arrivals | None = None,
 ) -> Callable[[TableFunction], TableFunction]:
     """Declare a function of tables as a model; it stays a plain function.
 
@@ -181,7 +196,8 @@ def model(
     `locality` says which upstream rows a row depends on, so an incremental build remakes few rows.
     Without it, every build makes the model in full, which is always right. `carries` names upstream
     models whose columns come before this model's own `columns`: the graph adds their declarations,
-    including which are sensitive.
+    including which are sensitive. `arrivals` is for the one model that reads a source whose age and
+    devices matter.
 
     In a join, put the smaller table on the right: an engine builds its hash table from the right
     side and streams the left one past it. The pipeline turns off DuckDB's own guess of the sides.
@@ -200,6 +216,7 @@ def model(
             locality,
             partition_unit,
             tuple(carries),
+            arrivals,
         )
         return function
 

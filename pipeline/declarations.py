@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 import re
 import traceback
@@ -166,6 +167,8 @@ def _named(model: Model) -> Iterator[tuple[str, Iterable[str]]]:
     yield "key", model.key
     yield "partition", [model.partition_by] if model.partition_by else []
     yield "cluster column", model.cluster_by
+    if model.arrivals:
+        yield "column of arrivals", dataclasses.astuple(model.arrivals)
 
 
 def _known_type(text: Any, error: Exception) -> str:

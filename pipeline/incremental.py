@@ -197,8 +197,7 @@ class IncrementalRun(Run):
                 raw = read(SOURCES[source], columns[source])
                 self.raw[source] = raw.table
                 if source in self.news.sources or self._is_remade(source):
-                    self.read[source] = replace(raw.read, read_at=self.started.isoformat())
-                    self.tell_read(raw.told)
+                    self.note_read(source, raw)
         rows = {name: made.rows for name, made in self.plan.published.items()}
         self.changes = Changes(
             self.graph, workspace, self.plan.remade, self.raw, self.news.sources, rows

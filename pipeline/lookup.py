@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import ibis.expr.types as ir
@@ -18,12 +19,14 @@ from pipeline.errors import EngineError, PipelineError, UsageError, did_you_mean
 from pipeline.explain import Explanation, explain
 from pipeline.expressions import columns_read, expression, model_sql, unbuilt
 from pipeline.fingerprints import Code, why_modified
+from pipeline.freshness import freshness
 from pipeline.graph import Models
 from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
 from pipeline.older import current
 from pipeline.results import (
     Digests,
+    Freshness,
     Overview,
     RunRecord,
 )
@@ -31,6 +34,8 @@ from pipeline.sources import SOURCES
 from pipeline.where import columns_of, condition
 
 Spec = str | Sequence[str]
+_HISTORY = 20
+"""So many builds back reaches what is told of a history."""
 
 
 class Lookup(Displayed):
@@ -172,10 +177,23 @@ class Lookup(Displayed):
         """Return the record of the last build; None before the first one."""
         return self.backend.last_run()
 
-    def runs(self, limit: int = 20) -> list[RunRecord]:
+    def runs(self, limit: int = _HISTORY) -> list[RunRecord]:
         """Return the records of the last published builds, the latest first."""
         with self.backend.reader() as tables:
             return tables.runs(limit)
+
+    def freshness(
+        self, warn_after: timedelta | None = None, error_after: timedelta | None = None
+    ) -> list[Freshness]:
+        """Return for each source how old the published build's newest event is, and its rows.
+
+        Raises:
+            UsageError: nothing is built yet.
+        """
+        runs = self.runs(_HISTORY)
+        if not runs:
+            raise UsageError("Nothing is built yet.", "Build first: `python cli.py build`.")
+        return freshness(runs, datetime.now(UTC), warn_after, error_after)
 
     def overview(self) -> Overview:
         """Return the overview that this object shows of itself."""

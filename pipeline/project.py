@@ -83,7 +83,8 @@ class Project(Lookup):
 
         `incremental` reads only new raw events; all models become equal to those of a full build.
         By default PIPELINE_INCREMENTAL decides. If files that the last build read are gone,
-        `keep_staged` keeps their rows as they were staged, and `allow_fewer_rows` loses them.
+        `keep_staged` keeps their rows as they were staged, and `allow_fewer_rows` loses them. With
+        the latter, a source may also have less than half of the rows or devices it had before.
         Sensitive values are masked in failing rows and messages unless `reveal`. The same object
         reads the new build afterwards. Without a `report`, a notebook's cell shows the progress,
         and at the end the result.
@@ -91,7 +92,8 @@ class Project(Lookup):
         Raises:
             UsageError: a selection names nothing, lacks an upstream model, or comes with
                 `incremental`.
-            InputError: a source can't be read, or files that the last build read are gone.
+            InputError: a source can't be read, files that the last build read are gone, or it has
+                less than half of what that build read.
         """
         names = self._selected(select, exclude)
         if not names:

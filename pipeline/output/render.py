@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from pipeline.results import (
     Dropped,
     Estimate,
     Finding,
+    Freshness,
     Loaded,
     ModelDiff,
     ModelResult,
@@ -120,23 +122,65 @@ def runs_json(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
 
 def runs_table(runs: Sequence[RunRecord]) -> Sheet:
     """Return builds as a table for people, one row each."""
-    headings = ("started (UTC)", "seconds", "raw events", "raw users", "models", "checks")
+    numbers = ("seconds", "raw events", "raw users", "models", "rows")
+    headings = ("started (UTC)", "mode", *numbers, "scanned", "checks", "inputs")
     started = moments([run.started_at.replace(microsecond=0) for run in runs])
     rows = [
         (
             moment,
+            run.mode,
             f"{run.seconds:,.1f}",
             *(_rows_read(run, source) for source in ("raw_sync_events", "raw_users")),
             f"{len(run.made):,}",
+            f"{run.rows:,}",
+            "-" if run.bytes_processed is None else size(run.bytes_processed),
             ", ".join(f"{number:,} {status}" for status, number in run.statuses.items()) or "-",
+            " ".join(path for read in run.sources.values() for path in read.inputs) or "the sample",
         )
         for moment, run in zip(started, runs, strict=True)
     ]
-    return Sheet(headings, _texts(rows), right=headings[1:5], words=("checks",))
+    spare = ("raw users", "models", "scanned", "inputs")
+    return Sheet(headings, _texts(rows), right=numbers, words=("checks",), spare=spare)
 
 
 def _rows_read(run: RunRecord, source: str) -> str:
     return f"{run.sources[source].rows:,}" if source in run.sources else "-"
+
+
+def freshness_json(found: Sequence[Freshness]) -> list[dict[str, Any]]:
+    """Return the sources' freshness as JSON objects, one each."""
+    return [each.to_json() for each in found]
+
+
+def freshness_table(found: Sequence[Freshness]) -> Sheet:
+    """Return the sources' freshness as a table for people, one row each."""
+    headings = ("source", "status", "newest event (UTC)", "age", "newest load (UTC)", "rows read")
+    events = moments([_to_second(each.newest_event) for each in found], "-")
+    loads = moments([_to_second(each.newest_load) for each in found], "-")
+    rows = [
+        (
+            each.source,
+            each.status,
+            event,
+            "-" if each.age is None else _age(each.age),
+            load,
+            " ← ".join(f"{number:,}" for number in each.rows),
+        )
+        for each, event, load in zip(found, events, loads, strict=True)
+    ]
+    return Sheet(headings, _texts(rows), right=("age",), words=("rows read",))
+
+
+def _to_second(moment: datetime | None) -> datetime | None:
+    return moment and moment.replace(microsecond=0)
+
+
+def _age(age: timedelta) -> str:
+    minutes = int(age.total_seconds()) // 60
+    hours, days = minutes // 60, minutes // 1440
+    if days:
+        return f"{days:,} d {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
 def digests_json(digests: Mapping[str, Digest]) -> dict[str, Any]:

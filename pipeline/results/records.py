@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from pipeline.display import Displayed
 from pipeline.results.steps import CheckResult, Json, ModelResult, RunMode
+
+FreshnessStatus = Literal["PASS", "WARN", "ERROR"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class SourceRead:
     their own. `read_at` is the start of the last build that read the source (ISO-8601). An
     incremental build read `new_files` of them, with `new_rows`. `kept_rows` came from files that
     were gone when a build staged all others anew: they stay as an earlier build staged them.
+
+    Of a source that has devices: how many there are, and the newest event and load (UTC). Events
+    later than the build do not count: some clock is wrong.
     """
 
     inputs: tuple[str, ...]
@@ -52,6 +57,9 @@ class SourceRead:
     new_files: int | None = None
     new_rows: int | None = None
     kept_rows: int | None = None
+    devices: int | None = None
+    newest_event: datetime | None = None
+    newest_load: datetime | None = None
 
     def to_json(self) -> Json:
         """Return the fields."""
@@ -63,6 +71,9 @@ class SourceRead:
             "new_files": self.new_files,
             "new_rows": self.new_rows,
             "kept_rows": self.kept_rows,
+            "devices": self.devices,
+            "newest_event": self.newest_event and self.newest_event.isoformat(),
+            "newest_load": self.newest_load and self.newest_load.isoformat(),
         }
 
     @classmethod
@@ -76,7 +87,14 @@ class SourceRead:
             found.get("new_files"),
             found.get("new_rows"),
             found.get("kept_rows"),
+            found.get("devices"),
+            _time(found.get("newest_event")),
+            _time(found.get("newest_load")),
         )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,6 +127,11 @@ class RunRecord(Displayed):
         return dict(Counter(found.status for found in self.checks if found.model in names))
 
     @property
+    def rows(self) -> int:
+        """The rows of the tables that this run built."""
+        return sum(made.rows or 0 for made in self.made)
+
+    @property
     def bytes_processed(self) -> int | None:
         """The bytes that the run scanned, None if the engine does not bill bytes."""
         scanned = [m.bytes_processed for m in self.made if m.bytes_processed is not None]
@@ -118,6 +141,7 @@ class RunRecord(Displayed):
         """Return the run's results; times are ISO-8601."""
         return {
             "started_at": self.started_at.isoformat(),
+            "mode": self.mode,
             "seconds": self.seconds,
             "sources": {name: read.to_json() for name, read in self.sources.items()},
             "models": {made.name: made.rows for made in self.made},
@@ -127,6 +151,33 @@ class RunRecord(Displayed):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What the published build has of a source: its newest load and event (UTC), and its age.
+
+    The age is that of the newest event; all three are None where the source has no such times.
+    `rows` are those of the last builds that read the source, the latest first.
+    """
+
+    source: str
+    newest_load: datetime | None
+    newest_event: datetime | None
+    age: timedelta | None
+    rows: tuple[int, ...]
+    status: FreshnessStatus
+
+    def to_json(self) -> Json:
+        """Return the fields; times are ISO-8601, the age is in seconds."""
+        return {
+            "source": self.source,
+            "newest_load": self.newest_load and self.newest_load.isoformat(),
+            "newest_event": self.newest_event and self.newest_event.isoformat(),
+            "age_seconds": None if self.age is None else self.age.total_seconds(),
+            "rows": list(self.rows),
+            "status": self.status,
+        }
 
 
 @dataclass(frozen=True)

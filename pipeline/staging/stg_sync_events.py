@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from pipeline.contract import TIMESTAMP, Column, Grows, model, names_of
+from pipeline.contract import TIMESTAMP, Arrivals, Column, Grows, model, names_of
 from pipeline.dialect import json_elements, json_members, json_scalar, text_of_parts
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
 from pipeline.rules.commands import ALL_COMMANDS, ELEMENTS
@@ -30,6 +30,7 @@ COLUMNS = (
     RAW_DATE_CREATED,
     STAGED_KIND,
     *PARSED,
+    Column("_scheduled_timestamp", TIMESTAMP, "when the batch of the raw event was loaded (UTC)"),
 )
 
 
@@ -41,6 +42,7 @@ COLUMNS = (
     # each staging model reads one kind, `explain` one device's rows of it
     cluster_by=["staged_kind", "device_id", "item_uuid"],
     locality=Grows(),
+    arrivals=Arrivals("device_id", "update_timestamp", "_scheduled_timestamp"),
 )
 def stg_sync_events(raw_sync_events: ir.Table) -> ir.Table:
     """One row per raw event, parsed once; the other event models read only this.
@@ -69,8 +71,15 @@ def _renamed(raw: ir.Table) -> ir.Table:
         device_id=as_text(raw.MapUniqueName),
         _source_file=as_text(raw._source_file),
         _date_created=raw.DateCreated,
+        _scheduled_timestamp=_load_time(raw),
         item_kind=kind_of(item_key),
     )
+
+
+def _load_time(raw: ir.Table) -> ir.TimestampValue:
+    if "_scheduled_timestamp" in raw.columns:
+        return source_time(raw._scheduled_timestamp)
+    return ibis.null(TIMESTAMP)  # a table in memory may lack what no other model reads
 
 
 def _parsed(events: ir.Table) -> ir.Table:

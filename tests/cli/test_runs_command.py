@@ -29,7 +29,11 @@ def test_runs_lists_the_builds_with_what_each_of_them_did(type_):
     }
     assert commands["checks"]["WARN"] == 1
     assert set(commands["sources"]) == {"raw_sync_events"}
+    assert (users["mode"], commands["mode"]) == ("partial", "partial")
     lines = shown.stdout.splitlines()
+    cells = [cell.strip() for cell in lines[-1].split("  ") if cell.strip()]
+    assert (cells[1], *cells[3:7]) == ("partial", "1", "-", "3", "2")
+    assert str(raw[1]) in cells[-1]
     assert lines[0].split("  ")[0] == "started (UTC)"
     assert "1 WARN" in lines[-1]
 

@@ -331,6 +331,18 @@ def test_a_build_that_fails_to_publish_changes_nothing_and_the_next_one_does(bui
     assert built.count("dim_users") == 4
 
 
+def test_a_build_of_less_than_half_of_the_rows_changes_nothing_unless_asked(built):
+    built.client.delete_table(built.full("raw_users"))
+    built.users([USER])
+
+    said = built.build(status=2)
+
+    assert "raw_users has 1 row, fewer than half of the 3" in said
+    assert built.count("dim_users") == 3
+    built.build("--allow-fewer-rows")
+    assert built.count("dim_users") == 1
+
+
 def test_jobs_that_fail_by_passing_trouble_are_sent_again(built, monkeypatch):
     monkeypatch.setattr("pipeline.backends.bigquery.jobs.PAUSES", (0.0, 0.0))
     for text in ("BEGIN TRANSACTION", "INSERT INTO"):

@@ -1,0 +1,55 @@
+"""Whether what was read of a source is fresh and whole: its devices, its newest rows, its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from pipeline.contract import Arrivals
+from pipeline.errors import InputError
+from pipeline.results import SourceRead
+
+SHARE = 0.5
+"""A source that has less than this of what it had is taken for damaged."""
+
+
+def measured(
+    read: SourceRead,
+    arrivals: Arrivals,
+    built: ir.Table,
+    fetch: Callable[[ir.Table], pa.Table],
+    now: datetime,
+) -> SourceRead:
+    """Return the reading with its devices and its newest event and load, of the staged table."""
+    event, load = built[arrivals.event], built[arrivals.load]
+    found = built.aggregate(
+        devices=built[arrivals.device].nunique(),
+        newest_event=event.max(where=event <= now),
+        newest_load=load.max(where=load <= now),
+    )
+    return replace(read, **fetch(found).to_pylist()[0])
+
+
+def require_whole(source: str, before: SourceRead | None, now: SourceRead) -> None:
+    """Check that a source has at least half of the rows and devices that the last build read.
+
+    Other inputs than the recorded ones are another matter. The sample's are never recorded.
+
+    Raises:
+        InputError: it has fewer.
+    """
+    if before is None or not before.inputs or not {*before.inputs} <= {*now.inputs}:
+        return
+    counts = {"row": (before.rows, now.rows), "device": (before.devices, now.devices)}
+    for what, (had, has) in counts.items():
+        if had is not None and has is not None and has < SHARE * had:
+            raise InputError(
+                f"{source} has {has:,} {what}{'s' * (has != 1)}, fewer than half of the {had:,} "
+                "that the last build of the same inputs read.",
+                "See what became of the others, or build with --allow-fewer-rows. "
+                "The last build is unchanged.",
+            )
