@@ -1,4 +1,4 @@
-"""The door of `python cli.py …`: the command line itself is in pipeline/cli.py."""
+"""The entry point of `python cli.py …`; the command line itself is in pipeline/cli.py."""
 
 from pipeline.cli import cli
 

@@ -1,1 +1,1 @@
-"""How fast a build is, beside the floor that reading, parsing and storing the events once sets."""
+"""Measures builds beside a floor: reading, parsing and storing the events once."""

@@ -72,7 +72,7 @@ def _cases(
 
 def _pair(folder: Path, size: int, runs: int, memory_limit: str) -> Iterator[dict[str, Any]]:
     data = generated(folder, size)
-    # floors and build in turn, so that a slow moment of the machine meets all of them
+    # floors and build in turn, so a slow moment of the machine affects all of them
     turns = [
         (
             _floor(folder, data, memory_limit),
@@ -130,7 +130,7 @@ def _case(name: str, data: Data, runs: list[Run]) -> dict[str, Any]:
 def _models(folder: Path) -> dict[str, Any]:
     """Return the seconds of each model and of all checks in the last build."""
     result = json.loads((folder / "results.json").read_text())
-    # a model's row and key checks are answered by one statement, each with its whole time
+    # one statement answers a model's row and key checks; each has the whole time
     checks = {(check["model"], check["seconds"]) for check in result["checks"]}
     return {
         "models": {model["name"]: model["seconds"] for model in result["models"]},
@@ -148,7 +148,7 @@ def _commands(runs: int) -> dict[str, Any]:
 
 
 def _one_day(database: Path) -> dict[str, float]:
-    """Return the seconds of a scan of fct_command_readings and of one day of it, of every tenth."""
+    """Return the seconds of a scan of fct_command_readings, and of one day (every tenth day)."""
     query = "SELECT bit_xor(hash(COLUMNS(*))) FROM fct_command_readings"
     days = [date(2022, 1, 5) + timedelta(days=days) for days in range(0, 60, 10)]
     with duckdb.connect(str(database), read_only=True) as con:

@@ -1,4 +1,4 @@
-"""The raw data that is measured on, generated once and kept."""
+"""The raw data of the benchmarks, generated once and kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAYS = 60
 
 @dataclass(frozen=True)
 class Data:
-    """Generated files: a glob of events, the users, how many events, and their bytes."""
+    """Generated files: a glob of events, the users, the number of events, and their bytes."""
 
     events: str
     users: Path
@@ -25,7 +25,7 @@ class Data:
 
 
 def generated(folder: Path, events: int) -> Data:
-    """Return about so many events; what is there already is not made again."""
+    """Return about so many events; generate them only if they are not there yet."""
     output = folder / f"events-{events}"
     if not (output / "raw_users.parquet").exists():
         commands = events // EVENTS_A_COMMAND
@@ -41,7 +41,7 @@ def generated(folder: Path, events: int) -> Data:
 
 
 def with_a_hot_device(folder: Path, even: Data) -> Data:
-    """Return the same events with those of every fifth device given to one."""
+    """Return the same events, with those of every fifth device moved to a single device."""
     output = folder / f"hot-{even.rows}"
     if not output.exists():
         output.mkdir(parents=True)

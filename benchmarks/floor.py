@@ -2,9 +2,9 @@
 
 python -m benchmarks.floor EVENTS DATABASE MEMORY_LIMIT [tuned]
 
-It stores the raw columns that the models use and every scalar that they look for in the JSON, and
-nothing else: no dedup, no checks, no marts. It runs as DuckDB comes; tuned, with the settings that
-builds have, which no build of these tables can outrun.
+It stores the raw columns that the models use and every scalar that they read from the JSON, and
+nothing else: no dedup, no checks, no marts. It runs with DuckDB's default settings; tuned, with
+those of builds: no build of these tables can be faster.
 """
 
 from __future__ import annotations

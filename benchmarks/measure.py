@@ -1,4 +1,4 @@
-"""Whole processes, measured from outside: wall and CPU seconds, peak memory."""
+"""Measures whole processes from outside: wall and CPU seconds, peak memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took: seconds, seconds of CPU, peak memory and the file it made in bytes."""
+    """The cost of one process: seconds, seconds of CPU, peak memory, and bytes of the file made."""
 
     wall: float
     cpu: float
@@ -24,7 +24,7 @@ class Run:
 
 
 def run(command: Sequence[str], makes: Path | None = None) -> Run:
-    """Run a command to its end and measure it; what it makes is made anew.
+    """Run a command to its end and measure it; first remove the file that it makes.
 
     Raises:
         RuntimeError: it failed.
@@ -47,5 +47,5 @@ def run(command: Sequence[str], makes: Path | None = None) -> Run:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return the least, the middle and the greatest of some measurements."""
+    """Return the minimum, the median and the maximum of some measurements."""
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}

@@ -1,4 +1,4 @@
-"""Measurements as a table in Markdown and as a plot."""
+"""Writes measurements as a table in Markdown and as a plot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def table(result: Result) -> str:
 
 
 def plot(result: Result) -> alt.Chart:
-    """Return where the time of a build goes, beside its floor: the last size measured."""
+    """Return a plot of the parts of a build's time, beside its floor, for the last size."""
     floor, build = _last(result)
     rows = [{"what": "floor", "part": "read, parse, store", "seconds": floor["wall"]["median"]}]
     rows += [

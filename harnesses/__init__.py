@@ -1,1 +1,1 @@
-"""Promises put to the test with faults, load and readers: each module is one command."""
+"""Tests promises with faults, load and readers: each module is one command."""

@@ -1,4 +1,4 @@
-"""Raw events that come in batches: how they are split, and what comes again, moved."""
+"""Splits raw events into batches, with late copies of some events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def split(random: Random, events: pa.Table, how: str, number: int) -> list[pa.Ta
 
 
 def moved(random: Random, events: pa.Table, number: int) -> pa.Table:
-    """Return late copies of some events: at another time, now and then from another device."""
+    """Return late copies of some events: at another time, sometimes from another device."""
     devices = [name for name in set(events["MapUniqueName"].to_pylist()) if name]
     rows = []
     for row in random.choices(events.to_pylist(), k=number) if events.num_rows else []:
@@ -56,7 +56,7 @@ def moved(random: Random, events: pa.Table, number: int) -> pa.Table:
 
 
 def write(random: Random, folder: Path, parts: list[pa.Table]) -> Iterator[Path]:
-    """Write one batch after the other into a file of some kind and yield its path."""
+    """Write each batch to a file of a random kind, and yield its path."""
     for number, part in enumerate(parts):
         kind = random.choice(("parquet", "parquet", "text.parquet", "csv"))
         path = folder / f"events-{number:02}.{kind}"

@@ -1,4 +1,4 @@
-"""Builds to be disturbed: two inputs whose models all differ, and the command as it is typed."""
+"""Builds to disturb: two inputs whose models all differ, and the command to run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _generated(folder: Path, commands: int, seed: int, kind: Format) -> Inputs:
 
 
 def start(words: Sequence[str], output: Path, temporary: Path) -> subprocess.Popen[bytes]:
-    """Start a command; what it prints goes to a file, what it may leave to a folder."""
+    """Start a command; its output goes to a file, its temporary files to a folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
     with output.open("wb") as file:
         return subprocess.Popen(
@@ -62,7 +62,7 @@ def start(words: Sequence[str], output: Path, temporary: Path) -> subprocess.Pop
 
 
 def digests(database: Path) -> Digests:
-    """Digest all that a database holds, freshly opened."""
+    """Open a database anew, and digest all its models."""
     project = pipeline.connect("duckdb", database=database)
     try:
         return project.digest()
@@ -71,5 +71,5 @@ def digests(database: Path) -> Digests:
 
 
 def beside(database: Path) -> set[str]:
-    """Return the names of all that is in the database's folder but itself."""
+    """Return the names of all other files in the database's folder."""
     return {path.name for path in database.parent.iterdir()} - {database.name}

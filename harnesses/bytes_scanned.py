@@ -1,13 +1,12 @@
-"""Count the bytes that BigQuery bills for each command, from the statements that are really sent.
+"""Count the bytes that BigQuery bills for each command, from the statements that it really sends.
 
 python -m harnesses.bytes_scanned --keep
 
-The commands run on the emulator, whose proxy records the statements. BigQuery's rules for sizes are
-applied to generated rows in DuckDB: a text has 2 bytes and its own, a time, day or number 8, a
-boolean 1, NULL none. A statement is billed for the columns that it reads, of the partitions and
-blocks that literal conditions on the partition column, or on the first clustered columns, leave;
-at least 10 MB a table. The sums are scaled to 100 million events. `--keep` writes the table into
-docs/COSTS.md.
+The commands run on the emulator, and its proxy records the statements. DuckDB applies BigQuery's
+rules for sizes to generated rows: a text has its own bytes and 2, a time, day or number 8, a
+boolean 1, NULL none. BigQuery bills the columns that a statement reads, at least 10 MB a table. It
+skips partitions and blocks by literal conditions on the partition column or on the first clustered
+columns. The sums are scaled to 100 million events. `--keep` writes the table into docs/COSTS.md.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ _FLAT = {"BIGINT": 8, "DOUBLE": 8, "DATE": 8, "TIMESTAMP WITH TIME ZONE": 8, "BO
 
 @dataclass
 class Sizes:
-    """The rows of all tables in DuckDB, and how each is stored on BigQuery."""
+    """The rows of all tables in DuckDB, and the layout of each on BigQuery."""
 
     con: duckdb.DuckDBPyConnection
     models: Mapping[str, Model]
@@ -62,10 +61,10 @@ class Sizes:
         return {name: kind for name, kind, *_ in found}
 
     def scanned(self, table: str, columns: set[str], where: str) -> int:
-        """Return the bytes of some columns, of rows that a condition leaves, for 100 M events."""
+        """Return the bytes of some columns, of rows that meet a condition, for 100 M events."""
         kinds = self.schema(table)
         total = 0
-        # BigQuery's names of columns are the same in any case
+        # BigQuery ignores the case of columns' names
         for column in sorted(name for name in kinds if name.lower() in columns):
             key = (table, column, where)
             if key not in self._seen:
@@ -89,13 +88,13 @@ def _size(value: str, kind: str) -> str:
 
 @dataclass
 class Reader:
-    """Reads statements: which columns of which rows each scans."""
+    """Finds the columns and rows that a statement scans."""
 
     sizes: Sizes
     views: dict[str, sge.Query] = field(default_factory=dict)
 
     def billed(self, statement: sge.Expression) -> int:
-        """Return the bytes that one statement is billed."""
+        """Return the bytes that BigQuery bills for one statement."""
         if isinstance(statement, sge.Create) and statement.kind == "VIEW":
             name = _plain(statement.this.find(sge.Table).name)
             self.views[name] = statement.expression
@@ -136,7 +135,7 @@ class Reader:
         return query
 
     def _pruned(self, table: str, alias: str, select: sge.Expression) -> str:
-        """Return the conditions of a scan that leave partitions or blocks out, in DuckDB's SQL."""
+        """Return the conditions of a scan that skip partitions or blocks, in DuckDB's SQL."""
         model = self.sizes.models.get(table)
         where = select.args.get("where") if isinstance(select, sge.Select) else None
         if model is None or where is None:
@@ -167,7 +166,7 @@ def _plain(name: str) -> str:
 
 
 def billed(reader: Reader, sql: str) -> int:
-    """Return the bytes that a job is billed: one statement, or a script of several."""
+    """Return the bytes that BigQuery bills for a job: one statement, or a script of several."""
     return sum(reader.billed(each) for each in sqlglot.parse(sql, read="bigquery") if each)
 
 
@@ -176,7 +175,7 @@ def billed(reader: Reader, sql: str) -> int:
 @click.option("--commands", default=2_000, show_default=True, help="Commands to measure sizes on.")
 @click.option("--recorded", type=click.Path(path_type=Path), help="Statements: read, else written.")
 def main(keep: bool, commands: int, recorded: Path | None) -> None:
-    """Count what each command is billed."""
+    """Count the billed bytes of each command."""
     with tempfile.TemporaryDirectory() as folder:
         if recorded and recorded.exists():
             sent = json.loads(recorded.read_text())
@@ -198,7 +197,7 @@ def main(keep: bool, commands: int, recorded: Path | None) -> None:
 
 
 def table(found: Mapping[str, list[tuple[str, int]]]) -> list[str]:
-    """Return the bytes as a table, a command a row, with what most of them are for."""
+    """Return the bytes as a table, a command a row, with its largest parts."""
     lines = ["| command | GB billed | most of it |", "|---|--:|---|"]
     for command, jobs in found.items():
         total = sum(size for _, size in jobs)

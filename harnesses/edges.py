@@ -1,4 +1,4 @@
-"""Where the contract lets each engine decide: JSON at its edges, and how a number is spelled."""
+"""The values that the contract leaves to the engine: JSON at its edges, the spelling of numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _PAIR = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TAKEN_BY_SOME = re.compile(r",\s*[\]}]|nan|inf", re.IGNORECASE)
-"""Commas at an end, and words for what is no finite number."""
+"""Trailing commas, and words for numbers that are not finite."""
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.([0-9]*[1-9]|0)")
@@ -25,7 +25,7 @@ class _AtAnEdge(Exception):  # noqa: N818 - no error, but what was looked for
 
 
 def is_at_an_edge(row: Mapping[str, str | None]) -> bool:
-    """Tell whether engines may differ over a raw event (contract, introduction and section 2)."""
+    """Tell whether engines may read a raw event differently (contract, introduction, section 2)."""
     return _is_edge(row["ItemData"] or "") or any("İ" in (value or "") for value in row.values())
 
 

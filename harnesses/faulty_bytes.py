@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple, TypeAlias
 import pyarrow.parquet as pq
 
 Must: TypeAlias = Literal["be refused", "be read", "agree"]
-"""What has to come of a file: `agree` is what an independent reader makes of it."""
+"""The required result for a file: with `agree`, that of an independent reader."""
 
 
 class Fault(NamedTuple):
-    """What is wrong with a file, what has to come of it, its content, and what has to be told."""
+    """A fault of a file: its name, the required result, the content, and the required message."""
 
     name: str
     must: Must
@@ -26,7 +26,7 @@ class Fault(NamedTuple):
 
 def cut(random: Random, ending: str, content: bytes, times: int) -> Iterator[Fault]:
     """Cut a file at its own boundaries, beside them, and so many times anywhere."""
-    # of what has a checksum or a footer, no part is whole
+    # no part of a file with a checksum or a footer is a whole file
     must: Must = "agree" if ending in ("ndjson", "csv") else "be refused"
     edges = [place + step for place in _boundaries(ending, content) for step in (-1, 0, 1)]
     if len(edges) > 2 * times:
@@ -38,7 +38,7 @@ def cut(random: Random, ending: str, content: bytes, times: int) -> Iterator[Fau
 
 
 def damaged(random: Random, ending: str, content: bytes, times: int) -> Iterator[Fault]:
-    """Damage a file so many times; most of a Parquet file's damage is where it describes itself."""
+    """Damage a file so many times; in a Parquet file, mostly in headers and footer."""
     everywhere = [(0, len(content))]
     described = _descriptions(content) if ending == "parquet" else everywhere
     for turn in range(times):
@@ -74,7 +74,7 @@ def _footer(content: bytes) -> int:
 
 
 def _chunks(content: bytes) -> list[int]:
-    """Return where the columns of each row group begin and end."""
+    """Return the positions where the columns of each row group begin and end."""
     metadata = pq.ParquetFile(io.BytesIO(content)).metadata
     places = set()
     for group, column in itertools.product(
@@ -87,10 +87,10 @@ def _chunks(content: bytes) -> list[int]:
 
 
 def _descriptions(content: bytes) -> list[tuple[int, int]]:
-    """Return where the headers of pages are, and as often where the footer is."""
+    """Return the positions of the pages' headers, and as many times that of the footer."""
     heads = [(place, place + 40) for place in _chunks(content)[:-1]]
     footer = _footer(content)
-    # what follows the mark is of one library alone
+    # only one library reads the bytes after the mark
     return [*heads, *[(footer, content.index(b"ARROW:schema", footer))] * len(heads)]
 
 

@@ -1,4 +1,4 @@
-"""Sound raw files of every kind, and the ways in which such files come broken."""
+"""Sound raw files of every kind, and the faults that such files come with."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _WRONG = {
     "ndjson.gz": (".parquet", ".ndjson", ".csv.gz", ".gz", ".zip"),
     "csv.gz": (".parquet", ".csv", ".jsonl.gz", ".gz"),
 }
-"""By what a file is, what it may be called by mistake."""
+"""The endings that a kind of file may have by mistake."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A file as it should be: of which source, its content, and how its name ends."""
+    """A sound file: its source, its content, and the ending of its name."""
 
     source: str
     stem: str
@@ -49,9 +49,9 @@ class Sound:
 
 @dataclass(frozen=True)
 class Case:
-    """Files of one source by their names, the faulty one first, and what has to come of them.
+    """Files of one source by their names, the faulty one first, and the required result.
 
-    `sound` is what the faulty one was made of.
+    `sound` is the file that the faulty one was made from.
     """
 
     sound: Sound
@@ -79,7 +79,7 @@ def sound_files(folder: Path, commands: int, seed: int) -> list[Sound]:
 
 
 def cases(random: Random, sounds: list[Sound], each: int) -> Iterator[Case]:
-    """Yield faulty files: so many of each kind of damage that has a place in the file."""
+    """Yield faulty files: so many of each kind of damage that the file can have."""
     for sound in sounds:
         for fault in _faults(random, sound, each):
             yield Case(sound, fault, {f"faulty.{sound.ending}": fault.content})
@@ -92,7 +92,7 @@ def cases(random: Random, sounds: list[Sound], each: int) -> Iterator[Case]:
 
 
 def _faults(random: Random, sound: Sound, each: int) -> Iterator[Fault]:
-    """Yield the faults of a file that come alone."""
+    """Yield the faults that are tried on the file alone."""
     yield Fault("none", "be read", sound.content)
     yield from faulty_bytes.cut(random, sound.ending, sound.content, each)
     yield from faulty_bytes.damaged(random, sound.ending, sound.content, 3 * each)
@@ -101,7 +101,7 @@ def _faults(random: Random, sound: Sound, each: int) -> Iterator[Fault]:
 
 
 def _faults_beside(random: Random, sound: Sound, sounds: list[Sound], each: int) -> Iterator[Fault]:
-    """Yield the faults of a file that comes together with the sound one."""
+    """Yield the faults that are tried together with the sound file."""
     for other in sounds:
         if other.source != sound.source and other.ending == sound.ending:
             yield Fault("of the other source", "be refused", other.content)

@@ -39,9 +39,9 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def faults(random: Random, kind: str, text: bytes, times: int) -> Iterator[Fault]:
-    """Yield faults of a text, what has to come of each, and the text that has it.
+    """Yield faults of a text, each with the required result and the faulty text.
 
-    Those of one line come so many times, in other lines.
+    Faults of one line come so many times, in different lines.
     """
     for name, must, whole in _WHOLE[kind]:
         yield Fault(name, must, whole(text))
@@ -85,7 +85,7 @@ def _twice(between: bytes) -> Line:
 
 
 def _no_utf8(random: Random, line: bytes) -> bytes:
-    # between two letters, for a lone start byte must not become whole by what follows
+    # between two letters, so no following byte completes the lone start byte
     at = random.choice([found.end() for found in re.finditer(rb"[a-z0-9](?=[a-z0-9])", line)])
     return line[:at] + random.choice(_NO_UTF8) + line[at:]
 

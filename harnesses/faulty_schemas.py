@@ -16,7 +16,7 @@ _GRAPH = catalog.load()
 USED = {
     source: tuple(sorted(names)) for source, names in columns_read(_GRAPH, _GRAPH.models).items()
 }
-"""By source, the columns that the models read."""
+"""The columns that the models read, by source."""
 
 _ARRAYS = {
     "text": pa.array(["x", None, "2022-01-01T00:00:00Z", "\u20ac"]),
@@ -44,7 +44,7 @@ _ARRAYS = {
     "structs": pa.array([{"a": 1}, None]),
     "maps": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())),
 }
-"""Values of a type each, repeated over a column."""
+"""Values of each type, repeated over a column."""
 
 
 def shifted(source: str, content: bytes) -> Iterator[Fault]:

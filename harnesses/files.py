@@ -1,16 +1,16 @@
-"""Give a build files that are cut, damaged, misnamed, mixed up or broken, and look what it says.
+"""Give a build files that are cut, damaged, misnamed, mixed up or broken, and check its answer.
 
 python -m harnesses.files --each 100
 
-Each is refused with status 2 in one message that names it, or all of its rows are read, as many as
-an independent reader finds and with the same values. Most are read as a build reads them, without
-its models; some by the command itself, which must leave the last build as it was where it refuses
-them, and account for each row in audit_dispositions where it does not.
+A build must refuse each file with status 2 in one message that names it, or read all of its rows:
+as many as an independent reader finds, with the same values. The harness reads most files as a
+build does, without the models. It gives some to the whole command: if that refuses a file, the last
+build must stay as it was; if not, audit_dispositions must account for each row.
 
-What no reader can see is no fault here: a .gz cut between two members, an NDJSON or CSV file cut
-between two lines, a CSV cut in its last field, a value changed into another one. A damaged Parquet
-file may even be read where another reader refuses it, if all of its rows are there: its pages have
-no checksum that the engine looks at.
+Damage that no reader can see is no fault here: a .gz cut between two members, an NDJSON or CSV file
+cut between two lines, a CSV cut in its last field, a value changed into another one. A build may
+read a damaged Parquet file that another reader refuses, if all of its rows are there: DuckDB does
+not check the checksums of pages.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from harnesses.faulty_files import Case, Sound
 from harnesses.one_command import Command
 from harnesses.verdict import KEEP, Verdict
 
-_BY_COMMAND = 50  # so many files have one that is tried by the whole command too
+_BY_COMMAND = 50  # the whole command also tries one of so many files
 FIGURES = [
     "files",
     *(

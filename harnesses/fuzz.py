@@ -1,9 +1,9 @@
-"""Build from raw rows mutated in every column, and hold the build to its promises.
+"""Build from raw rows mutated in every column, and check the build's promises.
 
 python -m harnesses.fuzz --events 1000000
 
-Whatever the rows hold, the build goes on; every raw row has one disposition; and the good rows
-among the bad ones come out as they do alone. Good ones have devices, ids and users of their own.
+Whatever the rows hold, the build goes on. Every raw row has one disposition. The good rows among
+the bad ones give the same results as alone; they have devices, ids and users of their own.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COMPARED = {
     "fct_command_statuses": "device_id LIKE 'good-%'",
     "fct_command_readings": "device_id LIKE 'good-%'",
 }
-"""By model, which of its rows are the good ones'."""
+"""The condition for the rows of good ones, by model."""
 
 
 @click.command()
@@ -84,7 +84,7 @@ def fuzz(folder: Path, events: int, seed: int) -> dict[str, Any]:
 
 
 def raw_events(random: Random, events: int) -> Iterator[tuple[bool, Row]]:
-    """Yield events, each with whether it is good; no good one comes twice."""
+    """Yield each event with whether it is good; no good one comes twice."""
     start = dt.datetime(2022, 1, 1, tzinfo=dt.UTC)
     for number in range(events):
         good = number % GOOD_EVERY < 4
@@ -95,7 +95,7 @@ def raw_events(random: Random, events: int) -> Iterator[tuple[bool, Row]]:
 
 
 def _build(database: Path, inputs: dict[str, list[Path]]) -> str | None:
-    """Build without checks and return what went wrong, if anything."""
+    """Build without checks; return the error, if there is one."""
     try:
         built = pipeline.connect("duckdb", database=database, **inputs).build(checks=False)
     except PipelineError as error:

@@ -2,10 +2,9 @@
 
 python -m harnesses.fuzz_bigquery --events 4000
 
-The rows are those of `harnesses.fuzz`, all texts, in batches that the engine's evaluator takes; it
-has no room for a few very long ones. No statement may end in an error, and every row has one
-disposition. Where the contract leaves nothing to an engine, all models have the rows that DuckDB
-makes.
+The rows are those of `harnesses.fuzz`, as texts, in batches that the engine's evaluator takes; it
+has no room for a few very long ones. No statement may fail, and every row must have one
+disposition. If the contract leaves nothing to the engine, all models must have DuckDB's rows.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ from pipeline.sql import to_sql
 from tests import googlesql
 
 BATCH = 1_000
-"""So many rows of raw_sync_events are cut into two batches, by whether an engine may decide."""
+"""The rows of raw_sync_events that make two batches, by whether an engine may decide."""
 
 LONGEST = 20_000
-"""A value of more bytes is left out: the evaluator makes no struct of more than a megabyte."""
+"""The most bytes of a value: the evaluator makes no struct of more than a megabyte."""
 
 USERS = 40
-"""So many rows of raw_users a batch."""
+"""The rows of raw_users in a batch."""
 
 FIGURES = [
     *("events", "events_too_long", "events_left_to_the_engine", "users"),
@@ -72,7 +71,7 @@ def main(events: int, seed: int, keep: bool) -> None:
 
 
 def _batches(events: int, seed: int, verdict: Verdict) -> Iterator[tuple[Raw, bool]]:
-    """Yield raw tables, and whether the contract leaves their events to an engine."""
+    """Yield raw tables, each with whether the contract leaves its events to the engine."""
     rows, random = raw_events(Random(seed), events), Random(seed)
     while batch := [values.plain(row) for _, row in islice(rows, BATCH)]:
         short = [row for row in batch if _fits(row)]
@@ -98,7 +97,7 @@ def _table(source: str, rows: list[values.Row]) -> pa.Table:
 
 
 def _statements() -> dict[str, str]:
-    """Return each model's statement where all raw columns are texts."""
+    """Return each model's statement for raw columns that are all texts."""
     models = catalog.load().models
 
     def table(name: str) -> ibis.Table:
@@ -110,7 +109,7 @@ def _statements() -> dict[str, str]:
 
 
 def _on_googlesql(raw: Raw, statements: dict[str, str], verdict: Verdict) -> Raw | None:
-    """Return what the statements make, None where one of them fails."""
+    """Return the tables that the statements make, None if one of them fails."""
     tables = {f"project.dataset.{name}": table for name, table in raw.items()}
     for name, sql in statements.items():
         try:

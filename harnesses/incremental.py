@@ -3,9 +3,9 @@
 python -m harnesses.incremental --splits 20
 
 Each split has other events, another way to split them, and files of different kinds and types.
-Users are renamed between batches. After each batch an incremental build must have every digest of a
-full build of the same files. Now and then a plain partial build comes between, or checks are left
-out.
+Users change their names between batches. After each batch an incremental build must have every
+digest of a full build of the same files. Sometimes a plain partial build comes between, or a build
+without checks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BETWEEN = ("stg_sync_events", "fct_command_statuses", "stg_user_versions", "sta
 @click.option("--seed", type=int, default=1, show_default=True)
 @KEEP
 def main(splits: int, commands: int, seed: int, keep: bool) -> None:
-    """Hold incremental builds to full ones."""
+    """Compare incremental builds with full ones."""
     verdict, started = Verdict("incremental", FIGURES), time.perf_counter()
     for number in range(splits):
         with tempfile.TemporaryDirectory(prefix="harness-incremental-") as folder:

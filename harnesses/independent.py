@@ -1,6 +1,7 @@
-"""Raw files read a second time, by other libraries and rules of their own.
+"""Reads raw files a second time, with other libraries and rules of its own.
 
-It takes what the pipeline promises to take, and says so where a value is the engine's to spell.
+It accepts the files that the pipeline promises to accept. It says so if the engine decides how to
+write a value.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class UnreadableError(Exception):
-    """The file is not what its name says, or not a whole one."""
+    """The file is not of its name's kind, or not a whole one."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """The rows of files, each a text or None a column, and whether their values are certain."""
+    """The rows of files, a text or None for each column, and whether the values are certain."""
 
     rows: list[tuple[str | None, ...]]
     exact: bool
@@ -51,7 +52,7 @@ def read(paths: Iterable[Path], columns: Sequence[str]) -> Content:
 
 
 def content_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Content:
-    """Write all values one way."""
+    """Write all values in one form."""
     written: list[tuple[str | None, ...]] = []
     exact = True
     for row in rows:
@@ -64,11 +65,11 @@ def content_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Con
 
 
 class InexactError(Exception):
-    """How a value is written is the engine's to say."""
+    """The engine decides how to write a value."""
 
 
 def texts_of(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[str | None, ...]:
-    """Return how a row's values are written; a nested one is none, save in a document.
+    """Return a row's values as text; a nested one is None, unless it is in a document.
 
     Raises:
         InexactError: one of them can be written in several ways.
@@ -88,7 +89,7 @@ def _nested(value: Any) -> str:
 
 
 def text_of(value: Any) -> str | None:
-    """Return how a value is written, JSON without its white space.
+    """Return a value as text, JSON without white space.
 
     Raises:
         InexactError: it can be written in several ways.
@@ -121,7 +122,7 @@ def _decoded(content: bytes) -> str | None:
 
 
 def _time(text: str) -> str:
-    """Write a time one way, whatever its type was; leave other texts alone."""
+    """Write a time in one form, whatever its type was; leave other texts unchanged."""
     try:
         time = dt.datetime.fromisoformat(text) if _DATE.match(text) else None
         return time.replace(tzinfo=time.tzinfo or dt.UTC).isoformat() if time else text
@@ -158,7 +159,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Rows:
 
 
 def _as_bytes(field: pa.Field) -> pa.Field:
-    # what is no UTF-8 is no text, and no fault
+    # bytes that are not UTF-8 are no text, and no fault
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
@@ -166,7 +167,7 @@ def _as_bytes(field: pa.Field) -> pa.Field:
 
 
 def dicts(table: pa.Table) -> list[dict[str, Any]]:
-    """Return a table's rows, with values of no certain text where Python can't hold one."""
+    """Return a table's rows; a value that Python can't hold has no certain text."""
     try:
         rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
     except (ValueError, OverflowError):
@@ -222,7 +223,7 @@ def _is_no_text(value: Any) -> bool:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict; what a key that comes twice is, is the engine's to say."""
+    """Make a dict; the engine decides about a key that comes twice."""
     keys = [key for key, _ in pairs]
     return {key: ... if keys.count(key) > 1 else value for key, value in pairs}
 

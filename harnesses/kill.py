@@ -1,10 +1,10 @@
-"""Kill builds at random moments of their life, and look at what is left.
+"""Kill builds at random moments of their life, and check the database and its folder.
 
 python -m harnesses.kill --kills 200
 
-Full builds of two inputs in turn, and partial ones. After each kill the database must hold exactly
-what the last build published, the next build must succeed, and nothing may lie beside the database
-then, nor in the folder of temporary files.
+It runs full builds of two inputs in turn, and partial ones. After each kill the database must hold
+exactly the last published build, and the next build must succeed. Then nothing may lie beside the
+database, nor in the folder of temporary files.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ PLANS: list[tuple[str, list[str]]] = [
     ("B", ["staging"]),
     ("A", ["+dim_users", "quarantined_users"]),
 ]
-"""What is built in turn: which input, and which models, none for all.
+"""The builds in turn: the input, and the selected models, none for all.
 
-A view is as what it reads: those of the tables that are built anew are selected with them.
+A view changes with the tables that it reads, so a partial build also selects the views of its
+tables.
 """
 
 FIGURES = [
@@ -44,7 +45,7 @@ FIGURES = [
 
 @dataclass(frozen=True)
 class Plan:
-    """A build: of which input and models, and what it makes of them."""
+    """A build: its input and models, and the digests that it makes."""
 
     inputs: Inputs
     select: list[str]
@@ -85,7 +86,7 @@ def _run(folder: Path, kills: int, verdict: Verdict) -> None:
     killed = turn = 0
     while killed < kills:
         plan, life = plans[turn % len(plans)], lives[turn % len(plans)]
-        # the end is short: each fifth is killed there
+        # the end is short, so each fifth kill is there
         stage = killing.kill(place, plan.words(database), life, publishing=turn % 5 == 4)
         turn += 1
         killed += stage is not None
@@ -115,7 +116,7 @@ def _plans(folder: Path, database: Path) -> list[Plan]:
 def _look(
     verdict: Verdict, database: Path, stage: Stage | None, before: Digests, after: Digests
 ) -> Digests:
-    """Return what the database holds after a kill: what it held before, or the new build."""
+    """Return the database's digests after a kill: those from before, or those of the new build."""
     found = builds.digests(database)
     allowed = {"start_up": [before], "building": [before], "publishing": [before, after]}
     whole = found in allowed.get(stage or "end", [after])

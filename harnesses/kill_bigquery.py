@@ -1,17 +1,17 @@
-"""Kill builds on a BigQuery emulator at random moments, and look at what is left.
+"""Kill builds on a BigQuery emulator at random moments, and check the dataset.
 
 python -m harnesses.kill_bigquery --kills 30
 
-As `harnesses.kill`. BigQuery publishes in one transaction. The emulator has none, so here a kill
-while that goes on may leave some tables old and some new, each whole; a view is as its tables are.
-What a killed build made under names of its own expires by itself, as `tests/backends/bigquery`
-shows of its statement. The emulator keeps no expiry, so those tables are counted here, and nothing
-else may be left.
+It works like `harnesses.kill`. BigQuery publishes in one transaction. The emulator has none, so a
+kill during it may leave some tables old and some new, each whole; a view follows its tables. The
+tables that a killed build made for itself expire, as `tests/backends/bigquery` shows by the
+statement. The emulator ignores an expiry, so the harness counts these tables; nothing else may be
+left.
 
-Two kinds of builds take turns: the models from the raw events to a fact without their checks, and
-those of the users with theirs. The emulator takes a second for each long statement, however few
-rows there are, and the checks of the events' models would be half a minute a build. For that reason
-`.ci/run` has no short form of this.
+Two kinds of builds take turns: the models from the raw events to a fact, without checks, and the
+models of the users, with checks. The emulator takes a second for each long statement, however few
+the rows, so the checks of the events' models would take half a minute a build. For that reason
+`.ci/run` has no short form of this harness.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DATASET = "models"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is typed: a command, and the models that it makes."""
+    """A command, and the models that it makes."""
 
     command: str
     select: tuple[str, ...]
@@ -69,7 +69,7 @@ FIGURES = [
 
 @dataclass(frozen=True)
 class Warehouse:
-    """An emulator: its URL, and what each plan makes of each raw dataset."""
+    """An emulator: its URL, and the digests that each plan makes from each raw dataset."""
 
     url: str
     makes: dict[tuple[Plan, str], Digests]
@@ -85,18 +85,18 @@ class Warehouse:
         )
 
     def build(self, plan: Plan, source: str) -> Digests:
-        """Build to the end, in this process, and return what is then published."""
+        """Build to the end, in this process, and return the published digests."""
         built = self.project(source).build(plan.select, checks=plan.command == "build")
         if not built.published:
             raise RuntimeError(f"a build failed on the input of a harness: {built}")
         return self.digests(plan)
 
     def digests(self, plan: Plan) -> Digests:
-        """Digest what is published of a plan's models."""
+        """Digest the published models of a plan."""
         return self.project("A").digest(plan.select)
 
     def names(self) -> set[str]:
-        """Return the names of all that is in the dataset."""
+        """Return the names of all objects in the dataset."""
         with self.project("A").backend.reader() as reader:
             return reader.names()
 
@@ -124,7 +124,7 @@ def _run(folder: Path, url: str, kills: int, verdict: Verdict) -> None:
     while killed < kills:
         plan = PLANS[turn % len(PLANS)]
         before, after = holds[plan], "B" if holds[plan] == "A" else "A"
-        # publishing goes table by table: each third is killed there
+        # publishing goes table by table, so each third kill is there
         words, publishing = plan.words(url, after), turn % 3 == 2
         stage = killing.kill(place, words, lives[plan], publishing)
         turn += 1
@@ -168,7 +168,7 @@ def _look(
 def _is_whole(found: Digests, allowed: list[Digests], models: Mapping[str, Model]) -> bool:
     if found in allowed:
         return True
-    # where some tables are old and some new, a view of both is neither
+    # if some tables are old and some new, a view of both is neither
     tables = [name for name in found if models[name].materialized == "table"]
     mixed = all(any(found[name] != each[name] for name in tables) for each in allowed)
     return mixed and all(found[name] in [each[name] for each in allowed] for name in tables)

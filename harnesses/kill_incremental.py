@@ -1,10 +1,10 @@
-"""Kill incremental builds at random moments of their life, and look at what is left.
+"""Kill incremental builds at random moments of their life, and check the database.
 
 python -m harnesses.kill_incremental --kills 200
 
-Event files land one after the other. After each kill the database must hold exactly what it held
-before or what the new build makes, and its list of files must agree. The next incremental build
-must equal a full build, digest for digest, and nothing may lie beside the database then.
+Event files land one after the other. After each kill the database must hold exactly the old or the
+new build, and its list of files must agree. The next incremental build must equal a full build,
+digest for digest. Then nothing may lie beside the database.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FIGURES = [
 
 @dataclass(frozen=True)
 class State:
-    """What a database holds once so many files have landed: rows of each file, and digests."""
+    """A database after so many files have landed: the rows of each file, and the digests."""
 
     files: Sequence[int]
     digests: Digests
@@ -75,7 +75,7 @@ def _run(folder: Path, kills: int, verdict: Verdict) -> None:
         if number == 1:
             _begin_again(landing, files, begun, database)
         _land(files[number], landing)
-        # the end is short: each third is killed there
+        # the end is short, so each third kill is there
         stage = killing.kill(place, words, life, publishing=turn % 3 == 2)
         turn += 1
         killed += stage is not None
@@ -113,7 +113,7 @@ def _landing(folder: Path) -> tuple[list[Path], Path]:
 def _states(
     folder: Path, files: Sequence[Path], landing: Path, options: dict[str, str]
 ) -> list[State]:
-    """Build in full after each file, and leave the first one alone landed."""
+    """Build in full after each file; at the end only the first one has landed."""
     landing.mkdir()
     states = []
     for path in files:
@@ -133,7 +133,7 @@ def _begin_again(landing: Path, files: Sequence[Path], begun: Path, database: Pa
 
 
 def _land(path: Path, landing: Path) -> None:
-    # a copy with its time of change: a file that lands again is the same file
+    # copy2 keeps the time of change, so a file that lands again counts as the same
     shutil.copy2(path, landing / path.name)
 
 

@@ -1,4 +1,4 @@
-"""A command killed at a random moment of its life, or of what it does last."""
+"""Kills a command at a random moment of its life, or of its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STAGES: tuple[Stage, ...] = ("start_up", "building", "publishing", "end")
 
 @dataclass(frozen=True)
 class Life:
-    """How an undisturbed build passes: seconds in all, after its last result, and results."""
+    """An undisturbed build: its seconds, those after its last result, and its results."""
 
     seconds: float
     seconds_publishing: float
@@ -28,7 +28,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Place:
-    """Where commands print to, and where they may leave temporary files."""
+    """The file that commands print to, and their folder for temporary files."""
 
     output: Path
     temporary: Path
@@ -39,11 +39,11 @@ class Place:
         return start([*words, "--log-format", "json"], self.output, self.temporary)
 
     def results(self) -> int:
-        """Return how many models and checks the command has told of."""
+        """Return the number of models and checks that the command has reported."""
         return self._told(b'{"event": "model"') + self._told(b'{"event": "check"')
 
     def done(self) -> bool:
-        """Return whether the command has told its end."""
+        """Tell whether the command has reported its end."""
         return self._told(b'{"event": "done"') > 0
 
     def _told(self, prefix: bytes) -> int:
@@ -70,9 +70,9 @@ def live(place: Place, words: Sequence[str]) -> Life:
 
 
 def kill(place: Place, words: Sequence[str], life: Life, publishing: bool) -> Stage | None:
-    """Kill a build at a random moment, return what it was doing; None if it had ended before.
+    """Kill a build at a random moment; return its stage, None if it had ended before.
 
-    The moment is one of its whole life, or of what comes after its last result.
+    The moment is one of its whole life, or one after its last result.
     """
     process = place.start(words)
     if publishing:
@@ -89,7 +89,7 @@ def kill(place: Place, words: Sequence[str], life: Life, publishing: bool) -> St
 
 
 def told(place: Place) -> str:
-    """Return the error that a command told, or else its last line."""
+    """Return the error that a command printed, or else its last line."""
     lines = place.output.read_text().splitlines()
     errors = [json.loads(line) for line in lines if line.startswith('{"event": "error"')]
     return str(errors or lines[-1:])

@@ -1,4 +1,4 @@
-"""The pipeline broken on purpose: each mutant changes a result, and the suite has to see it."""
+"""Breaks of the pipeline: each mutant changes a result, and the tests must notice it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of the code: the file under pipeline/, a text that stands there once, and more."""
+    """One change of the code: a file under pipeline/, a text that it has once, and the new text."""
 
     file: str
     old: str
@@ -55,7 +55,7 @@ TESTS = {
     "files/parquet_footer.py": ("files/test_parquet_files.py",),
     "backends/duckdb/workspace.py": ("backends/test_duckdb.py",),
 }
-"""By file, the part of the suite that holds it; a model or rule not named here has its own test."""
+"""The tests of each file; a model or rule that is not listed has a test of its own name."""
 
 _COMPARED = "rules/comparisons.py"
 _READINGS = "marts/fct_command_readings.py"

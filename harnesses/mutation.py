@@ -1,11 +1,11 @@
-"""Break the pipeline on purpose and see that the suite notices each time.
+"""Break the pipeline on purpose, and check that the tests notice each time.
 
 python -m harnesses.mutation            # all mutants
 python -m harnesses.mutation --every 9  # each ninth
 
-Weighed: mutmut and cosmic-ray change every operator and text they meet. Of Ibis expressions and
-column descriptions most such changes mean nothing, or nothing that is not already another one, and
-each runs the whole suite. A list says what each mutant breaks, and which tests have to know it.
+We do not use mutmut or cosmic-ray: they change every operator and text, and run the whole suite for
+each change. In Ibis expressions and column descriptions most such changes mean nothing, or repeat
+another one. Our list names the break of each mutant, and the tests that must notice it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harnesses.mutants import MUTANTS, TESTS, Mutant
 
 ROOT = Path(__file__).parents[1]
 _COPIED = ("pipeline", "tests", "data", "cli.py", "pyproject.toml", "README.md")
-_KILLED = 1  # pytest's status where tests failed; any other says that they did not even run
+_KILLED = 1  # pytest's status if tests failed; with any other they did not even run
 
 
 @click.command()
@@ -35,10 +35,10 @@ _KILLED = 1  # pytest's status where tests failed; any other says that they did 
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Write the figures to this file.")
 def main(every: int, only: str, jobs: int, output: Path | None) -> None:
-    """Try mutants; status 1 if one survives, or is none any more."""
+    """Try mutants; status 1 if one survives, or no longer fits the code."""
     started = time.perf_counter()
     for mutant in MUTANTS:
-        _mutated(mutant)  # one that has rotted is told before any other is tried
+        _mutated(mutant)  # first of all, find mutants that no longer fit the code
     chosen = [each for each in MUTANTS if only in each.file + each.breaks][::every]
     with ThreadPoolExecutor(jobs) as pool:
         killed = list(pool.map(_is_killed, chosen))
@@ -71,7 +71,7 @@ def _is_killed(mutant: Mutant) -> bool:
 
 
 def tests_of(file: str) -> tuple[str, ...]:
-    """Return the tests that hold a file: those named for it, else those of its own name."""
+    """Return the tests of a file: those listed for it, else the test of its own name."""
     path = Path(file)
     return TESTS.get(file, (str(path.with_name(f"test_{path.name}")),))
 

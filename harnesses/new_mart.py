@@ -30,13 +30,13 @@ TESTS = (
     "cli/test_build_command.py::"
     "test_run_publishes_what_a_check_would_have_stopped_and_counts_models_alone",
 )
-"""Those that look at all models, whichever there are."""
+"""The tests that look at all models."""
 
 
 @click.command()
 @click.argument("tests", nargs=-1)
 def main(tests: tuple[str, ...]) -> None:
-    """Run tests where the README's mart is added; status 1 if one fails."""
+    """Add the README's mart to a copy, and run tests there; status 1 if one fails."""
     with tempfile.TemporaryDirectory(prefix="new-mart-") as folder:
         tree = Path(folder) / "copy"
         shutil.copytree(ROOT, tree, ignore=_LEFT_OUT)

@@ -1,4 +1,4 @@
-"""The build as it is typed, of files that may be faulty."""
+"""Runs the whole build command on files that may be faulty."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS = 120
 
 
 class Command:
-    """Builds of one database, whose sources are sound at first."""
+    """Builds of one database; the first build has sound files."""
 
     def __init__(self, folder: Path, sounds: list[Sound]) -> None:
         self._database = folder / "database" / "pipeline.duckdb"
@@ -33,7 +33,7 @@ class Command:
             raise RuntimeError(f"sound files do not build: {self._output.read_text()}")
 
     def broken(self, case: Case, rows: int | None) -> str | None:
-        """Build from a case's files; return what is wrong, for so many rows, or for a refusal."""
+        """Build from a case's files; return the fault. `rows` is None if it must refuse them."""
         before = self._database.read_bytes()
         words = []
         for path in write(case.files, self._files):

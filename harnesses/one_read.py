@@ -1,4 +1,4 @@
-"""Files read as a build reads them, in a process that may crash or hang, and what is to be said."""
+"""Reads files as a build does, in a process that may crash or hang, and judges the result."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from pipeline.errors import PipelineError
 from pipeline.sources import SOURCES
 
 SECONDS = 60
-"""A read of such small files that takes longer hangs."""
+"""The most seconds of a read of such small files; a longer one hangs."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of files: the rows that were read, None if they were refused; what is wrong.
+    """The result for files: the rows that were read, None if they were refused; what is wrong.
 
-    `doubtful` is what was read although another reader refuses it.
+    `doubtful` says why another reader refuses a file that was read.
     """
 
     rows: int | None
@@ -38,14 +38,14 @@ class Outcome:
 
 
 class Reader:
-    """A process that reads one case after the other; one that dies is followed by another."""
+    """A process that reads one case after the other; if it dies, the next one takes over."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._start()
 
     def read(self, case: Case) -> Outcome:
-        """Write the files, read them, and judge what came."""
+        """Write the files, read them, and judge the result."""
         try:
             self._ours.send(case)
             if self._ours.poll(SECONDS):
@@ -79,7 +79,7 @@ def _serve(connection: Connection, folder: Path) -> None:
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> list[Path]:
-    """Write files, and no others, to a folder; return them in their order."""
+    """Write exactly these files to a folder; return them in their order."""
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         path.unlink()
@@ -104,7 +104,7 @@ def _judge(case: Case, folder: Path) -> Outcome:
 
 
 def _build(source: str, paths: list[Path], database: Path) -> tuple[int, pa.Table]:
-    """Return the rows that a build records of a source, and what it makes tables of."""
+    """Return the number of rows that a build records of a source, and the rows that it reads."""
     backend = DuckDB(database, 2, "1GB", {source: tuple(map(str, paths))})
     staged = pipeline.connect("duckdb", database=database).models["stg_sync_events"]
     model = replace(staged, columns=())
@@ -125,7 +125,7 @@ def _broken_refusal(case: Case, error: PipelineError) -> str | None:
 
 
 def _values(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row's values; where files differ in a column's type, each type has a field."""
+    """Return a row's values; if files differ in a column's type, each type has a field."""
     return {
         name: next((each for each in value.values() if each is not None), None)
         if isinstance(value, dict)
@@ -139,7 +139,7 @@ def _rows(case: Case, paths: list[Path], made: pa.Table, folder: Path) -> Outcom
     try:
         expected = independent.read(paths, columns)
     except independent.UnreadableError as error:
-        # what is damaged may be nothing that is needed: as many rows must be there as before
+        # the damaged bytes may not be needed: then the number of rows must be the same as before
         sound = independent.read(write({case.sound.name: case.sound.content}, folder), columns)
         lost = len(sound.rows) != len(made) or case.sound.ending != "parquet"
         told = f"{len(made)} rows of {len(sound.rows)}, and another reader refuses it: {error}"

@@ -3,9 +3,9 @@
 python -m harnesses.readers --builds 20
 
 Processes read all tables in one connection: some with a fresh connection each time, some with one
-that they hold for a while. No read may fail, all tables read must be of the same build, and a held
-connection must keep reading the build it began with. During each build a second one is started,
-while the first is held still: it must be refused with the first one's process id.
+that they hold for a while. No read may fail, all tables must be of the same build, and a held
+connection must keep reading its first build. During each build the harness stops it and starts a
+second one: that must end at once and name the first one's process id.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from harnesses.builds import Inputs
 from harnesses.verdict import KEEP, Verdict
 
 PATIENCE = 60.0
-"""Seconds after which something is taken to wait for ever."""
+"""Seconds after which a process counts as stuck."""
 
 READS_HELD = 20
-"""How often a reader that holds its connection reads before it takes a new one."""
+"""The number of reads on a held connection before the reader opens a new one."""
 
 FIGURES = ["builds", "reads", "reads_of_A", "reads_of_B", "connections", "second_builds_refused"]
 
@@ -111,7 +111,7 @@ def read(
     stop: Event,
     told: Queue[tuple[dict[str, int], list[str]]],
 ) -> None:
-    """Read until told to stop, and tell what was read and what was wrong with it."""
+    """Read until `stop`; then report the counts of reads, and what was wrong with them."""
     figures = dict.fromkeys(("reads", "reads_of_A", "reads_of_B", "connections"), 0)
     broken: list[str] = []
     while not stop.is_set() and not broken:

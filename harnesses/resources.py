@@ -1,12 +1,12 @@
-"""Let disk and memory run out under builds and whatever else writes, and look at what is left.
+"""Let disk and memory run out under builds and other commands, and check the database.
 
 python -m harnesses.resources --builds 20
 
-The disk is a small one of its own in memory, mounted for the time being, which takes root. With
-less and less room on it, and with less and less memory, a build either succeeds or ends with status
-1 and a message that says what ran out; then the database holds what it held, and nothing lies
-beside it. So it is where memory is so short that a build spills, and the disk has no room for that,
-or is filled by others meanwhile. Commands that write elsewhere are let run into a full disk too.
+The harness mounts a small disk in memory, which needs root. With less and less room on it, and with
+less and less memory, a build must either succeed, or end with status 1 and a message that names the
+lack. Then the database must be unchanged, and nothing may lie beside it. The same must hold if a
+build spills and the disk has no room for that, or if others fill the disk meanwhile. Other commands
+run into a full disk too.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ DISK = 40_000_000
 """Bytes of the small disk: room for the old build, the new one, and some to spare."""
 
 MEMORY = 120_000_000
-"""Bytes of memory that a build of the inputs has enough of."""
+"""Bytes of memory that are enough for a build of the inputs."""
 
 SPILL_DISK = 150_000_000
-"""Bytes of the small disk for the builds that spill: room for all of it."""
+"""Bytes of the small disk for the builds that spill: enough for all spilled rows."""
 
 SPILL_MEMORY = "155MB"
 """Too little memory to build many commands without spilling."""
 
 SPILL_ROOM = 55_000_000
-"""Bytes that a build of many commands has enough of where memory is plenty, and no longer here."""
+"""Bytes of disk that are enough for a build of many commands only if it need not spill."""
 
 FIGURES = [
     "builds_with_too_small_a_disk",
@@ -107,7 +107,7 @@ def _spill(folder: Path, disk: Path, old: Inputs, verdict: Verdict) -> None:
 
 
 class _Trial:
-    """A database with an old build, under which other builds are let run short of something."""
+    """A database with an old build; further builds of it run short of disk or memory."""
 
     def __init__(self, verdict: Verdict, folder: Path, database: Path, old: Inputs) -> None:
         self.verdict, self.folder, self.database = verdict, folder, database
@@ -116,9 +116,9 @@ class _Trial:
         self.before = builds.digests(database)
 
     def build(self, inputs: Inputs, figure: str, what: str, memory: str | None = None) -> bool:
-        """Build once, and return whether it succeeded; then the old build is put back.
+        """Build once, and return whether it succeeded; if so, put the old build back.
 
-        Else it is counted under `figure`, and `what` is what ran out.
+        A failed build counts under `figure`, and its message must say that `what` ran out.
         """
         old = self.database.read_bytes()
         limit = ["--memory-limit", memory] if memory else []
@@ -138,7 +138,7 @@ class _Trial:
         return False
 
     def expect_the_old_build(self, when: str) -> None:
-        """Expect what was there before."""
+        """Expect the old build's digests."""
         held = builds.digests(self.database) == self.before
         self.verdict.expect(held, f"the old build is there {when}")
 
@@ -163,7 +163,7 @@ def _end(words: Sequence[str], folder: Path) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def _small_disk(place: Path, size: int) -> Iterator[Path]:
-    """Mount it.
+    """Mount a small disk.
 
     Raises:
         click.ClickException: this user, or this machine, can't.
@@ -183,7 +183,7 @@ def _small_disk(place: Path, size: int) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _ballast(disk: Path, *, free: int) -> Iterator[None]:
-    """Fill the disk but for so many bytes."""
+    """Fill the disk except for `free` bytes."""
     try:
         _fill(disk, free)
         yield
@@ -213,14 +213,14 @@ def _filled_once_spilled(disk: Path, size: int) -> Iterator[None]:
 
 
 def _spilled(disk: Path) -> int:
-    with contextlib.suppress(FileNotFoundError):  # it comes and goes with the build
+    with contextlib.suppress(FileNotFoundError):  # the folder comes and goes with the build
         return sum(path.stat().st_blocks * 512 for path in disk.rglob("spill/*"))
     return 0
 
 
 def _fill(disk: Path, free: int) -> None:
     room = max(0, shutil.disk_usage(disk).free - free)
-    # a build may take some of it at the same time
+    # a build may take some of the room at the same time
     with contextlib.suppress(OSError), (disk / "ballast").open("wb") as ballast:
         ballast.write(bytes(room))
 

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 EVENT_COLUMNS = tuple(SOURCES["raw_sync_events"].schema)
 USER_COLUMNS = tuple(SOURCES["raw_users"].schema)
 STRANGE_COLUMNS = ("a.b", 'a"b', "'; DROP TABLE raw_users; --", "select", "../etc/passwd")
-"""Columns of nobody's, in the files of the bad rows."""
+"""Columns that no source has, in the files of the bad rows."""
 
 _GOOD_USERS = 50
 _HUGE = 2_000_000
@@ -39,7 +39,7 @@ HARD = (
     *("2022-01-01 12:00:00+0130", "2022-01-01 12:00:00 UTC", "2022-01-01", "1001.0", "-7.00"),
     *("(all)", "map_item_removed", "Command", "command", "COMMAND", "Reading", "DoorLocked"),
 )
-"""Texts that mean something to somebody: a parser, an engine, a shell, a person."""
+"""Texts with a meaning to a parser, an engine, a shell or a person."""
 
 
 def event(kind: int, story: str, at: dt.datetime, who: str) -> Row:
@@ -70,9 +70,9 @@ def event(kind: int, story: str, at: dt.datetime, who: str) -> Row:
 
 
 def mutated(random: Random, row: Row, number: int) -> Row:
-    """Break a row in one to three places; its ids and its device stay no good row's.
+    """Break a row in one to three places; it never gets the ids or the device of a good row.
 
-    Where a file's kind has values of JSON, one may stand in a column's place; elsewhere its text.
+    In kinds of files with JSON values, a column may get such a value; in others its text.
     """
     row = dict.fromkeys(STRANGE_COLUMNS) | row
     if number % 5_000 == 7:
@@ -192,7 +192,7 @@ def user(random: Random, number: int, good: bool) -> Row:
 
 
 def plain(row: Row) -> dict[str, str | None]:
-    """Write a row's values as text, where they are none: as their JSON."""
+    """Return a row's values as texts; other values become their JSON."""
     return {
         name: value if isinstance(value, str | None) else json.dumps(value)
         for name, value in row.items()
@@ -200,7 +200,7 @@ def plain(row: Row) -> dict[str, str | None]:
 
 
 class Files:
-    """Good and bad rows, the bad ones in turn in each kind of file."""
+    """Files of good and bad rows; the bad rows take turns in all kinds of files."""
 
     def __init__(self, folder: Path) -> None:
         self.good: dict[str, list[Path]] = {"events": [], "users": []}
@@ -210,7 +210,7 @@ class Files:
 
     @property
     def all(self) -> dict[str, list[Path]]:
-        """Every file, by what it holds."""
+        """Return every file, by its source."""
         return {name: self.good[name] + self.bad[name] for name in self.good}
 
     def write(self, rows: list[tuple[bool, Row]]) -> None:

@@ -1,4 +1,4 @@
-"""What a harness found: figures printed and kept, broken promises told, and the exit status."""
+"""The result of a harness: its figures, the broken promises, and the exit status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEEP = click.option(
 
 @dataclass
 class Verdict:
-    """The figures of one harness, by the names that it counts, and the promises it saw broken."""
+    """The figures of one harness by name, and the broken promises that it saw."""
 
     harness: str
     names: InitVar[Sequence[str]]
@@ -30,7 +30,7 @@ class Verdict:
         self.figures = Counter(dict.fromkeys(names, 0))
 
     def expect(self, held: bool, promise: str) -> None:
-        """Note a promise that did not hold, and say so at once."""
+        """Note a broken promise, and print it at once."""
         if not held:
             self.broken.append(promise)
             click.echo(f"BROKEN {promise}", err=True)
@@ -38,7 +38,7 @@ class Verdict:
     def finish(self, *, keep: bool, **setting: Any) -> None:
         """Print the figures, keep them if asked to, and end with 1 if a promise was broken.
 
-        `setting` is how the harness was run.
+        `setting` are the options of the run.
         """
         result = {**setting, **self.figures, "broken": len(self.broken)}
         for name, value in result.items():
