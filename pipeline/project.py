@@ -285,8 +285,20 @@ class Project(Lookup):
             sql=self._sql_on_each_engine(names),
             run=run,
             audit=self._audit() if run else [],
+            places=self._places(),
         )
         return write(site, Path(output))
+
+    def _places(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Return database and schema of the models, and of the sources, as the engine names them.
+
+        DuckDB names a database by its file.
+        """
+        file = Path(self.backend.place).stem
+        models, sources = (
+            (database or file, schema or "main") for database, schema in self.backend.namespaces
+        )
+        return models, sources
 
     def _sql_on_each_engine(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the models' SQL by engine, this backend's first."""

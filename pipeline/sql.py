@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+import ibis
 import ibis.backends.sql.compilers as compilers
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
@@ -23,6 +24,11 @@ def to_sql(expr: ir.Table, engine: Engine) -> str:
     Needs no connection.
     """
     return to_query(expr, engine).sql(dialect=COMPILERS[engine].dialect, pretty=True)
+
+
+def type_name(kind: str, engine: Engine) -> str:
+    """Return an engine's name of a declared type."""
+    return str(COMPILERS[engine].type_mapper.to_string(ibis.dtype(kind)))
 
 
 def to_query(expr: ir.Table, engine: Engine) -> sge.Query:

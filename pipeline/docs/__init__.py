@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.disk import writing
+from pipeline.docs.artefacts import artefacts
 from pipeline.docs.pages import GENERATOR, render
 from pipeline.docs.site import Site
 from pipeline.docs.site import describe as describe
@@ -19,7 +20,7 @@ def write(site: Site, output: Path) -> Path:
         ResourceError: the disk is full.
         UsageError: the folder can't be written.
     """
-    pages = render(site)
+    pages = render(site) | artefacts(site)
     with writing(output):
         for name, text in pages.items():
             path = output / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.graph import Graph
 from pipeline.lineage.columns import Edge, edges_of
 from pipeline.results import ModelResult, RunRecord, SourceRead
 from pipeline.sources import SOURCES, Source
+from pipeline.sql import Engine
 
 NOT_RUN = "not run"
 WORST_FIRST = ("ERROR", "FAIL", "WARN", "SKIP", NOT_RUN, "PASS")
@@ -32,6 +33,8 @@ class CheckLine:
     failures: int = 0
     seconds: float = 0.0
     message: str = ""
+    reads: tuple[str, ...] = ()
+    """The models and sources that it looks at."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ Page = ModelPage | SourcePage
 class Site:
     """All pages, the picture of the lineage, and the run whose results they show."""
 
-    engine: str
+    engine: Engine
     run: RunRecord | None
     models: tuple[ModelPage, ...]
     sources: tuple[SourcePage, ...]
@@ -128,6 +131,8 @@ class Site:
     edges: tuple[Edge, ...]
     """The single steps from column to column."""
     dispositions: tuple[SourceChart, ...]
+    places: tuple[tuple[str, str], tuple[str, str]]
+    """Database and schema of the models, and of the sources."""
 
     @cached_property
     def pages(self) -> Mapping[str, Page]:
@@ -149,10 +154,11 @@ def describe(
     graph: Graph,
     names: Sequence[str],
     *,
-    engine: str,
+    engine: Engine,
     sql: Mapping[str, Mapping[str, str]],
     run: RunRecord | None = None,
     audit: Sequence[Mapping[str, Any]] = (),
+    places: tuple[tuple[str, str], tuple[str, str]] = (("pipeline", "main"),) * 2,
 ) -> Site:
     """Collect all facts on the named models and the sources that they read.
 
@@ -170,6 +176,7 @@ def describe(
         draw(reads),
         tuple(edges_of(lineage.of(graph), names)),
         tuple(charts(audit)),
+        places,
     )
 
 
@@ -207,17 +214,16 @@ def _checks(graph: Graph, name: str, run: RunRecord | None) -> list[CheckLine]:
 
 def _results(graph: Graph, name: str, run: RunRecord | None) -> Iterable[CheckLine]:
     results = {found.name: found for found in run.checks if found.model == name} if run else {}
+    reads = {rule.name: rule.reads for rule in graph.table_checks[name]}
     for check, severity, description in declared_checks(graph, name):
-        line = CheckLine(check, severity, description)
+        line = CheckLine(check, severity, description, reads=reads.get(check, (name,)))
         if found := results.get(check):
-            line = CheckLine(
-                check,
-                severity,
-                description,
-                found.status,
-                found.failures,
-                found.seconds,
-                found.message,
+            line = replace(
+                line,
+                status=found.status,
+                failures=found.failures,
+                seconds=found.seconds,
+                message=found.message,
             )
         yield line
 
