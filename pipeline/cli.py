@@ -103,6 +103,10 @@ class Commands(click.Group):
                 click.echo(traceback.format_exc(), err=True)
             self._log(ctx, words, error.what, error.next_step, error.exit_status)
             raise ExpectedError(error) from error
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in ("", "pipeline"):
+                raise
+            raise ExpectedError(_lacking(error)) from error
         except click.ClickException as error:
             self._log(ctx, words, error.format_message(), "", error.exit_code)
             self._mark_results(ctx, words, error)
@@ -134,6 +138,14 @@ class Commands(click.Group):
                     "exit_status": status,
                 }
             )
+
+
+def _lacking(error: ModuleNotFoundError) -> UsageError:
+    return UsageError(
+        f"This Python ({sys.executable}) has no {error.name}, which the pipeline needs.",
+        "Use the Python of the virtual environment, such as `.venv/bin/python`, or install the"
+        " pipeline: `python -m pip install -e .`.",
+    )
 
 
 def write_json(fields: Mapping[str, Any]) -> None:
@@ -908,8 +920,15 @@ def _iso(time: date) -> str:
 
 
 def _print(shown: Any) -> None:
-    # never cut: the terminal wraps a line that is too wide
-    _console().print(shown, crop=False)
+    console = _console()
+    if console.is_terminal:
+        # never cut: the terminal wraps a line that is too wide
+        console.print(shown, crop=False)
+        return
+    with console.capture() as captured:
+        console.print(shown, crop=False)
+    # rich fills the last column with blanks
+    click.echo("\n".join(line.rstrip() for line in captured.get().split("\n")), nl=False)
 
 
 def _console() -> Any:

@@ -212,3 +212,13 @@ def test_generate_makes_files_that_its_own_line_builds(type_):
     typed = type_("run", *options, "-s", "+fct_command_statuses")
     assert typed.exit_code == 0, typed.output
     assert "OK created table fct_command_statuses (20 rows)" in typed.stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["ls", "lineage stg_users.username", "lineage raw_users.uid --down"]
+)
+def test_no_line_of_a_list_ends_in_blanks(type_, words):
+    lines = type_(*words.split()).stdout.splitlines()
+
+    assert len(lines) > 1
+    assert [line for line in lines if line != line.rstrip()] == []

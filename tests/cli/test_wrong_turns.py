@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from command_line import built, sample, type_, write_raw
@@ -17,6 +19,7 @@ from pipeline.cli import cli
 
 __all__ = ["built", "sample", "type_"]
 
+ROOT = Path(__file__).parents[2]
 BUILD = "Build it first: `python cli.py build`"
 DIGESTS = "Write them with `python cli.py digest --format json > FILE`."
 HELP = "--help' for help"
@@ -174,3 +177,17 @@ def test_a_remedy_is_written_as_the_program_was_started(tmp_path, monkeypatch, p
 
     assert shown.exit_code == 2
     assert told in shown.stderr
+
+
+def test_a_python_without_the_libraries_says_which_one_to_use(tmp_path):
+    shutil.copytree(Path(click.__file__).parent, tmp_path / "click")
+    words = [sys.executable, "-S", str(ROOT / "cli.py"), "ls"]
+
+    typed = subprocess.run(
+        words, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, cwd=tmp_path
+    )
+
+    assert typed.returncode == 2
+    assert f"{sys.executable}) has no ibis" in typed.stderr
+    assert ".venv/bin/python" in typed.stderr
+    assert "Traceback" not in typed.stderr
