@@ -286,6 +286,7 @@ class Project(Lookup):
             run=run,
             audit=self._audit() if run else [],
             places=self._places(),
+            runs=self.runs() if run else [],
         )
         return write(site, Path(output))
 

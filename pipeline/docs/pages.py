@@ -61,6 +61,7 @@ def _environment(site: Site) -> Environment:
     environment.filters.update(
         highlighted=highlighted,
         inline=_inline,
+        measure=_measure,
         moment=_moment,
         prose=_prose,
         share=_share,
@@ -149,6 +150,14 @@ def _took(seconds: float) -> str:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s"
+
+
+def _measure(value: float, unit: str) -> str:
+    if unit == "seconds":
+        return _took(value)
+    if unit == "share":
+        return "0%" if value == 0 else _share(value)
+    return f"{value:,.0f}"
 
 
 def _share(part: float) -> str:

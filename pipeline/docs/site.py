@@ -10,6 +10,7 @@ from typing import Any
 import pipeline.lineage as lineage
 from pipeline.checks import declared_checks
 from pipeline.contract import Column, Model
+from pipeline.docs import history
 from pipeline.docs.dispositions import SourceChart, charts
 from pipeline.docs.lineage import Picture, draw
 from pipeline.graph import Graph
@@ -133,6 +134,7 @@ class Site:
     dispositions: tuple[SourceChart, ...]
     places: tuple[tuple[str, str], tuple[str, str]]
     """Database and schema of the models, and of the sources."""
+    history: tuple[history.Chart, ...]
 
     @cached_property
     def pages(self) -> Mapping[str, Page]:
@@ -159,10 +161,12 @@ def describe(
     run: RunRecord | None = None,
     audit: Sequence[Mapping[str, Any]] = (),
     places: tuple[tuple[str, str], tuple[str, str]] = (("pipeline", "main"),) * 2,
+    runs: Sequence[RunRecord] = (),
 ) -> Site:
     """Collect all facts on the named models and the sources that they read.
 
-    `sql` is by engine, then by model; `audit` are the rows of audit_dispositions, if it is built.
+    `sql` is by engine, then by model; `audit` are the rows of audit_dispositions, if it is built;
+    `runs` are the last builds, the latest first.
     """
     sources = graph.sources_of(names)
     reads = dict.fromkeys(sources, ()) | {
@@ -177,6 +181,7 @@ def describe(
         tuple(edges_of(lineage.of(graph), names)),
         tuple(charts(audit)),
         places,
+        tuple(history.charts(runs)),
     )
 
 

@@ -299,3 +299,16 @@ def test_the_same_site_is_the_same_text():
     run = run_of([{"name": "dim_users"}])
 
     assert render(described(run=run)) == render(described(run=run))
+
+
+def test_the_first_page_shows_the_last_builds_with_their_values():
+    earlier = dt.datetime.fromisoformat(BUILT_AT) - dt.timedelta(days=1)
+    runs = [run_of(), run_of(started_at=earlier, seconds=150.0, mode="incremental")]
+
+    page = Page(render(described(run=runs[0], runs=runs))["index.html"])
+
+    assert "The last 2 builds" in page.text
+    assert "3 Mar 2022, 05:06 UTC (incremental): 2 min 30 s" in page.text
+    (chart,) = page.all("svg", **{"aria-label": "Time taken: 2 min 30 s, 1 min 15 s"})
+    assert chart["role"] == "img"
+    assert "builds" not in Page(render(described(run=runs[0], runs=runs[:1]))["index.html"]).text
