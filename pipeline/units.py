@@ -36,23 +36,6 @@ def upstream(model: Model, rows: Rows, near: NearRows) -> dict[str, ir.Table]:
     return found
 
 
-def rows_of(models: Mapping[str, Model], table: Callable[[str], ir.Table], units: ir.Table) -> Rows:
-    """Return a function that restricts tables to units.
-
-    It computes a view whose own unit is the column from its restricted upstream tables: an engine
-    would compute the whole view before the join.
-    """
-
-    def rows(name: str, column: str) -> ir.Table:
-        model = models.get(name)
-        if model and model.materialized == "view" and is_unit(model, column):
-            made = upstream(model, rows, lambda up, link, of: near_rows(table(up), link, of))
-            return expression(model, made.__getitem__)
-        return having(table(name), column, units)
-
-    return rows
-
-
 def is_unit(model: Model, column: str) -> bool:
     """Tell whether a model is declared within this column."""
     return isinstance(model.locality, Within) and model.locality.unit == column
@@ -89,25 +72,6 @@ def near_rows(rows: ir.Table, link: Near, of: ir.Table) -> ir.Table:
     return placed.semi_join(
         buckets, [placed[link.on] == buckets["on"], placed["_bucket"] == buckets.bucket]
     ).drop("_bucket")
-
-
-def touched(
-    model: Model, changed: Mapping[str, Sequence[ir.Table]], table: Callable[[str], ir.Table]
-) -> ir.Table:
-    """Return the units, each once, whose rows may differ after upstream rows went or came.
-
-    `table` returns an upstream as it is now.
-    """
-    within = _within(model)
-    parts = []
-    for name, rows in changed.items():
-        link = within.link(name)
-        for each in rows:
-            if isinstance(link, Near):
-                parts.append(units_near(table(link.of), str(within.link(link.of)), link, each))
-            else:
-                parts.append(each.select(unit=each[link]))
-    return united(parts)
 
 
 def united(parts: Sequence[ir.Table]) -> ir.Table:
