@@ -1,4 +1,4 @@
-"""Whether what was read of a source is fresh and whole: its devices, its newest rows, its rows."""
+"""Measures how fresh and whole a source is: its devices, its newest rows, its number of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.results import SourceRead
 
 SHARE = 0.5
-"""A source that has less than this of what it had is taken for damaged."""
+"""A source with less than this share of its former rows or devices counts as damaged."""
 
 
 def measured(
@@ -24,7 +24,7 @@ def measured(
     fetch: Callable[[ir.Table], pa.Table],
     now: datetime,
 ) -> SourceRead:
-    """Return the reading with its devices and its newest event and load, of the staged table."""
+    """Return `read` with the devices and the newest event and load of the staged table."""
     event, load = built[arrivals.event], built[arrivals.load]
     found = built.aggregate(
         devices=built[arrivals.device].nunique(),
@@ -37,7 +37,7 @@ def measured(
 def require_whole(source: str, before: SourceRead | None, now: SourceRead) -> None:
     """Check that a source has at least half of the rows and devices that the last build read.
 
-    Other inputs than the recorded ones are another matter. The sample's are never recorded.
+    It checks only the same inputs as the recorded ones. The sample's are never recorded.
 
     Raises:
         InputError: it has fewer.
@@ -50,6 +50,6 @@ def require_whole(source: str, before: SourceRead | None, now: SourceRead) -> No
             raise InputError(
                 f"{source} has {has:,} {what}{'s' * (has != 1)}, fewer than half of the {had:,} "
                 "that the last build of the same inputs read.",
-                "See what became of the others, or build with --allow-fewer-rows. "
+                "Look for the others, or build with --allow-fewer-rows. "
                 "The last build is unchanged.",
             )

@@ -146,10 +146,10 @@ class Run:
             self.note_read(source, raw)
 
     def note_read(self, source: str, raw: RawTable) -> None:
-        """Note what was read of a source, and tell it.
+        """Record the rows and files that were read of a source, and report them.
 
         Raises:
-            InputError: it is less than half of what the last build read.
+            InputError: the source has less than half of the last build's rows.
         """
         self.read[source] = replace(raw.read, read_at=self.started.isoformat())
         self.tell_read(raw.told)

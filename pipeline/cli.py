@@ -283,7 +283,7 @@ SELECT = options(
         help="Models, globs, tag:NAME, source:NAME, staging or marts; + before or after adds what "
         "it needs or what needs it, 2+ and +1 so many steps, @ both ways; a comma intersects.",
     ),
-    click.option("--exclude", multiple=True, metavar="SPEC", help="What to leave out."),
+    click.option("--exclude", multiple=True, metavar="SPEC", help="Models to leave out."),
 )
 LOG_FORMAT = common(
     "--log-format",
@@ -296,7 +296,7 @@ LOG = options(
     click.option(
         "--verbose", is_flag=True, help="A line for each check. [default: on a terminal, none]"
     ),
-    click.option("--quiet", is_flag=True, help="Only what failed or warns, and the last line."),
+    click.option("--quiet", is_flag=True, help="Only failures, warnings and the last line."),
     click.option(
         "--results",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -321,7 +321,7 @@ INCREMENTAL = options(
         "--incremental",
         is_flag=True,
         envvar="PIPELINE_INCREMENTAL",
-        help="Read only raw events that are new; every model becomes what a full build makes.",
+        help="Read only new raw events; every model then equals a full build.",
     ),
     click.option(
         "--allow-fewer-rows",
@@ -371,18 +371,18 @@ def cli() -> None:
 
 @cli.command(cls=SelectingCommand)
 @options(CONNECTION, INPUTS, INCREMENTAL, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
-@click.option("--dry-run", is_flag=True, help="Build nothing: tell what BigQuery would scan.")
+@click.option("--dry-run", is_flag=True, help="Build nothing: print how much BigQuery would scan.")
 @click.option(
     "--preflight",
     is_flag=True,
-    help="Build nothing: try every statement on empty tables of BigQuery, for nothing.",
+    help="Build nothing: try every statement on empty tables of BigQuery, for free.",
 )
 @click.option(
     "--price-per-tib",
     type=click.FloatRange(0),
     default=6.25,
     show_default=True,
-    help="US dollars that BigQuery takes for it, for --dry-run.",
+    help="BigQuery's price in US dollars, for --dry-run.",
 )
 def build(dry_run: bool, preflight: bool, price_per_tib: float, **given: Any) -> None:
     """Build the models, check each, and publish all at once."""
@@ -404,7 +404,7 @@ def run(**given: Any) -> None:
 @cli.command(cls=SelectingCommand)
 @options(CONNECTION, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
 def test(**given: Any) -> None:
-    """Check what is built."""
+    """Check the built tables."""
     with _reporting(given) as hooks:
         result = _project(given).test(
             given["select"],
@@ -481,7 +481,7 @@ def lint(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str) -> 
 @click.option("--columns", metavar="A,B", help="Only these columns.")
 @click.option("--where", metavar="CONDITION", help="Only rows for which this holds.")
 @click.option("--failing", metavar="CHECK", help="The rows that break this check instead.")
-@click.option("--preview", is_flag=True, help="Run the model as its code is now; write nothing.")
+@click.option("--preview", is_flag=True, help="Run the model's current code; write nothing.")
 @click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
 @ROW_FORMAT
 def show(
@@ -523,7 +523,7 @@ def show(
 @options(CONNECTION, LIST_FORMAT)
 @click.option("--reveal", is_flag=True, help="Do not mask sensitive columns.")
 def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> None:
-    """Tell one command's whole story: its raw events, its readings, and why its outcome is so."""
+    """Explain one command: its raw events, its readings, and the reason of its outcome."""
     from pipeline.output import timeline
 
     story = _project(given).explain(command_uuid, reveal=reveal)
@@ -534,9 +534,9 @@ def explain(command_uuid: str, row_format: str, reveal: bool, **given: Any) -> N
 @cli.command()
 @click.argument("column", metavar="MODEL.COLUMN")
 @options(LIST_FORMAT)
-@click.option("--down", is_flag=True, help="Tell what is made of it instead.")
+@click.option("--down", is_flag=True, help="Show the columns made from it instead.")
 def lineage(column: str, row_format: str, down: bool) -> None:
-    """Tell where a column comes from, up to the raw column and the member of ItemData."""
+    """Show where a column comes from, up to the raw column and the member of ItemData."""
     import pipeline.lineage as traced
     from pipeline.catalog import load
     from pipeline.lineage.columns import column_lineage
@@ -561,7 +561,7 @@ def runs(limit: int, row_format: str, **given: Any) -> None:
 @click.option("--warn-after", type=Span(), metavar="SPAN", help="Warn of an older event: 12h.")
 @click.option("--error-after", type=Span(), metavar="SPAN", help="Fail for an older event: 24h.")
 def freshness(row_format: str, warn_after: Any, error_after: Any, **given: Any) -> None:
-    """Tell how old each source's newest event is, and the rows of the last builds."""
+    """Show the age of each source's newest event, and the rows of the last builds."""
     from pipeline.output import render
 
     found = _project(given).freshness(warn_after, error_after)
@@ -572,7 +572,7 @@ def freshness(row_format: str, warn_after: Any, error_after: Any, **given: Any) 
 @cli.command("ls", cls=SelectingCommand)
 @options(CONNECTION, SELECT, LIST_FORMAT)
 def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str, **given: Any) -> None:
-    """List the models in dependency order; with state:modified, also what has changed."""
+    """List the models in dependency order; with state:modified, also the reason of each."""
     from pipeline.catalog import load
     from pipeline.output import render
 
@@ -596,7 +596,7 @@ def ls(select: tuple[str, ...], exclude: tuple[str, ...], row_format: str, **giv
 def digest(
     select: tuple[str, ...], exclude: tuple[str, ...], row_format: str, **given: Any
 ) -> None:
-    """Digest each model: rows, and a text that tells whether content is the same anywhere."""
+    """Digest each model: its rows, and a text that is equal for equal content on any engine."""
     from pipeline.output import render
 
     digests = _project(given).digest(select, exclude)
@@ -624,10 +624,10 @@ def diff(
     store: Path | None,
     **given: Any,
 ) -> None:
-    """Tell in which models and rows A and B differ.
+    """Show the models and rows in which A and B differ.
 
     Each is a DuckDB database, bigquery:PROJECT.DATASET, or a file that `digest --format json`
-    wrote, which tells of whole models alone.
+    wrote, which compares only whole models.
     """
     from pipeline.diff import are_digests, differences, read_digests
     from pipeline.output import render
@@ -696,7 +696,7 @@ def docs(output: Path, select: tuple[str, ...], exclude: tuple[str, ...], **give
     type=int,
     default=0,
     show_default=True,
-    help="Readings more in the 15 s after each command: how talkative devices are.",
+    help="Extra readings in the 15 s after each command.",
 )
 @click.option("--messy-values", is_flag=True, help="Add commands that value checks warn about.")
 def generate(output: Path, file_format: Any, **given: Any) -> None:

@@ -104,10 +104,10 @@ Check = RowCheck | TableCheck
 
 @dataclass(frozen=True)
 class Arrivals:
-    """The columns of a staging model by which a build tells how fresh and whole its source is.
+    """The columns of a staging model that show how fresh and whole its source is.
 
-    `device` names who sent a row, `event` is the time of what happened, `load` that of the batch
-    which brought the row.
+    `device` names the sender of a row, `event` is the time of the event, `load` that of the batch
+    that brought the row.
     """
 
     device: str

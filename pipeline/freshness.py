@@ -1,4 +1,4 @@
-"""How old the published build's sources are, and how much of them was read."""
+"""The age of the published build's sources, and their rows in the last builds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.results import Freshness, RunRecord
 from pipeline.results.records import FreshnessStatus
 
 BUILDS = 5
-"""`Freshness.rows` are of so many builds at most."""
+"""The most builds in `Freshness.rows`."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -41,7 +41,7 @@ def span(text: str) -> timedelta:
     """Read a length of time such as 12h, 90m or 1d12h.
 
     Raises:
-        UsageError: the text is none.
+        UsageError: the text is no length of time.
     """
     parts = _SPAN.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -52,7 +52,7 @@ def span(text: str) -> timedelta:
 
 
 def _rows(source: str, runs: Sequence[RunRecord]) -> tuple[int, ...]:
-    # a build that did not read the source repeats what the build before it recorded
+    # a build that did not read the source repeats the record of the build before
     read = [run.sources[source] for run in runs if source in run.sources]
     by_time = {each.read_at: each.rows for each in read}
     return tuple(by_time.values())[:BUILDS]

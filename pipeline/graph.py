@@ -21,9 +21,9 @@ from pipeline.sources import SOURCES
 LAYERS = ("staging", "marts")
 SPEC = """
 SPEC is a model, a glob, tag:NAME, source:NAME, staging or marts,
-or state:modified, the models whose code differs from what is published.
-+x adds all that x needs, x+ all that needs x; 2+x and x+1 go so many steps;
-@x adds what needs x and all that those need.
+or state:modified, the models whose code differs from the published build.
++x adds all models that x needs, x+ all that need x; 2+x and x+1 go so many steps;
+@x adds all models that need x, and all that these need.
 White space unites, a comma intersects."""
 """The syntax of a selection, for the messages about a wrong one."""
 

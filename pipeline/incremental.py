@@ -175,7 +175,7 @@ def _with_downstream(graph: Graph, models: Mapping[str, str]) -> dict[str, str]:
     for name, model in graph.models.items():
         above = [up for up in model.upstream if up in found]
         if above and name not in found:
-            found[name] = f"{above[0]} is made anew"
+            found[name] = f"the build remakes {above[0]}"
     return found
 
 

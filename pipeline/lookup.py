@@ -35,7 +35,7 @@ from pipeline.where import columns_of, condition
 
 Spec = str | Sequence[str]
 _HISTORY = 20
-"""So many builds back reaches what is told of a history."""
+"""The number of builds that a history covers."""
 
 
 class Lookup(Displayed):
@@ -185,7 +185,7 @@ class Lookup(Displayed):
     def freshness(
         self, warn_after: timedelta | None = None, error_after: timedelta | None = None
     ) -> list[Freshness]:
-        """Return for each source how old the published build's newest event is, and its rows.
+        """Return the age of each source's newest event in the published build, and its rows.
 
         Raises:
             UsageError: nothing is built yet.

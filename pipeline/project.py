@@ -221,7 +221,7 @@ class Project(Lookup):
             UsageError: the backend does not bill the bytes that it scans.
         """
         remedy = "A dry run is for --backend bigquery."
-        warehouse = self._warehouse("charges nothing for what it scans.", remedy)
+        warehouse = self._warehouse("does not charge for scanned bytes.", remedy)
         return warehouse.estimates(self._graph, self._selected(select, exclude))
 
     def load(

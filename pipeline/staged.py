@@ -1,7 +1,7 @@
-"""Rows of files that are gone stay as an earlier build staged them, where people ask for it.
+"""Keeps rows of files that are gone, as an earlier build staged them, if the user asks for it.
 
-No staged row names its file. A row is of a gone file if it is published and no file that is still
-there gives one like it, in the columns that come from the source as they are.
+No staged row names its file. A published row came from a gone file if no existing file has an equal
+one, in the columns that come from the source unchanged.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ def create(
     """Materialize the model that reads events, and add the published rows of files that are gone.
 
     Raises:
-        InputError: the model's columns have changed, or the rows of the gone files can't be told
-            from others.
+        InputError: the model's columns have changed, or the rows of gone files can't be found.
         EngineError: the engine can't run a statement.
         ResourceError: memory or disk ran out.
     """
@@ -51,7 +50,7 @@ def create(
 
 
 def _as_they_came(graph: Graph, model: Model) -> list[str]:
-    """Return the columns that hold a source's column as it is, whatever else the code does."""
+    """Return the columns that hold a source's column unchanged."""
     made = lineage.of(graph).direct(model.name)
     return [
         name
@@ -74,8 +73,8 @@ def _rows(
     keys = counts.filter(_.gone != 0)
     rows = published.inner_join(keys, [published[name].identical_to(keys[name]) for name in same])
     rows = rows.select(*(published[name] for name in model.schema.names), "before", "gone")
-    # of some rows that are alike in these columns, files that are there give a part: any of them
-    # may be that part, unless they are alike in all columns
+    # Existing files may give some of several rows that are equal in these columns. It is unknown
+    # which ones, unless the rows are equal in all columns.
     mixed = rows.filter(_.gone < _.before).distinct().group_by(*same).agg(kinds=_.count())
     found = keys.aggregate(rows=_.gone.sum(), fewer=_.count(where=_.gone < 0))
     number = sum(each.rows for each in workspace.gone)
@@ -83,9 +82,8 @@ def _rows(
     (kinds,) = workspace.fetch(mixed.aggregate(most=_.kinds.max())).to_pylist()
     if told["fewer"] or (told["rows"] or 0) != number or (kinds["most"] or 0) > 1:
         raise InputError(
-            f"The {number:,} rows of files that are gone can't be told from the others in "
-            f"{model.name}: by {', '.join(same)}, {told['rows'] or 0:,} rows are of no file that is"
-            " there.",
+            f"The {number:,} rows of files that are gone can't be found in {model.name}: by "
+            f"{', '.join(same)}, {told['rows'] or 0:,} rows come from no existing file.",
             _NEXT,
         )
     place = ibis.row_number().over(ibis.window(group_by=list(same)))

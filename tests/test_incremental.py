@@ -476,7 +476,7 @@ def same_commands():
             other_commands,
             {
                 "commands": "its code has changed",
-                **dict.fromkeys(("nexts", "answers", "devices"), "commands is made anew"),
+                **dict.fromkeys(("nexts", "answers", "devices"), "the build remakes commands"),
             },
         ),
         (same_commands, {}),
@@ -509,7 +509,7 @@ def test_a_model_that_is_older_than_what_it_is_made_from_is_made_in_full(place):
 
     reasons = {made.name: made.reason for made in result.models if made.reason}
     assert reasons["firsts"] == "events is newer"
-    assert reasons["answers"].endswith("is made anew")
+    assert reasons["answers"].startswith("the build remakes ")
     assert "events" not in reasons
     assert place.rows() == place.anew()
 
@@ -598,8 +598,8 @@ def test_rows_of_files_that_are_gone_stay_as_they_were_staged_where_people_ask_f
         (
             [event("same"), event("same", "DoorLocked")],
             "",
-            "The 2 rows of files that are gone can't be told from the others in events: by uuid, "
-            "device, at, 2 rows are of no file",
+            "The 2 rows of files that are gone can't be found in events: by uuid, "
+            "device, at, 2 rows come from no existing file",
         ),
         (
             [event("c")],

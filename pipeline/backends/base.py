@@ -30,7 +30,7 @@ from pipeline.sources import Source
 from pipeline.sql import Engine, Names
 
 Gone = Literal["refuse", "lose", "keep"]
-"""What becomes of staged rows whose files are gone."""
+"""The fate of staged rows whose files are gone."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class KeepsStaged(Protocol):
         ...
 
     def former(self, name: str) -> ir.Table:
-        """Return a table as it is published."""
+        """Return a published table."""
         ...
 
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
@@ -238,7 +238,7 @@ class IncrementalWorkspace(Workspace, Protocol):
     """A workspace that begins as a copy of the published tables, and changes it."""
 
     def former(self, name: str) -> ir.Table:
-        """Return a table as it is published."""
+        """Return a published table."""
         ...
 
     def stored(self, expr: ir.Table) -> ir.Table:

@@ -103,7 +103,7 @@ def _unknown_reason(events: tuple[Event, ...]) -> str:
     if COMMAND.key in kinds:
         return "Its Command came, but could not be used."
     if kinds & set(COMMAND_ITEMS):
-        return "The hub told of it, but its Command never came."
+        return "The hub reported it, but its Command never came."
     if kinds & set(READING_ITEMS):
         return "It is the id of a reading, not of a command."
     return "Only events of kinds that the pipeline does not read carry this id."

@@ -55,7 +55,7 @@ def _undeclared(graph: Graph, model: Model) -> list[Finding]:
             "undeclared_sensitive",
             "error",
             f"{name} is made of {', '.join(traced.sensitive_origins(model.name, name))}",
-            "It is made of what is sensitive, so its values are masked wherever they are shown.",
+            "It has values of a sensitive column, so every command masks it.",
             'Declare it with sensitive=True, or say why it tells nothing: not_sensitive="…".',
             "SECURITY.md",
         )
@@ -83,7 +83,7 @@ def _faulty(model: Model, error: ContractError) -> Finding:
         "declaration",
         "error",
         error.what,
-        "The declaration is faulty, or the function does not make what it says.",
+        "The declaration is faulty, or the function does not make the declared columns.",
         error.next_step or "Mend the line that it names.",
         f"{OPERATIONS}/schemas",
     )

@@ -155,9 +155,9 @@ class RunRecord(Displayed):
 
 @dataclass(frozen=True)
 class Freshness:
-    """What the published build has of a source: its newest load and event (UTC), and its age.
+    """A source of the published build: its newest load and event (UTC), and its age.
 
-    The age is that of the newest event; all three are None where the source has no such times.
+    The age is that of the newest event; all three are None if the source has no such times.
     `rows` are those of the last builds that read the source, the latest first.
     """
 

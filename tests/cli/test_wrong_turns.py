@@ -92,7 +92,7 @@ TURNS = [
     # BigQuery
     ("build --backend bigquery", 2, "project and the dataset", "--project and --dataset"),
     ("build --project p", 2, "--project is not for duckdb.", "Add --backend bigquery"),
-    ("build --dry-run", 2, "duckdb charges nothing", "--backend bigquery"),
+    ("build --dry-run", 2, "duckdb does not charge", "--backend bigquery"),
     (f"build {ON_BIGQUERY} --events events.parquet", 2, "--events is not", "cli.py load`"),
     (f"build {ON_BIGQUERY} --threads 2", 2, "--threads is not for bigquery.", "Leave it out."),
     ("build --backend bigquery --project p --dataset d", 2, "'p' is no id", "6 to 30"),

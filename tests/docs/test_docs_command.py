@@ -73,7 +73,7 @@ def test_the_site_tells_of_the_last_build(built, tmp_path):
     assert dead_links(files) == []
     assert "Not built yet" not in files["index.html"]
     assert page.all("span", **{"class": "status pass"})
-    assert "What became of every raw row" in files["index.html"]
+    assert "The disposition of every raw row" in files["index.html"]
     assert "missing_device_id" in files["index.html"]
 
 
@@ -92,7 +92,7 @@ def test_a_partial_build_is_a_whole_site(project, tmp_path):
     assert dead_links(files) == []
     assert "not built yet" not in Page(files["models/dim_users.html"]).text
     assert "not built yet" in Page(files["models/stg_commands.html"]).text
-    assert "What became of every raw row" not in files["index.html"]
+    assert "The disposition of every raw row" not in files["index.html"]
 
 
 def test_the_same_build_gives_the_same_bytes(built, tmp_path):

@@ -145,16 +145,16 @@ def test_what_is_sensitive_is_marked(unbuilt, path):
     ]
 
     assert len(page.all("span", **{"class": "sensitive"})) == len(columns) + len(members)
-    assert ("A sensitive column holds what opens doors." in page.text) == bool(columns)
+    assert ("A sensitive column holds values that open doors." in page.text) == bool(columns)
 
 
 def test_what_each_outcome_means_stands_where_the_outcome_is(unbuilt):
     text = " ".join(Page(unbuilt["models/fct_command_readings.html"]).text.split())
 
-    assert "contradicted failure shows what was asked for" in text
-    assert "observed nothing shows what was asked for" in text
+    assert "contradicted failure shows the asked state" in text
+    assert "observed nothing shows the asked state" in text
     assert "unconfirmed success does not show it" in text
-    assert "What each outcome means" not in unbuilt["models/met_command_outcomes.html"]
+    assert "The meaning of each outcome" not in unbuilt["models/met_command_outcomes.html"]
 
 
 def test_every_model_column_and_item_can_be_searched_for(unbuilt):

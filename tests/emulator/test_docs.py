@@ -10,7 +10,7 @@ def test_the_site_tells_of_a_build_on_bigquery(warehouse, built, tmp_path):
 
     (users,) = warehouse.rows(f"SELECT COUNT(*) AS n FROM `{built}`.dim_users")
     assert "Not built yet" not in index
-    assert "What became of every raw row" in index
+    assert "The disposition of every raw row" in index
     assert f"<dt>Rows</dt><dd>{users['n']}</dd>" in model
     assert f"`{built}`" in model
     # this backend's own SQL comes first

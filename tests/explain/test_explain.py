@@ -46,7 +46,7 @@ ODD = """it's "a" \\ `b` -- é😀 [red]%s{}; DROP"""
     [
         ([], "No raw event carries this id."),
         ([raw_event("Command", {"uuid": "x"})], "Its Command came, but could not be used."),
-        ([result("x")], "The hub told of it, but its Command never came."),
+        ([result("x")], "The hub reported it, but its Command never came."),
         ([reading("x")], "It is the id of a reading, not of a command."),
         (
             [raw_event("HubHeartbeat", {"uuid": "x"})],

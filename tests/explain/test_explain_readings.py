@@ -127,7 +127,7 @@ def value(uuid, **state):
             ("ThermostatCoolSetPoint", 72),
             "ThermostatCoolSetpoint",
             {"value": "warm"},
-            "does not match: what it says is no number",
+            "does not match: its value is no number",
         ),
         (
             ("LockedState", "locked"),

@@ -138,8 +138,8 @@ class BigQueryWorkspace(PublishedTables):
         others = self._published_since()
         job = publish(self.dataset, self.kinds, self.built, record, self.run)
         said = [
-            f"The build {other} was published since this one began: what it published of these"
-            " models is replaced."
+            f"The build {other} was published since this one began: this one replaces its tables"
+            " of these models."
             for other in others
         ]
         if left := self._left():

@@ -37,7 +37,7 @@ VERSION = ".".join(duckdb.__version__.split(".")[:2])
 _SIZES = {"BYTES": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 _PUBLISHED = "published"
-"""What the published file is called on the connection."""
+"""The published file's name on the connection."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class DuckDBWorkspace(DuckDBTables):
     notes: list[str] = field(default_factory=list)
     """Notes to the user before the build."""
     if_gone: Gone = "refuse"
-    """What becomes of staged rows whose files are gone."""
+    """The fate of staged rows whose files are gone."""
     readable: Path | None = None
     """The published file, or a copy that can be read while another program writes."""
     gone: list[FileRead] = field(default_factory=list)
-    """The files that are gone, and whose rows stay."""
+    """The files that are gone but whose rows stay."""
     read_files: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in the order of a column, with that column."""
@@ -87,8 +87,8 @@ class DuckDBWorkspace(DuckDBTables):
 
     def read_paths(self, source: Source, paths: Sequence[Path], columns: Collection[str]) -> Raw:
         """Open files as one table, with the columns in use."""
-        # in this thread: a signal ends the look through text files at once, and no statement of it
-        # takes long
+        # in this thread, so a signal ends the first look at text files at once; it runs no long
+        # statement
         raw = read(self.con, source, paths, columns, scratch=self.path.parent / "files")
         self.read_files.append(raw)
         return raw
@@ -187,7 +187,7 @@ class DuckDBWorkspace(DuckDBTables):
         self.con.raw_sql(f"DETACH {_PUBLISHED}")
 
     def former(self, name: str) -> ir.Table:
-        """Return a table as it is published."""
+        """Return a published table."""
         if self.readable is None:
             raise TypeError("nothing is published")
         self._attach(self.readable)

@@ -18,7 +18,7 @@ const list = document.getElementById("found");
 let found = [];
 let chosen = 0;
 
-/** How well an entry fits: 0 best; Infinity where a word is nowhere in it. */
+/** How well an entry fits: 0 is best; Infinity if it lacks a word. */
 function distance(entry, words) {
   const name = entry.name.toLowerCase();
   const rest = `${name} ${entry.page} ${entry.type} ${entry.description}`.toLowerCase();
@@ -116,7 +116,7 @@ document.querySelector(".search").hidden = false;
 
 // --- lineage --------------------------------------------------------------------------------
 
-/** All names that are reached from a name along the edges, in one direction. */
+/** All names reached from a name along the edges, in one direction. */
 function reached(name, edges, from, to) {
   const names = new Set([name]);
   for (const each of names) {
@@ -178,7 +178,7 @@ document.querySelectorAll(".lineage").forEach(lineage);
 
 // --- A column's way -------------------------------------------------------------------------
 
-/** All columns that are reached from some along one kind of step or both. */
+/** All columns reached from some columns along one kind of step, or both. */
 function columnsFrom(starts, steps, kinds) {
   const names = new Set(starts);
   for (const name of names) {
@@ -250,7 +250,7 @@ function ways(figure, rows) {
       classList.toggle("deciding", steps[DECIDES].has(step));
     }
     words.replaceChildren(...told(column, value, all));
-    // what only shows itself must not come between the pointer and the row
+    // an element that appears must not come between the pointer and the row
     panel.classList.toggle("pinned", pinned === row);
     if (!panel.isConnected) document.body.append(panel);
   }
