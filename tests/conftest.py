@@ -1,4 +1,4 @@
-"""What tests share: small tables in memory, and all models built on them."""
+"""Small tables in memory, and all models built on them, for all tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def after(seconds: float) -> dt.datetime:
 
 
 def raw_event(item_key: str | None = "DoorLocked", item: Any = None, **columns: Any) -> Row:
-    """A valid raw event; `item` is what ItemData says, the columns what differs from the rest."""
+    """A valid raw event; `item` is the ItemData, `columns` are other values."""
     row: Row = {
         "EventType": "map_item_updated",
         "DateCreated": NOON,
@@ -103,7 +103,7 @@ def user_types(
 
 @functools.cache
 def statement(model: str, sources: tuple[tuple[str, ibis.Schema], ...]) -> str:
-    """A model's SELECT where the sources have these types, made once: that takes the longest."""
+    """A model's SELECT for sources of these types, compiled once: that takes the longest."""
     raw = {name: ibis.table(schema, name=name) for name, schema in sources}
     models = catalog.load()
 
@@ -114,7 +114,7 @@ def statement(model: str, sources: tuple[tuple[str, ibis.Schema], ...]) -> str:
 
 
 class Built:
-    """Models on raw rows in an engine of their own, each built when it is first asked for."""
+    """Models on raw rows in an engine of their own, each built at first use."""
 
     def __init__(self, con: IbisDuckDB, raw: Mapping[str, pa.Table]) -> None:
         self._con = con
@@ -128,7 +128,7 @@ class Built:
         return self._con.con.execute(f"FROM {model}").to_arrow_table().to_pylist()
 
     def table(self, model: str) -> ir.Table:
-        """A built model, to ask more of it."""
+        """A built model as an Ibis table."""
         self._make(model)
         return self._con.table(model)
 
@@ -178,7 +178,7 @@ def _on_duckdb(make: Callable[[ir.Table], ir.Table], rows: pa.Table) -> list[Row
 
 
 def _on_googlesql(make: Callable[[ir.Table], ir.Table], rows: pa.Table) -> list[Row]:
-    # the types as DuckDB tells them, with microseconds, as BigQuery's tables have them
+    # DuckDB's types, with microseconds as in BigQuery's tables
     con = ibis.duckdb.connect()
     schema = con.create_table("rows", rows).schema()
     con.disconnect()

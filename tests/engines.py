@@ -39,7 +39,7 @@ KINDS = {
 
 
 class OnDuckDB:
-    """All models on DuckDB, their SQL made once, to be built again and again."""
+    """All models on DuckDB; their SQL is compiled once and built many times."""
 
     def __init__(self, types: Types) -> None:
         self._types = types
@@ -66,7 +66,7 @@ class OnDuckDB:
 
 
 class OnGoogleSQL:
-    """All models by the SQL that BigQuery gets, each on the rows of the models before it."""
+    """All models by BigQuery's SQL, each on the rows of the models before it."""
 
     def __init__(self, types: Types) -> None:
         self._types = types
@@ -85,7 +85,7 @@ class OnGoogleSQL:
         for name, sql in self.statements.items():
             rows = tables[f"project.dataset.{name}"] = googlesql.query(sql, tables)
             built[name] = rows.to_pylist()
-            # the rows' types are the declared ones: what is stored is what the next model reads
+            # the rows have the declared types, because the next model reads the stored rows
             assert rows.schema == catalog.load().models[name].schema.to_pyarrow(), name
         return built
 
@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
 
 
 def assert_equal(built: dict[str, list[Row]], expected: dict[str, list[Row]]) -> None:
-    """Each expected model has these rows, in the columns that the expected ones have."""
+    """Check that each expected model has these rows, in the expected columns."""
     for name, rows in expected.items():
         names = list(rows[0]) if rows else []
         assert len(built[name]) == len(rows), name

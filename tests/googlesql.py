@@ -1,7 +1,7 @@
 """BigQuery's SQL evaluated here: Google's own GoogleSQL analyzer and reference evaluator.
 
-The `zetasql` package has them as WebAssembly. What the analyzer refuses, BigQuery refuses; the
-evaluator has no planner and is slow, so that tests keep their tables small.
+The `zetasql` package has them as WebAssembly. BigQuery refuses every statement that the analyzer
+refuses. The evaluator has no planner and is slow, so tests keep their tables small.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
 DIGITS_38 = Context(prec=38)
 
-# GoogleSQL has more than BigQuery: with these on, it would accept what BigQuery refuses
+# GoogleSQL has more features than BigQuery: with these on, it would accept too much
 NOT_IN_BIGQUERY = (
     *(
         "AGGREGATE_FILTERING",
@@ -55,8 +55,8 @@ SCALARS = {
     type_pb2.TYPE_DATE: ("date_value", pa.date32()),
     type_pb2.TYPE_TIMESTAMP: ("timestamp_value", pa.timestamp("us", "UTC")),
 }
-"""By GoogleSQL type: the field of a value that holds it, and pyarrow's type. No DATETIME: a naive
-timestamp in a model would be one, and must not get through."""
+"""The field of a value and pyarrow's type, by GoogleSQL type. DATETIME is missing on purpose: no
+model may have a timestamp without a zone."""
 
 
 class Evaluator(WasmClient):
@@ -64,7 +64,7 @@ class Evaluator(WasmClient):
 
     def __init__(self) -> None:
         config = wasmtime.Config()
-        config.cache = True  # compiling takes 20 s, so that it is done once a machine
+        config.cache = True  # compiling takes 20 s, so each machine does it once
         config.shared_memory = True
         self.store = wasmtime.Store(wasmtime.Engine(config))
         wasi = wasmtime.WasiConfig()
@@ -141,7 +141,7 @@ def query(sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
 
 
 def _flat_names(sql: str, tables: Mapping[str, pa.Table]) -> str:
-    # only a table of the catalog's top level can be given rows: a.b.c becomes one name, `a.b.c`
+    # only a table at the catalog's top level can have rows, so a.b.c becomes one name, `a.b.c`
     for name in tables:
         quoted = r"`\s*\.\s*`".join(map(re.escape, name.split(".")))
         sql = re.sub(f"`{quoted}`", f"`{name}`", sql)
@@ -210,7 +210,7 @@ def _google_value(value: Any, kind: Any) -> Any:
 
 def _python_value(value: Any, kind: Any) -> Any:
     if kind.type_kind == type_pb2.TYPE_ARRAY:
-        # as BigQuery stores it: a NULL array is an empty one, a NULL element is refused
+        # like BigQuery: it stores a NULL array as an empty one, and refuses a NULL element
         elements = [
             _python_value(element, kind.array_type.element_type)
             for element in value.array_value.element

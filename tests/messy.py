@@ -1,8 +1,8 @@
 """Raw rows at their worst: strategies that hit the contract's clauses, and collide.
 
-Rows come in small histories (a command, what the hub said, the readings after it) around few
-times, devices and ids, so that copies, ties and shared windows are common.  Left out is what the
-contract leaves to an engine, such as numbers that it may spell in its own way.
+Rows come in small histories (a command, the hub's answer, the readings after it) around few times,
+devices and ids, so copies, ties and shared windows are common. They leave out values that the
+contract leaves to the engine, such as numbers that it may write in its own way.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ ANSWER_SECONDS = (0.5, 1, 1, 2, 0, 40, -3)
 
 
 def _mostly(usual: Iterable[Any], odd: Iterable[Any], to_one: int) -> tuple[Any, ...]:
-    """Usual values, about so many to one of the odd ones, to pick from."""
+    """Values to pick from: usual ones, and one odd one in about so many."""
     usual, odd = tuple(usual), tuple(odd)
     return usual * max(1, to_one * len(odd) // len(usual)) + odd
 
 
-# One draw makes all rows: Hypothesis spends five of six examples of many draws on near-copies.
-# The first bytes seed the rows, each of the others is a row's place.
+# One draw makes all rows: with many draws, Hypothesis spends five of six examples on near-copies.
+# The first bytes are the seed of the rows, each of the others is a row's place.
 SEED_BYTES = 8
 ENTROPY_BYTES = SEED_BYTES + 120
 ENTROPY = st.binary(min_size=ENTROPY_BYTES, max_size=ENTROPY_BYTES)
 
 
 def _delivered(rows: list[Row], places: bytes) -> list[Row]:
-    """The rows by place; a row at 0, to which Hypothesis shrinks a byte, is left out."""
+    """The rows by place, without those at 0: Hypothesis shrinks a byte to 0."""
     placed = [(place, number) for number, place in enumerate(places[: len(rows)]) if place]
     return [rows[number] for _, number in sorted(placed)]
 
@@ -99,7 +99,7 @@ NO_ITEM_TIMES = (
     "",
 )
 EXPORTED_ENDS = ("", "Z", "+00:00", "+00", " UTC", "-00:00", "+0000")
-# what only an exported TIMESTAMP may end in, and ends that are nobody's
+# endings that only an exported TIMESTAMP may have, and endings that none has
 ONLY_EXPORTED = (
     *("2022-01-31T23:59:50 UTC", "2022-01-31 23:59:50+00", "2022-01-31 23:59:50-05"),
     *("2022-01-31T23:59:50.5+0130", "2022-01-31 23:59:50-1400"),
@@ -127,7 +127,7 @@ EPOCHS = (
     *(1 - 10**11, -(10**11), -(10**14), -(10**17), -(10**17) - 1, 1 - 2**63, None),
     *(-62135596800, -62135596801, -62135596800000, -62135596800001, -62135596800000000),
 )
-# a time of another century would have the daily counts span it
+# with a time of another century the daily counts would span that century
 NO_EPOCHS = (-62135596801, -62135596800001, -62135596800000001, None)
 NO_EPOCH_TEXTS = (
     *("1e9", "+5", "5.", ".5", " 5", "5\n", "1_000", "0x5", "٥", "9" * 30),
@@ -136,7 +136,7 @@ NO_EPOCH_TEXTS = (
 
 
 def _text_of(random: Random, time: dt.datetime) -> str:
-    """A time in one of the ways an export writes it."""
+    """A time in one of the forms of an export."""
     if random.random() < 0.15:
         return _epoch_text_of(random, time)
     hours = random.choice((0, 0, 0, 2, -5, 14, -14))
@@ -163,7 +163,7 @@ def _epoch_of(random: Random, time: dt.datetime) -> int:
     return random.choice(units)
 
 
-# --- What ItemData says ---------------------------------------------------------------------------
+# --- ItemData -------------------------------------------------------------------------------------
 
 COMMAND_UUIDS = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "C1", "é")
 READING_UUIDS = ("r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8")
@@ -395,7 +395,7 @@ STATE = {key: _mostly(usual, NO_STATES, 15) for key, usual in STATES.items()} | 
 
 
 def _command_id(random: Random, uuid: str) -> Row:
-    """A command's id where the client wrote it; seldom none."""
+    """A command's id in the member that the client used; rarely none."""
     second = [{"uuid": uuid, "command_id": no_id} for no_id in ("", None, {"id": uuid})]
     first = [{"uuid": other, "command_id": uuid} for other in ("x", 5, "", None)]
     none = [{}, {"uuid": ""}, {"uuid": None, "command_id": ""}, {"uuid": [uuid]}]
@@ -482,7 +482,7 @@ REWORDED = (
         ("On", "Off"),
     ),
 )
-"""Words of ItemData and what a copy has in their place: ties that only the content decides."""
+"""Words of ItemData, and a copy's words in their place, so that only the content breaks ties."""
 KINDS = (*DESIRED, *EXPECTED)
 
 COMMAND_TIMES = [base + dt.timedelta(seconds=each) for base in BASES for each in COMMAND_SECONDS]
@@ -512,7 +512,7 @@ def _after(random: Random, time: dt.datetime, seconds: tuple[float, ...]) -> dt.
 
 
 def _history(random: Random, kinds: list[str]) -> list[Row]:
-    """A command, mostly with what the hub said of it and readings that may be its doing."""
+    """A command, mostly with the hub's answer and readings that it may have caused."""
     uuid, device = random.choice(COMMAND_UUIDS), random.choice(DEVICES)
     time, kind = random.choice(COMMAND_TIMES), random.choice(kinds)
     rows = []
@@ -531,7 +531,7 @@ def _history(random: Random, kinds: list[str]) -> list[Row]:
 
 
 def _copies(random: Random, rows: list[Row]) -> list[Row]:
-    """Some of the rows once more: as they are, or changed in file, revision, time or content."""
+    """Some of the rows once more: unchanged, or with another file, revision, time or content."""
     copies = []
     for row in rows:
         change = random.choice(COPY)
@@ -555,14 +555,14 @@ def _date_created(random: Random, kind: str, time: dt.datetime | None) -> Any:
 def raw_events(date_created: str = "timestamp") -> st.SearchStrategy[list[Row]]:
     """Up to about 60 raw events in any order.
 
-    STRING columns are text or None, DateCreated is a datetime or None, or with
-    `date_created="text"` its text, with "epoch" an integer, now and then one that is no time.
+    STRING columns are text or None. DateCreated is a datetime or None; with `date_created="text"`
+    it is text, with "epoch" an integer, sometimes one that is no time.
     """
     return ENTROPY.map(lambda entropy: events_of(entropy, date_created))
 
 
 def events_of(entropy: bytes, date_created: str = "timestamp") -> list[Row]:
-    """The raw events that these bytes stand for, as `raw_events` draws them."""
+    """The raw events that `raw_events` makes from these bytes."""
     random = Random(entropy[:SEED_BYTES])
     kinds = random.choices(KINDS, k=random.choice((1, 2, 4)))
     histories = [_history(random, kinds) for _ in range(random.choice((3, 7, 10, 13)))]
@@ -651,7 +651,7 @@ def raw_users(times: str = "timestamp", uid: str = "int") -> st.SearchStrategy[l
 
 
 def users_of(entropy: bytes, times: str = "timestamp", uid: str = "int") -> list[Row]:
-    """The raw users that these bytes stand for, as `raw_users` draws them."""
+    """The raw users that `raw_users` makes from these bytes."""
     random = Random(entropy[:SEED_BYTES])
     rows = [_raw_user(random, times, uid) for _ in range(random.choice((2, 8, 16, 24)))]
     return _delivered(rows, entropy[SEED_BYTES:])
@@ -667,7 +667,7 @@ def many_events(seed: int, parts: int, date_created: str = "timestamp") -> list[
 
 
 def entropy(seed: int, part: int = 0) -> bytes:
-    """Bytes to draw rows from, the same for the same numbers."""
+    """Random bytes for rows, the same for the same numbers."""
     return Random(f"{seed} {part}").randbytes(ENTROPY_BYTES)
 
 

@@ -1,4 +1,4 @@
-"""Unique PINs, planted wherever one may come, to be looked for in what is told."""
+"""Plants unique PINs wherever one may come, and finds them in outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PINS: list[str] = []
 
 
 def pin() -> str:
-    """A PIN that nothing else looks like."""
+    """A PIN that no other value looks like."""
     PINS.append(str(next(_NUMBERS)))
     return PINS[-1]
 
@@ -43,7 +43,7 @@ def _whole() -> list[dict[str, Any]]:
 
 
 def _faulty() -> list[dict[str, Any]]:
-    """Events that hold a PIN and are not staged, one for each way not to be."""
+    """Events that hold a PIN and are not staged, one for each disposition."""
     assignment = ["PinAssignment", 1, pin()]
     return [
         desired("removed", assignment, EventType="map_item_removed"),
@@ -64,14 +64,14 @@ def _faulty() -> list[dict[str, Any]]:
 
 
 def _as_ndjson(event: dict[str, Any]) -> str:
-    # ItemData is an object of its own where it can be
+    # ItemData is an object if it can be one
     with contextlib.suppress(ValueError, TypeError):
         event = event | {"ItemData": json.loads(event["ItemData"])}
     return json.dumps(event, default=str)
 
 
 def write(folder: Path) -> list[str]:
-    """Write files of both sources, the PINs in them; return the options that read them."""
+    """Write files of both sources with the PINs; return the options that read them."""
     events, users = folder / "events.ndjson", folder / "users.ndjson"
     events.write_text("".join(_as_ndjson(event) + "\n" for event in [*_whole(), *_faulty()]))
     users.write_text(json.dumps(raw_user(), default=str) + "\n")

@@ -1,7 +1,7 @@
-"""The data contract in plain Python: what the property tests compare the pipeline with.
+"""The data contract in plain Python, for the property tests to compare with the pipeline.
 
-Written from the contract's text alone and as literally as possible: where the pipeline is clever,
-this looks at every row.  Sections are the contract's.
+It follows only the contract's text, as literally as possible: where the pipeline is clever, this
+looks at every row. Sections are the contract's.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def columns(row: Row, names: Sequence[str]) -> Row:
 
 
 def as_text(value: object) -> str | None:
-    """A STRING column that comes as something else, and a value 'as it came'."""
+    """A STRING column that comes in another type, and a value 'as it came'."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -175,7 +175,7 @@ DATE_AND_TIME = re.compile(
 
 
 def time_of_item(text: str | None) -> datetime | None:
-    """`timestamp` in ItemData: nothing but Z, ±HH:MM or no zone at its end."""
+    """`timestamp` in ItemData: it ends with Z, ±HH:MM or no zone."""
     found = DATE_AND_TIME.fullmatch(text or "")
     if found is None or not re.fullmatch("(Z|[+-]..:..)?", found["zone"]):
         return None
@@ -183,7 +183,7 @@ def time_of_item(text: str | None) -> datetime | None:
 
 
 def time_of_text(text: str | None) -> datetime | None:
-    """A TIMESTAMP that comes as ISO text: also with ` UTC`, ±HH or ±HHMM at its end."""
+    """A TIMESTAMP that comes as ISO text: it may also end with ` UTC`, ±HH or ±HHMM."""
     found = DATE_AND_TIME.fullmatch(text or "")
     if found is None:
         return None
@@ -200,7 +200,7 @@ def time_of_text(text: str | None) -> datetime | None:
 
 
 def zone_offset(zone: str) -> timedelta | None:
-    """From -14:00 to +14:00, minutes 00 to 59; None where it is no offset."""
+    """From -14:00 to +14:00, minutes 00 to 59; None if it is no offset."""
     if zone in ("", "Z", " UTC"):
         return timedelta(0)
     hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or "0")
@@ -224,7 +224,7 @@ def timestamp_of(value: object) -> datetime | None:
 
 
 def timestamp_of_user(value: object) -> datetime | None:
-    """`dateRegistered`, `last_modified`: as DateCreated, and as text also a bare date."""
+    """`dateRegistered`, `last_modified`: like DateCreated; a text may also be a bare date."""
     if isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         return time_of_text(value + "T00:00:00")
     return timestamp_of(value)
@@ -266,11 +266,11 @@ def user_id_of(uid: object) -> str | None:
 
 
 class NumberText(str):
-    """A JSON number, as the text it was written in."""
+    """A JSON number, as its original text."""
 
 
 def json_object(text: str | None) -> Row | None:
-    """What ItemData holds, or None where it is NULL, no JSON, or no object."""
+    """The object in ItemData, or None if it is NULL, no JSON, or no object."""
     try:
         value = json.loads(
             text or "", parse_int=NumberText, parse_float=NumberText, parse_constant=no_json
@@ -293,12 +293,12 @@ def scalar(value: Any) -> str | None:
 
 
 def member(value: Any, name: str) -> str | None:
-    """A scalar member of an object; NULL where there is no object or no such member."""
+    """A scalar member of an object; NULL if there is no object or no such member."""
     return scalar(value.get(name)) if isinstance(value, dict) else None
 
 
 def element(value: Any, index: int) -> str | None:
-    """A scalar element of an array; NULL where there is no array or no such element."""
+    """A scalar element of an array; NULL if there is no array or no such element."""
     return scalar(value[index]) if isinstance(value, list) and index < len(value) else None
 
 
@@ -397,7 +397,7 @@ def state_value(item: Row) -> str | None:
 
 
 def staged_user(raw: Row) -> Row:
-    """A raw user as read, as it came (`raw`), and what becomes of it before dedup."""
+    """A raw user as read, as it came (`raw`), and its disposition before dedup."""
     person = {
         "user_id": user_id_of(raw.get("uid")),
         "username": as_text(raw.get("username")),
@@ -430,7 +430,7 @@ def quarantined_user(person: Row) -> Row:
 
 
 def audit(events: Rows, kept_events: Rows, users: Rows, kept_users: Rows) -> Rows:
-    """How many raw rows had each disposition, later copies as `duplicate`."""
+    """The number of raw rows by disposition; later copies are `duplicate`."""
     counts: Counter[tuple[str, str | None, str]] = Counter()
     for event in events:
         final = final_disposition(event, kept_events)
@@ -593,7 +593,7 @@ def reading(event: Row) -> Row:
 
 
 def reading_uuid(event: Row) -> str:
-    """`uuid`, or `_uid` where it is missing or empty."""
+    """`uuid`, or `_uid` if it is missing or empty."""
     return member(event["item"], "uuid") or event["_uid"]
 
 
@@ -756,7 +756,7 @@ def is_expected(reading: Row, status: Row) -> bool:
 
 
 def attributed_command(reading: Row, statuses: Rows) -> Row | None:
-    """Of all commands that may have caused the reading, the latest."""
+    """The latest of all commands that may have caused the reading."""
     candidates = [
         status
         for status in statuses
@@ -778,7 +778,7 @@ def command_order(status: Row) -> tuple[Any, ...]:
 
 
 def neighbours(status: Row, statuses: Rows) -> Row:
-    """Where a command stands among those of its device."""
+    """The position of a command among those of its device."""
     mine = status["command_update_timestamp"]
     others = [
         other
@@ -819,7 +819,7 @@ def outcome(status: Row, has_match: bool) -> str:
 
 
 def matches(reading: Row, status: Row) -> bool:
-    """Its type is the expected one and it shows what was asked for; never NULL."""
+    """Whether its type is the expected one and it shows the asked state; never NULL."""
     if not is_expected(reading, status):
         return False
     value = reading["state_value"].lower()
@@ -855,7 +855,7 @@ def mode_matches(value: str, mode: str | None) -> bool:
 
 
 def set_point_matches(reading: Row, set_point: str | None) -> bool:
-    """At most 0.5 apart, as they are, or with the reading in the other unit."""
+    """Whether they are at most 0.5 apart, unchanged or with the reading in the other unit."""
     asked, read = number(set_point), number(reading["state_value"])
     if asked is None or read is None:
         return False
@@ -901,7 +901,7 @@ def outcomes_of(kind: str, commands: Rows) -> Row:
 
 
 def nearest_rank(percent: int, values: list[float]) -> float | None:
-    """The value at rank ceil(p·n), in whole numbers so that no rounding moves it."""
+    """The value at rank ceil(p·n), in whole numbers, so no rounding moves it."""
     if not values:
         return None
     rank = -(-percent * len(values) // 100)

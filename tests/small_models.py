@@ -1,4 +1,4 @@
-"""A few models of raw events and users, each with another declaration: built in no time."""
+"""A few models of raw events and users, each with another declaration: they build fast."""
 
 from __future__ import annotations
 
@@ -125,6 +125,6 @@ FUNCTIONS = (events, firsts, commands, nexts, answers, people, devices)
 
 
 def graph(*others: Callable[..., Any]) -> Graph:
-    """The graph of these models, with others in the place of those of their names."""
+    """The graph of these models; `others` replace those of the same name."""
     by_name = {each.__name__: each for each in (*FUNCTIONS, *others)}
     return Graph(each.model for each in by_name.values())

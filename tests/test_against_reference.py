@@ -1,4 +1,4 @@
-"""The whole pipeline against the plain-Python reference, on rows made to hit every clause."""
+"""Compares the whole pipeline with the reference in plain Python, on rows that hit every clause."""
 
 from __future__ import annotations
 

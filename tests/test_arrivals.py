@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 
 
 class Place:
-    """A database and the files that it is built from, at the same paths each time."""
+    """A database and its input files, at the same paths each time."""
 
     def __init__(self, folder: Path) -> None:
         self.events, self.users = folder / "events.parquet", folder / "users.parquet"

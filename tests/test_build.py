@@ -1,4 +1,4 @@
-"""The order of work, what is skipped and what is published, on small models of its own."""
+"""The order of work, skipped and published models, on small models of its own."""
 
 from __future__ import annotations
 

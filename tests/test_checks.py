@@ -26,7 +26,7 @@ PLAIN = {
 
 
 def plain(model, **columns):
-    """A row of a model: something in each column that is never NULL, NULL in the others."""
+    """A row of a model: a value in each column that is never NULL, NULL in the others."""
     row = {
         column.name: PLAIN.get(column.type, [])
         for column in GRAPH.models[model].columns
@@ -50,7 +50,7 @@ class InDuckDB:
 
 @pytest.fixture
 def checked(duckdb):
-    """A function that checks a model, where the models' tables hold these rows."""
+    """A function that checks a model on tables with these rows."""
 
     def run(model, tables, known=None, **options):
         for name, rows in tables.items():
@@ -249,7 +249,7 @@ def test_a_reading_without_a_verdict_is_found(checked, field):
     assert found.sample["command_uuid"].to_pylist() == ["b"]
 
 
-# --- What clients send ----------------------------------------------------------------------------
+# --- Clients' values ------------------------------------------------------------------------------
 
 MODES = ("off", "cool", "heat", "auto", "settocool", "settoheat", "operatingstate")
 SET_POINTS = (
@@ -288,7 +288,7 @@ def test_what_clients_send_is_warned_about(checked, name):
         plain("stg_commands", command_uuid=str(i), command=command, **{column: value})
         for i, value in enumerate(values)
     ]
-    # what another command leaves empty is no fault
+    # a column that another kind of command leaves empty is no fault
     rows.append(plain("stg_commands", command_uuid="other", command="Other"))
 
     found = checked("stg_commands", {"stg_commands": rows})[name]
@@ -315,7 +315,7 @@ def test_a_warning_can_be_made_an_error(checked):
         ({"raw_sync_events": 5, "raw_users": 1}, "PASS"),
         ({"raw_sync_events": 6, "raw_users": 1}, "FAIL"),
         ({"raw_sync_events": 5, "raw_users": 0}, "FAIL"),
-        # what is too many in one source does not make up for what lacks in the other
+        # extra rows in one source do not make up for missing rows in the other
         ({"raw_sync_events": 4, "raw_users": 2}, "FAIL"),
     ],
     ids=str,
@@ -646,7 +646,7 @@ def test_a_pick_up_or_an_answer_without_its_command_is_warned_about(checked, mod
     assert found.sample["command_uuid"].to_pylist() == ["C"]
 
 
-# --- How a check goes about it --------------------------------------------------------------------
+# --- The statements of checks ---------------------------------------------------------------------
 
 
 def test_a_check_of_a_model_that_is_not_there_is_skipped_and_says_so(checked):

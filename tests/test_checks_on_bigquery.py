@@ -1,4 +1,4 @@
-"""Every check's SQL on Google's own engine: it is BigQuery's, and finds what DuckDB finds."""
+"""Every check's SQL runs on Google's own engine, and finds the same rows as DuckDB."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ PART_TWO = {"stg_users", "dim_users", "met_daily_command_count_by_username"}
 
 
 def expected_type(model, column):
-    """What the contract says of a column, elsewhere STRING."""
+    """A column's type in the contract; STRING if it names none."""
     if model == "quarantined_users":
         return "string"
     if column == "timestamp_date" or column.endswith("_timestamp"):
@@ -113,7 +113,7 @@ def test_a_model_has_the_columns_of_the_contract_in_its_order(model):
     declared = list(MODELS[model].schema.names)
     wanted = names(COLUMNS[model])
 
-    # the scalars that are parsed once follow, under names of our choice
+    # the scalars that are parsed once follow; the contract leaves their names to us
     known = declared[: len(wanted)] if model == "stg_sync_events" else declared
     of_new_kinds = {column.name for column in ASKED} - set(names(STATUS))
     assert [name for name in known if name not in of_new_kinds] == wanted

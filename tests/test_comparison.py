@@ -87,7 +87,7 @@ def stored(folder, name, *columns) -> list:
 
 
 def altered(rows, seed):
-    """Rows altered at random, and what was done to them."""
+    """Rows altered at random, and the changes."""
     draw = random.Random(seed)
     picked = draw.sample(range(len(rows)), 9)
     dropped, added, changed = picked[:2], picked[2:4], picked[4:]

@@ -1,4 +1,4 @@
-"""docs/contract.md is there for readers, and every reference to it finds its place."""
+"""docs/contract.md exists, and every reference to one of its sections leads there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFERENCE = re.compile(
 
 
 def references(path: Path) -> list[tuple[str, str | None, str | None]]:
-    """The sections that a file's prose points to, and the model named with one."""
+    """The sections that a file's prose refers to, and the model named with one."""
     prose = re.sub(r"\s*\n\s*#?\s*", " ", path.read_text("utf-8"))
     return _REFERENCE.findall(prose)
 

@@ -1,4 +1,4 @@
-"""A declaration is looked at when it is loaded: each fault is one message with file and line."""
+"""Loading checks each declaration: a fault is one message with file and line."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_the_line_is_that_of_the_faulty_words():
     faulty = stg(key=("nam",), columns=(ID, replace(NAME, type="strng")))
     graph = Graph([faulty])
 
-    # `name` and its type stand in the declaration, the misspelt words stand nowhere in it
+    # the declaration has `name` and its type, but not the misspelt words
     decorator = line_of('key=["user_id"],') - 1
     assert [fault.place for fault in graph.faults] == [
         f"tests/test_declarations.py:{decorator}"

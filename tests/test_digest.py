@@ -39,7 +39,7 @@ from pipeline.sql import Engine, to_sql
 Row = dict[str, Any]
 DigestOf = Callable[..., Row]
 
-# what could be taken for another value, or for two, if the encoding were careless
+# texts that a careless encoding could confuse with another value, or with two
 TEXTS = st.sampled_from(["", "a", "NULL", ";", "-", ":", "1:a", "0:", "é", "😀", "a;", "nan"])
 FLOATS = st.one_of(
     st.sampled_from([0.0, -0.0, 0.3, 0.1 + 0.2, 7.0, 1e22, 5e-324, math.inf, -math.inf, math.nan]),
@@ -86,7 +86,7 @@ def examples(number: int) -> settings:
 
 
 def multiset(rows: list[Row]) -> Counter[str]:
-    """Rows without their order; a float by its value, so that -0.0 is 0.0."""
+    """Rows without their order; a float by its value, so -0.0 is 0.0."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, list):

@@ -10,7 +10,7 @@ from conftest import arrow, command, event_types, raw_user, reading, result, use
 
 import pipeline
 
-PIN = "98765432"  # a digit or two would also be found in a time
+PIN = "98765432"  # a time may also have one or two digits of a PIN
 MESSY = [command("c<b>", "LockedState", "ajar"), result("c<b>"), reading("r")]
 PINS = [command(f"p{i}", "PinAssignment", i, PIN) for i in range(7)]
 
@@ -24,7 +24,7 @@ def project(tmp_path, monkeypatch):
 
 
 def in_notebook(shown) -> str:
-    """The letters that a notebook shows of an object."""
+    """The text that a notebook shows of an object."""
     return html.unescape(re.sub(r"<[^>]+>", "", shown._repr_html_()))
 
 

@@ -49,7 +49,7 @@ def events() -> pa.Table:
 
 
 def desired_states(table: pa.Table) -> list[list[Any]]:
-    """What all commands ask for, of those that ask for something; scalars as their JSON text."""
+    """The desired states of all commands that have one; scalars as their JSON text."""
     asked = []
     for text in table.filter(pc.field("ItemKey") == "Command")["ItemData"].to_pylist():
         try:
@@ -121,7 +121,7 @@ def test_a_command_comes_with_about_ten_events(events):
 def test_talkative_devices_send_so_many_readings_more_after_each_command():
     quiet, talkative = history_of(500), history_of(500, readings=4)
 
-    # what hubs write twice and what is delivered twice comes on top
+    # events that hubs write twice or that are delivered twice come on top
     assert 4 * 500 < len(talkative) - len(quiet) < 5 * 500
     assert len(quiet) == len(history_of(500, readings=0))
 

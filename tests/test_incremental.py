@@ -43,7 +43,7 @@ def event(uuid: str, kind: str = "Command", device: str = "d", at: float = 0) ->
 
 
 class Place:
-    """A folder with files of both sources, and a database that is built from them."""
+    """A folder with files of both sources, and the database built from them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -113,7 +113,7 @@ def modes(result: Result) -> dict[str, str]:
 
 
 def moved(random: Random, row: Row) -> Row:
-    """A late copy of an event: at another time, now and then from another device or kind."""
+    """A late copy of an event: at another time, sometimes from another device or kind."""
     shift = dt.timedelta(seconds=random.choice((-86_400, -20, -15, -1, 1, 15, 16, 86_400)))
     changes = {"DateCreated": row["DateCreated"] + shift}
     if random.random() < 0.4:
@@ -143,7 +143,7 @@ def test_after_each_batch_every_model_is_what_a_full_build_makes(place, seed):
     place.events("first", *rows)
     place.full(checks=seed % 2 == 0)
     for number in range(4):
-        # small batches of moved copies take rows away from where they were
+        # small batches of moved copies remove rows from their old places
         new = [moved(random, random.choice(rows)) for _ in range(random.choice((1, 1, 2, 5)))]
         if number == 2:
             new += history(random, 30)
@@ -426,7 +426,7 @@ def test_the_first_build_is_a_full_one(place):
 
 
 def declared(like, name, function):
-    """Return a function declared as the model of that name is, its code another one."""
+    """Return a function with the declaration of the model of that name, but other code."""
     function.__name__ = name
     own = like.model
     return model(
@@ -460,7 +460,7 @@ def other_commands():
 
 def same_commands():
     def commands(firsts: ir.Table) -> ir.Table:
-        """The same, said otherwise."""
+        """The same, in other words."""
         # and with another comment
         is_command = firsts.kind == "Command"
         return firsts.filter(is_command).select("uuid", "device", "at", day=_["at"].date())
@@ -627,7 +627,7 @@ def test_rows_of_files_that_are_gone_can_not_stay(place, of_gone, published, why
 
 
 def checked(result: Result) -> dict[str, int | None]:
-    """Return what each check of commands looked at: changed rows, or None for all."""
+    """Return the number of rows that each check of commands read, None for all."""
     return {each.name: each.changed_rows for each in result.checks if each.model == "commands"}
 
 

@@ -1,7 +1,7 @@
-"""Which part of the pipeline may import which other part, directly or through others.
+"""The rules of imports between the parts of the pipeline, directly or through others.
 
-The rules are about every import that can ever run, also one inside a function. What only type
-checkers read counts for circles alone.
+The rules cover every import that can ever run, also one inside a function. Imports that only type
+checkers read count only for circles.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ENGINE = ("duckdb", "google", "ibis.backends.duckdb", "ibis.backends.bigquery", 
 BACKENDS = ("pipeline.backends.duckdb", "pipeline.backends.bigquery")
 MODELS = ("pipeline.staging", "pipeline.marts")
 FOUND_BY_NAME = {"pipeline.catalog": MODELS}
-"""What a module imports by a name that it puts together."""
+"""The modules that a module imports by a computed name."""
 
 
 class Import(NamedTuple):
@@ -32,7 +32,7 @@ class Import(NamedTuple):
 
 
 class Reader(ast.NodeVisitor):
-    """Collects what a module imports, and whether it prints."""
+    """Collects a module's imports, and whether it prints."""
 
     def __init__(self, module: str) -> None:
         self.imports = [Import(name, False, False) for name in FOUND_BY_NAME.get(module, ())]
@@ -102,7 +102,7 @@ def modules(*rooms: str) -> list[str]:
 
 @functools.cache
 def imported(module: str, lazily: bool) -> set[str]:
-    """What a module imports itself; with a module comes each package that it lies in."""
+    """A module's own imports, with each package that contains an imported module."""
     found = {
         found.target
         for found in read(module).imports
@@ -113,7 +113,7 @@ def imported(module: str, lazily: bool) -> set[str]:
 
 
 def paths(module: str, *, lazily: bool = True) -> dict[str, list[str]]:
-    """All that a module imports, directly or through others, each with the way there."""
+    """All modules that a module imports, directly or through others, each with the path."""
     ways = {module: [module]}
     edge = [module]
     while edge:

@@ -25,7 +25,7 @@ EVERY_CLAUSE = [
     "a tie that the content decides",
     *("ann", "(no user)", "(unknown user)"),
 ]
-"""What `relations` sees in rows that leave out nothing of the contract."""
+"""The random rows cover all of the contract: `relations` finds each kind of case."""
 HOW_THEY_COME = pytest.mark.parametrize(
     ("date_created", "times", "uid"),
     [("timestamp", "timestamp", "int"), ("text", "text", "text"), ("epoch", "epoch", "float")],
@@ -34,7 +34,7 @@ HOW_THEY_COME = pytest.mark.parametrize(
 
 
 def seen(examples: int, observe: Callable[..., Iterable[str]], **kinds: str) -> Counter[str]:
-    """What is observed over so many examples, the same in every run."""
+    """The observations over so many examples, the same in every run."""
     found: Counter[str] = Counter()
 
     @settings(
@@ -56,7 +56,7 @@ def seen(examples: int, observe: Callable[..., Iterable[str]], **kinds: str) -> 
 
 
 def relations(events: list[Row], users: list[Row]) -> Iterator[str]:
-    """What is seen in the models built on the rows."""
+    """The kinds of cases in the models built on the rows."""
     built = reference.build(events, users)
     yield from (row["disposition"] for row in built["audit_dispositions"])
     yield from (row["username"] for row in built["met_daily_command_count_by_username"])
@@ -78,7 +78,7 @@ def relations(events: list[Row], users: list[Row]) -> Iterator[str]:
 
 
 def _has_tie_by_content(events: list[Row]) -> bool:
-    """Whether two copies agree in time, revision and file, and not in what they say."""
+    """Whether two copies agree in time, revision and file, but not in their content."""
     staged = [event for event in map(reference.sync_event, events) if _is_staged(event)]
     orders = {(reference.dedup_key(event), reference.dedup_order(event)) for event in staged}
     ties = Counter((key, order[:3]) for key, order in orders)

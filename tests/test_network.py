@@ -1,4 +1,4 @@
-"""DuckDB builds and whatever looks at them need no network, and try none."""
+"""Commands on DuckDB need no network, and do not try to use it."""
 
 from __future__ import annotations
 

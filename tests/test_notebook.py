@@ -28,7 +28,7 @@ def code_cells(notebook):
 
 
 def shown(cell):
-    """What a cell shows, without what depends on the drawing library's version."""
+    """A cell's outputs, without the pictures: they depend on the drawing library's version."""
     outputs = [output.get("data", output) for output in cell["outputs"]]
     return [{kind: text for kind, text in data.items() if kind != PICTURE} for data in outputs]
 
@@ -54,7 +54,7 @@ def run(notebook, folder):
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
-    """A folder for the notebook where no database is."""
+    """A folder for the notebook, without a database."""
     folder = tmp_path_factory.mktemp("clean") / "notebooks"
     folder.mkdir()
     return folder
@@ -104,7 +104,7 @@ def test_it_lists_the_models_and_what_became_of_each(executed):
     built = re.findall(r"^OK created \w+ (\w+)", plain(executed, "build"), re.MULTILINE)
     assert built == models
     assert re.search(r"^Done\. PASS=\d+ WARN=3 FAIL=0", plain(executed, "build"), re.MULTILINE)
-    # a mart that is added needs no new run, one that is gone does
+    # a new mart needs no new run of the notebook, a removed one does
     kept = re.findall(r"^OK created \w+ (\w+)", plain(read(COMMITTED), "build"), re.MULTILINE)
     assert set(kept) <= set(models)
 
@@ -213,7 +213,7 @@ def test_it_shows_no_column_that_holds_pins():
 
 def test_it_shows_no_pin_of_the_sample(executed):
     sample = pq.read_table(SAMPLE / "raw_sync_events.parquet").column("ItemData").to_pylist()
-    # shorter ones may well be the numbers of something else
+    # shorter PINs may equal other numbers
     pins = set(re.findall(r'"PinAssignment","[0-9]+","([0-9]{6,})"', "".join(filter(None, sample))))
     outputs = json.dumps(
         [[cell.get("outputs") for cell in book["cells"]] for book in (executed, read(COMMITTED))]

@@ -1,4 +1,4 @@
-"""Columns that can't be NULL by the way they are made: no engine that charges reads them for it."""
+"""Columns that are never NULL by construction: an engine that bills bytes does not check them."""
 
 from __future__ import annotations
 

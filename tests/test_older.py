@@ -1,4 +1,4 @@
-"""The code is newer than what is built: every command says so, names the table and the remedy."""
+"""If the code is newer than a built table, every command names the table and the remedy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.cli import cli
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """A database of a few rows as the code is now."""
+    """A database of a few rows, built by the current code."""
     folder = tmp_path_factory.mktemp("older")
     events, users = folder / "events.parquet", folder / "users.parquet"
     pq.write_table(arrow([command("c"), result("c"), reading("r")], event_types()), events)
@@ -51,7 +51,7 @@ DAILY = "met_daily_command_count_by_username"
 
 @pytest.fixture(params=CHANGES)
 def older(request, built, tmp_path) -> tuple[str, str]:
-    """A database with one table as older code built it, and what is told of that."""
+    """A database with one table as older code built it, and the message about it."""
     statement, message = CHANGES[request.param]
     shutil.copy(built, tmp_path / "p.duckdb")
     with duckdb.connect(tmp_path / "p.duckdb") as con:

@@ -1,4 +1,4 @@
-"""Every model's BigQuery SQL, run by Google's own engine: the rows that DuckDB makes."""
+"""Every model's BigQuery SQL, run by Google's own engine, makes DuckDB's rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def engines(kind: str) -> tuple[OnDuckDB, OnGoogleSQL]:
 
 
 def assert_parity(kind: str, events: list[Row], users: list[Row]) -> None:
-    """Both engines make the same rows of every model, and those of the reference."""
+    """Check that both engines and the reference make the same rows of every model."""
     on_duckdb, on_bigquery = (engine.build(events, users) for engine in engines(kind))
 
     assert_equal(on_bigquery, on_duckdb)
@@ -50,7 +50,7 @@ def many_users(seed: int, times: str = "timestamp", uid: str = "int") -> list[Ro
 
 
 def _engine_spells(uid: Any) -> bool:
-    # contract, section 3: a FLOAT64 from 2^53 on is written as the engine writes it
+    # contract, section 3: the engine decides how to write a FLOAT64 from 2^53 on
     return isinstance(uid, float) and abs(uid) >= 2.0**53
 
 
@@ -78,7 +78,7 @@ def test_those_rows_leave_out_no_clause_of_the_contract(kind):
 TEXTS = ("é\u0301 😀", "\u2028\u2029", '" \\ / \t\n\b', "\x01\x7f", "[7]", '{"a":1}', "null", " ")
 NUMBERS = (0, -7, 7.0, 72.5, 0.0001, 123456789012345, 12345678901234567890123, 99999.9999999999)
 HARD = (*TEXTS, *NUMBERS, True, None, [], {}, ["a b", [" "]], {"b": 1, "a": "x y"})
-"""JSON values whose text the contract fixes."""
+"""JSON values whose text the contract defines."""
 
 
 def hard_json() -> list[Row]:

@@ -1,6 +1,6 @@
-"""PINs planted wherever one may come, then looked for in all that is printed or written.
+"""No output and no file of a command holds one of the PINs planted in the data.
 
-Each command has its words here: one that is new fails the last test until it has some.
+Each command has its words here: the last test fails for a new command until it has some.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pipeline.errors import PipelineError
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with raw files and what was built of them, checks and failing rows included."""
+    """A folder with raw files and their build, with checks and failing rows."""
     folder = tmp_path_factory.mktemp("pins")
     with contextlib.chdir(folder):
         pins.write(Path())
@@ -47,7 +47,7 @@ def type_(*words: str) -> Result:
 
 
 def written(*suffixes: str) -> Iterator[str]:
-    """What was written but is no raw file and no database."""
+    """The written files that are no raw file and no database."""
     raw = {"events.ndjson", "users.ndjson", "pipeline.duckdb"}
     for path in Path().rglob("*"):
         if path.is_file() and path.name not in raw:

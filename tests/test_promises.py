@@ -1,4 +1,4 @@
-"""docs/PROMISES.md names tests and harnesses that are there, and the figures of their last runs."""
+"""docs/PROMISES.md names existing tests and harnesses, and the figures of their last runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the plain-Python reference says of the contract's sentences that are easy to get wrong."""
+"""The reference in plain Python on the contract's sentences that are easy to get wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A large fact made range of days by range of days is the one that is made at once."""
+"""A large fact is the same whether a build makes it at once or range of days by range of days."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pipeline.errors import OutOfMemoryError, ResourceError
     locality=Within("uuid", firsts=Near("commands", "device", "at", "at", small_models.WINDOW)),
 )
 def gathered(commands: ir.Table, nexts: ir.Table, firsts: ir.Table) -> ir.Table:
-    """One row per command that has readings in the 15 s after it, with these."""
+    """One row per command that has readings in the 15 s after it, with those readings."""
     readings = firsts.filter(_.kind == "DoorLocked").select(
         on=_.device, reading=_.uuid, read_at=_["at"]
     )
@@ -52,7 +52,7 @@ START = dt.date(2022, 1, 31)
 
 @pytest.fixture
 def statements(monkeypatch):
-    """The statements by which the fact's rows come."""
+    """The statements that write the fact's rows."""
     seen = []
     make = DuckDBWorkspace.make
 
@@ -75,7 +75,7 @@ def makes_the_fact(statement):
 
 @pytest.fixture
 def memory_holds(monkeypatch):
-    """Let memory run out where a statement makes more rows of the fact than so many."""
+    """Let memory run out if a statement makes more than so many rows of the fact."""
 
     def hold(rows):
         make = DuckDBWorkspace.make
@@ -94,7 +94,7 @@ def memory_holds(monkeypatch):
 
 
 COMMANDS = [86_400 * day + after for day in range(5) for after in (0, 9.5, 10, 86_390)]
-"""Seconds after the start, at five days' ends too."""
+"""Seconds after the start; five are at the ends of days."""
 READINGS = [at + after for at in COMMANDS for after in (15, 15.000001)]
 PAIRS = sum(at <= reading <= at + 15 for at in COMMANDS for reading in READINGS)
 

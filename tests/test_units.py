@@ -1,4 +1,4 @@
-"""Each declaration holds: on random rows full of collisions, units depend on what it says alone."""
+"""Each declaration holds on random rows full of collisions: units depend only on declared rows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def changed(name: str) -> list[ibis.Table]:
 
 
 def of_check(check: TableCheck) -> Model:
-    """Return the rows that break a rule as a model, to be held to the declaration like one."""
+    """Return the rows that break a rule as a model, to test its declaration like a model's."""
     schema = check.function(*map(stored, check.reads)).schema()
     columns = [
         Column(name, str(kind), "of a check", nullable=name != check.within)

@@ -10,7 +10,7 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parents[1]
 
-# what a shell starts in the background ignores Ctrl-C, and so would the programs of a test there
+# a shell's background programs ignore Ctrl-C, and so would the programs of a test there
 HEED_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 

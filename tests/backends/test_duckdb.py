@@ -29,7 +29,7 @@ def database(tmp_path):
 
 @pytest.fixture
 def write_users(tmp_path):
-    """Write so many raw users and return the option that reads them."""
+    """A function that writes so many raw users and returns the option that reads them."""
 
     def write(number):
         path = tmp_path / f"{number}.parquet"
@@ -450,13 +450,13 @@ def test_the_rows_of_a_day_lie_together_in_a_table_that_has_a_date(database):
 
     made.build("+fct_command_readings", checks=False)
     statuses, readings = days("fct_command_statuses"), days("fct_command_readings")
-    # sorted alone, since the statuses are of another build
+    # sorted by itself, because the statuses are of another build
     made.build("fct_command_readings", checks=False)
 
     assert len(set(statuses)) > 1
     assert statuses == sorted(statuses)
     assert days("fct_command_readings") == statuses
-    # a join gives what it finds of a block of rows first, then the others of the block
+    # a join returns the matching rows of a block first, then the others
     steps_back = sum(day > following for day, following in pairwise(readings))
     assert steps_back <= len(readings) / 2048 + 1
     assert sorted(readings) == statuses

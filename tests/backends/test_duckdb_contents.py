@@ -1,4 +1,4 @@
-"""What is in the database file and not ours: carried over, or the build is refused."""
+"""A build carries over objects in the database file that are not ours, or refuses the file."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_a_full_build_drops_what_no_model_makes_any_more_and_names_it(build, dat
     assert full.to_json()["dropped"] == ["dim_users"]
     with pytest.raises(duckdb.CatalogException):
         ask(database, "FROM dim_users")
-    # by now the name is free: who takes it keeps it
+    # the name is free now, so a foreign table may have it
     execute(database, "CREATE TABLE dim_users AS SELECT 'mine' AS note")
     assert build(2).dropped == []
     assert ask(database, "FROM dim_users") == [[("mine",)]]

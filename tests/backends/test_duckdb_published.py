@@ -46,7 +46,7 @@ def beside(database) -> list[str]:
     return sorted(path.name for path in database.parent.iterdir())
 
 
-# opens the database for writing, and runs a statement for each line that it is sent
+# opens the database for writing, and runs each line of its input as a statement
 WRITER = """
 import sys, duckdb
 con = duckdb.connect(sys.argv[1])

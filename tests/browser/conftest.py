@@ -56,7 +56,7 @@ class Browser:
         return self.find(f'.box[data-name="{name}"]')
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What a script returns."""
+        """Run a script and return its result."""
         return self.driver.execute_script(script, *arguments)
 
     def resize(self, width: int, height: int) -> None:
@@ -71,13 +71,13 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
 
     def requests(self) -> list[str]:
-        """The addresses that were asked for since it was last asked."""
+        """The requested addresses since the last call."""
         events = [json.loads(each["message"])["message"] for each in self._log("performance")]
         sent = [each for each in events if each["method"] == "Network.requestWillBeSent"]
         return [each["params"]["request"]["url"] for each in sent]
 
     def complaints(self) -> list[Mapping[str, Any]]:
-        """What the console said since it was last asked."""
+        """The console's messages since the last call."""
         return self._log("browser")
 
     def _log(self, kind: str) -> list[Mapping[str, Any]]:

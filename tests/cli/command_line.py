@@ -1,4 +1,4 @@
-"""Fixtures of the tests that type commands; a test module names those it uses as its own."""
+"""Fixtures of the tests that type commands; a test module imports those that it uses."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Type = Callable[..., Result]
 
 @pytest.fixture
 def type_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
-    """Type a command in an empty folder and return what came of it."""
+    """Type a command in an empty folder and return its result."""
     monkeypatch.chdir(tmp_path)
 
     def type_(*words: str | Path, **environment: str) -> Result:
-        # an exception that is no message to the user is a failure of the test
+        # an exception without a message to the user fails the test
         return CliRunner().invoke(
             cli, [str(word) for word in words], env=environment, catch_exceptions=False
         )
@@ -35,7 +35,7 @@ def type_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample, built once; not to be changed."""
+    """The sample, built once; tests must not change it."""
     return run_into(tmp_path_factory.mktemp("sample") / "pipeline.duckdb")
 
 
@@ -59,7 +59,7 @@ def built(sample: Path, type_: Type) -> Path:
 def write_raw(
     events: Sequence[Row], users: Sequence[Row] = (), folder: Path | None = None
 ) -> list[str]:
-    """Write raw rows into the folder one is in, or another; return the options that read them."""
+    """Write raw rows into the current folder or another; return the options that read them."""
     paths = [(folder or Path()) / name for name in ("events.parquet", "users.parquet")]
     pq.write_table(arrow(events, event_types()), paths[0])
     pq.write_table(arrow(users, user_types()), paths[1])

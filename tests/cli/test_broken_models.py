@@ -1,4 +1,4 @@
-"""One broken model in the folders: each command that needs it says so, and no other is down."""
+"""One broken model in the folders: commands that need it say so, and all others work."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FILES = {
     "met_name": broken("met_name", "    tags=", "    tag="),
     "met_unlisted": broken("met_unlisted"),
     "met_twin": broken("dim_users"),
-    # nothing is wrong with this one, save that it does not say that it holds PINs
+    # this one is sound, except that it does not declare that it holds PINs
     "met_doors": broken("met_doors").replace("command=_.command", "command=_.pin"),
 }
 MESSAGES = {

@@ -178,7 +178,7 @@ def ajar(type_):
 
 
 def end(typed) -> list[str]:
-    """What is told again above the last line."""
+    """The results that a build repeats above the last line."""
     lines = typed.stdout.splitlines()
     first = next(at for at, line in enumerate(lines) if re.match(r"(WARN|FAIL) .+: ", line))
     return lines[first:-1]

@@ -1,4 +1,4 @@
-"""Which files a build reads, and that its first lines say so."""
+"""The files that a build reads, and the first lines that name them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lines_of(typed) -> list[str]:
 
 @pytest.fixture
 def own(type_):
-    """Own events and users in the folder one is in."""
+    """The user's own events and users in the current folder."""
     write_raw([command("c1")], [raw_user()])
 
 
@@ -90,7 +90,7 @@ def test_own_events_are_never_joined_with_the_samples_users(type_, own):
     assert "No files of raw_users were given" in typed.stderr
     assert "Name them with --users PATH" in typed.stderr
     assert lines_of(type_("run", "--events", "events.parquet", "-s", "stg_sync_events"))
-    # from now on there are own events, and a bare build asks for users again
+    # now own events are recorded, so a build without options asks for users
     assert type_("run").exit_code == 2
     both = lines_of(type_("run", "--users", "users.parquet"))
     assert both[:2] == [

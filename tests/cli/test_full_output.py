@@ -29,7 +29,7 @@ def test_a_full_disk_behind_standard_output_is_told_in_words(sample, words):
         typed = subprocess.run(
             [sys.executable, "cli.py", *words],
             cwd=ROOT,
-            # buffered, as where nobody says otherwise: the last flush is Python's own
+            # buffered, as by default: Python does the last flush itself
             env={**os.environ, "PIPELINE_DATABASE": str(sample), "PYTHONUNBUFFERED": ""},
             stdout=full,
             stderr=subprocess.PIPE,

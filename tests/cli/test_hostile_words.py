@@ -1,4 +1,4 @@
-"""Words and ids that would be something else to an engine, a shell or a terminal."""
+"""Words and ids that mean something else to an engine, a shell or a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of --results and --store-failures: tried before a build, and never an earlier run's."""
+"""The files of --results and --store-failures: a build tries them first, and keeps no old ones."""
 
 from __future__ import annotations
 

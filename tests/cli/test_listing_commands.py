@@ -94,7 +94,7 @@ def test_ls_as_a_table_has_a_line_for_each_model(type_):
     assert listed == SELECTED
 
 
-# they hold a user's values as they came, in the sample's build not as text
+# these tables hold a user's raw values, which the sample's build has not as text
 AS_THEY_CAME = ("stg_user_versions", "quarantined_users")
 SELECTED = list(catalog.load().models)
 

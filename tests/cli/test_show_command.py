@@ -252,7 +252,7 @@ def test_a_condition_on_a_sensitive_column_needs_reveal(show, condition):
 
 
 def test_no_way_around_the_names_tells_a_pin(show):
-    # to the parser `rows` is the name of the lambda's parameter, to the engine the table
+    # the parser takes `rows` for the lambda's parameter, the engine for the table
     condition = "len(list_filter([1], rows -> rows.pin = '4711')) = 1"
 
     assert ids(show("stg_commands", "--where", condition, "--format", "json")) == []

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the middle of a command, as terminals and schedulers send them."""
+"""Ctrl-C and SIGTERM in the middle of a command, sent as by terminals and schedulers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ cli()
 
 
 def stop(where, words, number, folder, echo=False):
-    """Type a command, send it a signal where it is slow, and return what came of it."""
+    """Type a command, send it a signal in a slow function, and return its result."""
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, *where.rsplit(".", 1), str(ROOT), *map(str, words)],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""The list of wrong turns: each ends in a message that says the next step, and a status."""
+"""Wrong turns: each ends with a message that names the next step, and with a status."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ TURNS = [
 
 @pytest.fixture
 def around(built, monkeypatch):
-    """A folder with a built sample, raw files, and what is neither."""
+    """A folder with a built sample, raw files, and other files."""
     monkeypatch.delenv("BIGQUERY_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "none.json")
     write_raw([command("c1")], [raw_user()])

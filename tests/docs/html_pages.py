@@ -1,4 +1,4 @@
-"""Pages as a browser would take them apart: elements, ids, links, text."""
+"""Parses pages like a browser: elements, ids, links, text."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def parse(files: Mapping[str, str]) -> dict[str, Page]:
 
 
 def searchable(files: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What columns.js has to search in."""
+    """The entries of columns.js."""
     text = files["columns.js"].partition("const LINEAGE")[0]
     return json.loads(text[text.index("[") : text.rindex("]") + 1])
 
 
 def dead_links(files: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Each page and address that leads to no file of the site or to no id in it."""
+    """The pages and addresses of links that lead to no file of the site or to no id in it."""
     pages = parse(files)
     links = [(path, link) for path, page in pages.items() for link in page.addresses]
     links += [

@@ -248,7 +248,7 @@ def test_a_check_that_is_no_longer_declared_is_not_shown():
     checks=[RowCheck("good", _.a.isnull(), HOSTILE)],
 )
 def hostile(raw_users: ir.Table) -> ir.Table:
-    """Replaced below, since a docstring is a literal."""
+    """Replaced below, because a docstring must be a literal."""
     return raw_users.select("uid", a="username").rename({'b"><i>': "uid"})
 
 

@@ -1,7 +1,7 @@
 """A BigQuery of our own: the API on free ports of this machine, its SQL translated for DuckDB.
 
-It shows that requests, jobs, uploads, schemas and names are right. That the SQL is BigQuery's it
-does not: `googlesql` does.
+It shows that requests, jobs, uploads, schemas and names are right. `googlesql` shows that the SQL
+is BigQuery's.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _implicit_unnests_to_explicit = Parser._implicit_unnests_to_explicit
 def _without_copies(parser: Parser, query: sge.Query) -> sge.Query:
     """Look for arrays among the joined tables only where there may be some.
 
-    sqlglot copies all that a query reads to learn its alias, level by level. The emulator parses a
-    statement a dozen times, so a deep one took it 40 s.
+    sqlglot copies a query's tables to learn their aliases, level by level. The emulator parses a
+    statement a dozen times, so a deep one took 40 s.
     """
     joined = [join.this for join in query.args.get("joins") or () if not join.args.get("on")]
     if any(isinstance(table, sge.Table) and len(table.parts) > 1 for table in joined):
@@ -45,8 +45,8 @@ Parser._implicit_unnests_to_explicit = _without_copies
 
 @contextlib.contextmanager
 def emulator() -> Iterator[str]:
-    """Run it in a thread, with nothing in it; yields its URL."""
-    # the packaged extension, put where the engine looks for it: nothing is downloaded
+    """Run an empty emulator in a thread; yields its URL."""
+    # the packaged extension, copied to the place where DuckDB looks: nothing is downloaded
     duckdb_extensions.import_extension("spatial")
     server = EmulatorServer(
         Settings(

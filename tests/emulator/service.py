@@ -35,7 +35,7 @@ _FORGOTTEN = (
     *("expirationTime", "defaultCollation", "requirePartitionFilter", "timePartitioning"),
     *("clustering", "schema"),
 )
-"""What a table was made with that the emulator does not keep, or not all of it."""
+"""The properties of a table that the emulator does not keep, or not all of them."""
 _PARTITION = {
     "DAY": "TIMESTAMP_TRUNC({}, DAY)",
     "MONTH": "TIMESTAMP_TRUNC({}, MONTH)",
@@ -46,7 +46,7 @@ Name = tuple[str, str]
 
 
 class RefusedError(Exception):
-    """The service does not take a request."""
+    """The service refuses a request."""
 
     def __init__(self, message: str, reason: str = "invalidQuery", status: int = 400) -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, its JSON body, and the status it was answered with."""
+    """A request, its JSON body, and the status of the answer."""
 
     at: float
     method: str
@@ -72,7 +72,7 @@ class Asked:
 
 @dataclass
 class Service:
-    """An emulator with the service's refusals, and what it was asked."""
+    """An emulator with the service's refusals, and a record of its requests."""
 
     emulator: str
     url: str = ""
@@ -80,7 +80,7 @@ class Service:
     tables: dict[Name, dict[str, Any]] = field(default_factory=dict)
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
-    """Texts of jobs to refuse once each, with the reason: for passing trouble."""
+    """Texts of jobs to refuse once each for a temporary reason, with that reason."""
     stuck: str | None = None
     """A text of statements that run until they are cancelled."""
     cancelled: set[str] = field(default_factory=set)
@@ -94,7 +94,7 @@ class Service:
         """Return the bodies of all jobs so far, in order."""
         return [asked.body for asked in self.asked if "configuration" in asked.body]
 
-    # what the emulator is asked on the way
+    # requests to the emulator
 
     def send(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
@@ -120,7 +120,7 @@ class Service:
         assert "error" not in found, (sql, found)
         return [[cell["v"] for cell in row["f"]] for row in found.get("rows", [])]
 
-    # what a table is, as the service knows it
+    # tables, as the service knows them
 
     def table(self, project: str, name: Name) -> dict[str, Any] | None:
         """Return a table as the service would describe it."""
@@ -144,7 +144,7 @@ class Service:
         return [policy["rowAccessPolicyReference"]["policyId"] for policy in found]
 
     def describe(self, name: Name, body: dict[str, Any], *, new: bool) -> None:
-        """Keep of a table's description what the emulator forgets."""
+        """Keep the parts of a table's description that the emulator forgets."""
         kept = {} if new else self.tables.setdefault(name, {})
         kept.update({key: body[key] for key in _FORGOTTEN if key in body})
         self.tables[name] = kept
@@ -210,7 +210,7 @@ class Service:
             project, dataset, table = path.groups()
             if method == "POST":
                 table = content["tableReference"]["tableId"]
-                self.table(project, (dataset, table))  # an expired one goes
+                self.table(project, (dataset, table))  # drops an expired one
             there = self.table(project, (dataset, table)) if table else None
             if method in ("PATCH", "PUT"):
                 if there and headers.get("If-Match") not in (None, there["etag"]):
@@ -234,7 +234,7 @@ class Service:
             elif method == "DELETE":
                 self.tables.pop(name, None)
             changed = status == 200 and method in ("POST", "PATCH", "PUT")
-            # one that expires at once is still what was made
+            # a table that expires at once was made all the same
             if changed and (made := self.table(project, name)):
                 answer = json.dumps(made).encode()
             if status == 200 and method == "GET":
@@ -315,7 +315,7 @@ class Service:
         return 200, {"Content-Type": "application/json"}, json.dumps(found).encode()
 
     def _require_filters(self, project: str, statement: sge.Expression) -> None:
-        """A table that asks for a partition filter gets one wherever it is read."""
+        """Refuse a query without a partition filter on a table that requires one."""
         target = _target(statement)
         for table in statement.find_all(sge.Table):
             if table is target or not table.db:
@@ -337,7 +337,7 @@ class Service:
                 )
 
     def _require_still_sources(self, project: str, statement: sge.Expression) -> None:
-        """Only a table is kept as it was: a view has no past."""
+        """Refuse to read the past of a view: only a table has one."""
         for table in statement.find_all(sge.Table):
             if table.args.get("version") is None:
                 continue
@@ -346,7 +346,7 @@ class Service:
                 raise RefusedError(f"FOR SYSTEM_TIME AS OF is not supported for a {found['type']}")
 
     def _require_plain_transaction(self, sql: str) -> None:
-        """A transaction holds queries and DML alone, on at most 100 tables."""
+        """Refuse a transaction with more than queries and DML, or on more than 100 tables."""
         inside, touched = False, set()
         for tree in _statements(sql):
             text = tree.sql("bigquery").upper()
@@ -385,7 +385,7 @@ class Service:
         body: bytes,
         headers: dict[str, str],
     ) -> tuple[int, dict[str, str], bytes]:
-        """A copy goes onto a table of the same layout, and takes its policies away."""
+        """Copy onto a table only with the same layout; remove the table's policies."""
         source = copied.get("sourceTable") or copied["sourceTables"][0]
         to = copied["destinationTable"]
         names = [(each["datasetId"], each["tableId"]) for each in (source, to)]
@@ -414,10 +414,10 @@ class Service:
         return status, more, answer
 
     def _translated(self, project: str, sql: str) -> str | None:
-        """What the emulator can't do as the service does, in other words.
+        """Rewrite a statement that the emulator can't run like the service.
 
-        Its catalog misses a rename, so it gets a copy and a drop; and it can't truncate a table
-        with row access policies.
+        Its catalog misses a rename, so it gets a copy and a drop. It can't truncate a table with
+        row access policies.
         """
         moved = False
 
@@ -451,7 +451,7 @@ class Service:
         return found if moved else None
 
     def _after(self, project: str, statement: sge.Expression) -> None:
-        """A statement that wrote: its partitions are counted, old ones go if the place says so."""
+        """After a statement that wrote, count its partitions; drop expired ones."""
         if isinstance(statement, sge.Create) and statement.kind == "TABLE":
             table = _target(statement)
             self.tables[table.db, table.name] = _of_create(statement)
@@ -479,12 +479,12 @@ class Service:
         part = _PARTITION[unit].format(f"TIMESTAMP({column})")
         ((count,),) = self.run(project, f"SELECT COUNT(DISTINCT {part}) FROM {full}")
         if int(count) > PARTITIONS_A_JOB and isinstance(statement, sge.Insert):
-            # some of them were there before
+            # some of the partitions were there before
             rows = statement.expression.sql("bigquery")
             try:
                 ((count,),) = self.run(project, f"SELECT COUNT(DISTINCT {part}) FROM ({rows}) AS w")
             except AssertionError:
-                return  # a query that reads the table that it filled
+                return  # the query reads the table that it filled
         if int(count) > PARTITIONS_A_JOB:
             if isinstance(statement, sge.Create):
                 self.run(project, f"DROP TABLE {full}")
@@ -518,7 +518,7 @@ def _layout(table: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _of_create(statement: sge.Create) -> dict[str, Any]:
-    """The layout that a CREATE TABLE gives, of which the emulator loses some."""
+    """The layout in a CREATE TABLE; the emulator loses some of it."""
     found: dict[str, Any] = {}
     if partition := statement.find(sge.PartitionedByProperty):
         unit = partition.find(sge.Var)
@@ -574,7 +574,7 @@ def refusing(emulator: str) -> Iterator[Service]:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a client that was killed in the middle of an answer
+            pass  # the client was killed in the middle of an answer
 
     http_server = Server(("127.0.0.1", 0), Handler)
     http_server.daemon_threads = True

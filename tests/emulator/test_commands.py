@@ -1,4 +1,4 @@
-"""What people type, from local files to models on BigQuery."""
+"""Users' commands, from local files to models on BigQuery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RAW = {"raw_sync_events", "raw_users"}
 
 
 def plain(value):
-    """A value as text that is the same for equal values of both engines."""
+    """A value as text, the same for equal values of both engines."""
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.UTC).isoformat()
     if isinstance(value, list):

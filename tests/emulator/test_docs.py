@@ -1,4 +1,4 @@
-"""The site that is written from what BigQuery has."""
+"""The site of a build in BigQuery."""
 
 from __future__ import annotations
 

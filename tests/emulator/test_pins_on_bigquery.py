@@ -1,4 +1,4 @@
-"""PINs planted in a warehouse, then looked for in all that commands ask of it, print and write."""
+"""No request, output or file of a command holds one of the PINs planted in the warehouse."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def asked(monkeypatch) -> list[requests.PreparedRequest]:
 
 
 def typed(url: str, command: str, *words: str) -> str:
-    """What a command prints and writes."""
+    """The output and files of a command."""
     backend = [] if command == "load" else ["--backend", "bigquery"]
     where = ["--project", PROJECT, "--dataset", "pins", "--api-endpoint", url]
     found = CliRunner().invoke(cli, ["--debug", command, *backend, *where, *words])
@@ -54,7 +54,7 @@ def text_of(path: Path) -> str:
 
 
 def texts(asked: Sequence[requests.PreparedRequest]) -> str:
-    """Requests as text, but for the rows of an upload."""
+    """Requests as text, without the rows of uploads."""
     return " ".join(
         f"{each.method} {each.url} {each.headers} {each.body!r}"
         for each in asked
@@ -65,7 +65,7 @@ def texts(asked: Sequence[requests.PreparedRequest]) -> str:
 def test_no_command_on_bigquery_asks_prints_or_writes_a_pin_unless_it_is_told_to(
     warehouse, asked, tmp_path, tmp_path_factory, monkeypatch
 ):
-    others = len(pins.PINS)  # that tests before this one have planted
+    others = len(pins.PINS)  # planted by tests before this one
     files = pins.write(tmp_path_factory.mktemp("raw"))
     monkeypatch.chdir(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Builds and loads as the service takes them: each point where it is stricter than the emulator.
+"""Builds and loads at each point where the service is stricter than the emulator.
 
 Few models and few rows: the emulator takes a second for a long statement, however few rows it has.
 """
@@ -65,7 +65,7 @@ class Place:
         return self.sql(f"SELECT COUNT(*) AS n FROM HERE.{table}")[0]["n"]
 
     def users(self, rows: list[dict], **settings) -> None:
-        """Make raw_users through the API, as a loader of somebody's would."""
+        """Make raw_users through the API, like a foreign loader."""
         kinds = settings.pop("types", {})
         fields = [bigquery.SchemaField(name, kinds.get(name, "STRING")) for name in USER]
         table = bigquery.Table(self.full("raw_users"), [*fields, *settings.pop("fields", [])])
@@ -104,7 +104,7 @@ def built(place: Place) -> Place:
 
 
 def writes(place: Place) -> list[str]:
-    """The statements that change what is published, in order."""
+    """The statements that change published tables, in order."""
     return [
         sql
         for sql in place.service.statements()
@@ -130,7 +130,7 @@ def test_a_build_reads_one_moment_while_rows_arrive(place):
 
     read = [sql for sql in place.service.statements() if "`raw_users`" in sql]
     moments = {sql.partition("FOR SYSTEM_TIME AS OF ")[2][:43] for sql in read}
-    assert len(read) == 2  # it is counted, and read by one model
+    assert len(read) == 2  # one statement counts it, and one model reads it
     assert len(moments) == 1
     (recorded,) = place.sql("SELECT sources FROM HERE._pipeline_runs")
     rows = json.loads(recorded["sources"])["raw_users"]["rows"]
@@ -166,7 +166,7 @@ def test_all_tables_and_the_record_are_published_by_one_statement(built):
     assert "`_pipeline_runs`" in script[-3]
     assert script[-2] == "COMMIT TRANSACTION"
     assert "published_at" in script[-1]
-    # the view stands as it is: its text is the same
+    # the view stays, because its text is the same
     assert not any("VIEW" in sql and PREFIX not in sql for sql in built.service.statements())
     assert not any("copy" in job["configuration"] for job in built.service.jobs())
     moments = built.sql("SELECT published_at, started_at FROM HERE._pipeline_runs")
@@ -209,12 +209,12 @@ def test_policies_and_options_set_by_hand_survive(built):
         if asked.method == "POST"
         and asked.body.get("tableReference", {}).get("tableId", "").endswith("_dim_users")
     ]
-    # the table that a build makes for itself holds the same rows, and as closely
+    # the table that a build makes for itself has the same rows and the same protection
     assert [field["policyTags"] for field in made] == [fields[1]["policyTags"]]
 
 
 def old_layout(place: Place, *, partitioned: bool) -> None:
-    """Let an older version have made dim_users: a column less, and by month if `partitioned`."""
+    """Make dim_users as an older version did: a column less, and by month if `partitioned`."""
     found = place.table("dim_users")
     place.client.delete_table(found)
     table = bigquery.Table(found.reference, found.schema[:3])
@@ -279,7 +279,7 @@ def test_defaults_of_the_place_do_not_apply(place):
 
     assert place.count("dim_users") == 2
     asked = place.service.jobs()
-    # those of the test have no labels
+    # the test's own jobs have no labels
     ours = [job["configuration"] for job in asked if job["configuration"].get("labels")]
     queries = [configuration["query"] for configuration in ours if "query" in configuration]
     assert {json.dumps(query["connectionProperties"]) for query in queries} == {

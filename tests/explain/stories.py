@@ -1,4 +1,4 @@
-"""What tests of explain share: the story of a command among a few raw rows."""
+"""The story of a command among a few raw rows, for the tests of explain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.masking import Masking
 
 
 def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
-    """What explain tells of an id."""
+    """The explanation of an id."""
 
     def fetch(expr: ibis.Table) -> Any:
         return expr.get_backend().to_pyarrow(expr)

@@ -88,7 +88,7 @@ def test_an_empty_id_is_a_usage_error(built):
         story(built(command("c")), "")
 
 
-# --- What must not be seen, and what must not be run ----------------------------------------------
+# --- Masked values, and hostile text --------------------------------------------------------------
 
 
 PIN = command("c", "PinAssignment", 3, "987654")
@@ -137,7 +137,7 @@ def test_what_a_hub_writes_is_shown_as_it_is(built):
 
 
 def on_googlesql(uuid: str, tables: dict[str, pa.Table]) -> Explanation:
-    """What explain would tell on BigQuery."""
+    """The explanation that BigQuery would give."""
     place = ("project", "dataset")
     named = {f"project.dataset.{name}": table for name, table in tables.items()}
     return explain(

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that read files; a test module names those it uses as its own."""
+"""Fixtures of the tests that read files; a test module imports those that it uses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.sources import SOURCES
 
 @dataclass(frozen=True)
 class Read:
-    """What came of reading files: the table's rows, its types, and the independent count."""
+    """The result of reading files: the table's rows, its types, and the independent count."""
 
     values: list[tuple[Any, ...]]
     types: dict[str, str]
@@ -41,7 +41,7 @@ def con() -> Iterator[Any]:
 
 @pytest.fixture
 def read(con: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
-    """Read files of the test's folder; a fault found by the engine comes as our error."""
+    """Read files of the test's folder; a fault that DuckDB finds becomes our error."""
     monkeypatch.chdir(tmp_path)
 
     def read(
@@ -71,7 +71,7 @@ def read(con: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
 
 @pytest.fixture
 def fault(read: Reader) -> Callable[..., str]:
-    """Read files that can't be read and return what is said about it."""
+    """Read faulty files and return the message."""
 
     def fault(*patterns: str, **options: Any) -> str:
         with pytest.raises(InputError) as caught:

@@ -140,7 +140,7 @@ def test_a_long_value_is_read_whole(read, write, size):
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_quoted_line_breaks_survive_reading_in_pieces(read, write, monkeypatch, line_end):
-    # read in parallel, in pieces as small as these, a line within a value is taken for a record
+    # a parallel reader with such small pieces takes a line within a value for a record
     monkeypatch.setitem(_OPTIONS, "buffer_size", 100_000)
     monkeypatch.setitem(_OPTIONS, "max_line_size", 100_000)
     rng = random.Random(7)

@@ -1,4 +1,4 @@
-"""Files written anew with the columns and types of a warehouse's raw table."""
+"""Files exported with the columns and types of a warehouse's raw table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOON = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC)
 
 @pytest.fixture
 def exported(tmp_path):
-    """A function from a file of a source to what is written, as rows and as a schema."""
+    """A function from a file of a source to the exported rows and their schema."""
 
     def run(name, path, there=None):
         folder = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""A file's rows are the same whether it is read alone or together with files of other types."""
+"""Reading a file together with files of other types does not change its rows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parquet(path, arrays):
 
 
 def rows(paths):
-    """What the model of users, and text of all columns, make of files that are read together."""
+    """The users and the texts of all columns from files that are read together."""
     con = ibis.duckdb.connect()
     try:
         raw = files.read(

@@ -22,7 +22,7 @@ NOON = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC)
 
 @pytest.fixture
 def read_each(read, tmp_path):
-    """Read one Parquet file for each array, all of one column, and sort what came out."""
+    """Read one Parquet file for each array, all of one column, and sort the values."""
 
     def read_each(*arrays):
         for place, array in enumerate(arrays):

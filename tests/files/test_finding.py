@@ -216,7 +216,7 @@ def test_a_link_to_nothing_is_a_fault(fault, tmp_path):
 
 @contextlib.contextmanager
 def in_a_folder_of_nobody():
-    """Act as a user whom a folder's mode keeps out; root is let in everywhere."""
+    """Act as a user without access to a folder; root may read every folder."""
     us = os.geteuid()
     folder = Path(tempfile.mkdtemp())
     os.chown(folder, 65534 if us == 0 else us, -1)

@@ -1,4 +1,4 @@
-"""ItemData of Parquet that is no text: the JSON of its fields under their own names."""
+"""Nested ItemData of Parquet becomes the JSON of its fields under their own names."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_struct_is_the_json_of_its_fields(read, tmp_path, array, copied):
 
 
 def json_of(read, tmp_path, array, copied):
-    """The text of ItemData, as the engine makes it or as the copy does that PyArrow makes."""
+    """The text of ItemData, from DuckDB or from PyArrow's copy."""
     keys = pa.array([b"\xff" if copied else b"k"]).view(pa.string())
     table = pa.table({"ItemKey": keys, "ItemData": array})
     pq.write_table(table, tmp_path / "a.parquet")

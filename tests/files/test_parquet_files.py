@@ -226,7 +226,7 @@ def test_damage_to_a_footer_is_named_or_harmless(read, put, tmp_path, flipped):
     path = tmp_path / put("a.parquet", ("ItemKey", ["k"] * 9), ("ItemData", ["d"] * 9))
     sound = path.read_bytes()
     start = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
-    # what follows the mark is PyArrow's own
+    # the bytes after the mark are PyArrow's own
     for place in range(start, sound.index(b"ARROW:schema")):
         path.write_bytes(sound[:place] + bytes([sound[place] ^ flipped]) + sound[place + 1 :])
         try:

@@ -1,4 +1,4 @@
-"""The same rows make the same models, whatever kind of file they come in."""
+"""The same rows make the same models in every kind of file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a column comes from and what is made of it, as `lineage` and `p.lineage` tell it."""
+"""The upstream and downstream columns that `lineage` and `p.lineage` show."""
 
 from __future__ import annotations
 

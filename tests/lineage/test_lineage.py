@@ -1,4 +1,4 @@
-"""What each kind of expression is made of: by value, and what only decides."""
+"""The origins of each kind of expression: by value, and those that only decide."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEYS = {"a": ["k"], "b": ["k"]}
 
 
 def made_of(expr, column="c"):
-    """The origins of a column as two texts: by value, and what only decides."""
+    """The origins of a column as two texts: by value, and those that only decide."""
     schemas = {table.get_name(): table.schema() for table in (A, B)}
     rows = trace(expr, lambda name: table_rows(name, schemas[name], KEYS[name]))
     made = rows.lineage[column]

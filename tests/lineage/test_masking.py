@@ -1,4 +1,4 @@
-"""What is sensitive is masked where rows are fetched and in an engine's words, by its origin."""
+"""Sensitive values are masked by their origin, in fetched rows and in an engine's messages."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ GRAPH = Graph([each.model for each in (stg_held, met_cast, met_view, met_of_view
 
 @pytest.fixture
 def made(tmp_path):
-    """A function that builds the models of one event, and gives all that is told of it."""
+    """A function that builds the models of one event, and returns all output about it."""
     events = tmp_path / "events.parquet"
     pq.write_table(arrow([raw_event(item=CODE, MapUniqueName="it's")], event_types()), events)
     folder = tmp_path / "it's here"

@@ -1,4 +1,4 @@
-"""One upstream column at a time is changed: no column differs that its lineage leaves out."""
+"""A change of one upstream column changes only columns that have it in their lineage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SEED = 3
 
 
 class Tables:
-    """All tables of a build, to be changed and read by one model again and again."""
+    """All tables of a build; a test changes one and runs a model on it, again and again."""
 
     def __init__(self) -> None:
         self.con = ibis.duckdb.connect(threads=1)
@@ -79,7 +79,7 @@ def contents(rows: pa.Table, names: Iterable[str]) -> Counter[str]:
 
 
 def renamed(rows: pa.Table, column: str, random: Random) -> pa.Table:
-    """The rows with the values of a column exchanged: the key, which lineage trusts, stays one."""
+    """The rows with a column's values renamed one to one, so a key stays unique."""
     values = rows.column(column).to_pylist()
     old = list(dict.fromkeys(repr(value) for value in values if value is not None))
     of = {repr(value): value for value in values}
@@ -104,7 +104,7 @@ def other(value: Any, random: Random) -> Any:
 
 
 def altered(rows: pa.Table, column: str, nullable: bool, random: Random) -> pa.Table:
-    """The rows with about half of the values of a column made up or NULL."""
+    """The rows with about half of a column's values invented or NULL."""
     values = rows.column(column).to_pylist()
     known = [value for value in values if value is not None]
     changed = []
@@ -166,7 +166,7 @@ def test_a_column_differs_only_by_what_its_lineage_names(tables, model):
 
 
 def member_changed(rows: pa.Table, path: tuple[str, ...], random: Random) -> pa.Table:
-    """Raw events with what a path in ItemData leads to made up, where it is there."""
+    """Raw events with an invented value at a path in ItemData, if the path exists."""
     documents = rows.column("ItemData").to_pylist()
     for number, text in enumerate(documents):
         document = read(text)
@@ -210,5 +210,5 @@ def test_a_member_of_item_data_changes_only_what_is_made_of_it(tables, path):
 
 
 def meet(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether one of the paths leads to a part of what the other leads to."""
+    """Whether one path leads to a part of the other's value."""
     return all(step == other_step for step, other_step in zip(path, other, strict=False))

@@ -21,7 +21,7 @@ def counts(row):
 
 
 def story(uuid, at, answer=None, state=None, wait=1.0):
-    """A command far from all others, the hub's answer and a reading, where there are any."""
+    """A command far from all others, with the hub's answer and a reading, if there are any."""
     events = [command(uuid, at=at)]
     if answer is not None:
         events.append(result(uuid, answer))
@@ -49,7 +49,7 @@ def test_each_count_needs_one_thing_more(built):
         *story("expected", 300, True, "false"),
         *story("confirmed", 400, True, "true"),
         *story("observed", 500, None, "true"),
-        # the first is matched by a reading that is attributed to the second
+        # a reading matches the first command but is attributed to the second
         command("matched", at=600),
         command("shared", at=601),
         result("matched"),

@@ -1,4 +1,4 @@
-"""What a notebook's cells show, in a kernel of its own."""
+"""The outputs of a notebook's cells, in a kernel of its own."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ SHOWN = {
 }
 
 SHORT = ("project", "model", "check")
-"""In plain text these are their short names."""
+"""The objects whose plain text is a short name."""
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
-    """The outputs of each cell, and every display as it was sent."""
+    """The outputs of each cell, and every display message."""
     import nbformat
     from nbclient import NotebookClient
 

@@ -56,7 +56,7 @@ def test_a_model_is_one_line_with_the_number_of_its_checks_and_what_did_not_pass
         "WARN 7 dim_users.late in 0.02s",
         *lines[2:5],
         "SKIP dim_users.apart: needs stg_users (not selected)",
-        # the time gives way: with it the line would be wider than the screen
+        # without the time, because the line would be wider than the screen
         f"OK created table {LONG} (1,350 rows, 10 checks)",
         "SKIP met_x: dim_users failed",
     ]

@@ -15,7 +15,7 @@ def at(text: str) -> dt.datetime:
 
 
 def shown(values, kind, width=200) -> list[str]:
-    """What is printed of a column, below its heading."""
+    """The printed lines of a column, below its heading."""
     console = Console(file=io.StringIO(), width=width)
     rows = pa.table({"c": pa.array(values, kind)})
     console.print(rows_table(rows), crop=False)

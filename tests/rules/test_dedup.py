@@ -32,7 +32,7 @@ LOWER = {
     "event_timestamp": after(-1e-6),
     "state_percent": 8.5,
 }
-"""A value below that in SAME, by criterion, in the contract's order."""
+"""A value lower than that in SAME, by criterion, in the contract's order."""
 
 
 def kept(evaluate, *copies):
@@ -71,7 +71,7 @@ def test_of_two_copies_the_lower_is_kept(evaluate, lower, higher):
 
 
 def test_a_criterion_breaks_ties_of_those_before_it_alone(evaluate):
-    # per pair of neighbours: the one with the lower value in the first criterion is kept
+    # of each pair of neighbours, the one with the lower value in the first criterion is kept
     pairs = list(pairwise(LOWER))
     copies = [
         SAME | {name: LOWER[name], "key": first, "name": f"{first} {kept}"}

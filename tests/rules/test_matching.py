@@ -1,4 +1,4 @@
-"""The contract's table of matches, a test a row: what was asked, what was said, do they match."""
+"""The contract's table of matches, a test a row: command, reading, and whether they match."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPES = {
 
 @pytest.fixture
 def verdicts(evaluate):
-    """A function that judges pairs of a command and a reading, of which these columns differ."""
+    """A function that judges pairs of a command and a reading with these columns."""
 
     def judge(command, reading_type, columns, cases):
         rows = [

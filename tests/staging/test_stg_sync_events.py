@@ -115,7 +115,7 @@ def test_before_dedup_every_copy_is_staged(built, later):
 
 
 def test_the_first_disposition_that_applies_is_the_one(built):
-    """Each step mends what the one before complained of, and so finds the next."""
+    """Each step mends the fault of the step before, and so finds the next one."""
     row = raw_event("Other", None, EventType="map_item_removed", MapUniqueName="", DateCreated=None)
     steps = {
         "removed": {},

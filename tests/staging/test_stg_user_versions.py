@@ -90,7 +90,7 @@ def test_a_bare_date_is_its_midnight(built):
 
 
 def test_the_first_disposition_that_applies_is_the_one(built):
-    """Each step mends what the one before complained of, and so finds the next."""
+    """Each step mends the fault of the step before, and so finds the next one."""
     row = {"uid": None, "username": "", "dateRegistered": None, "last_modified": None}
     steps = {
         "missing_user_id": {},

@@ -1,4 +1,4 @@
-"""A server of our own that answers as BigQuery does, and remembers what it was asked."""
+"""A server that answers like BigQuery, and records its requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 def refusal(status: int, reason: str, message: str = "because") -> Answer:
-    """An error as BigQuery tells it."""
+    """An error in BigQuery's form."""
     details = [{"reason": reason, "message": message, "domain": "global"}]
     return status, {"error": {"code": status, "message": message, "errors": details}}
 
@@ -40,7 +40,7 @@ def job(kind: str = "query", **statistics: Any) -> Answer:
 
 
 class Server:
-    """What is answered to a method and the end of a path, in turn; the last one for good."""
+    """The answers to a method and the end of a path, in turn; the last one repeats."""
 
     def __init__(self) -> None:
         self.url = ""

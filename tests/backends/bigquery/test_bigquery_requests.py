@@ -1,4 +1,4 @@
-"""What BigQuery is asked, and what its refusals are told as."""
+"""The requests to BigQuery, and our messages about its refusals."""
 
 from __future__ import annotations
 
