@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +23,7 @@ from pipeline.checks import (
 )
 from pipeline.contract import Arrivals, Model
 from pipeline.errors import EngineError, UsageError
-from pipeline.expressions import columns_read
+from pipeline.expressions import bound, columns_read
 from pipeline.fingerprints import Code
 from pipeline.graph import Graph
 from pipeline.masking import Masking
@@ -71,16 +70,15 @@ def build(
         run.read_sources(columns)
         for text in workspace.notes:
             run.note(text)
-        with ThreadPoolExecutor(1) as worker:
-            # in a thread, so the engine does not wait for the compiler
-            run.code = worker.submit(Code.of, graph, backend.engine, names, workspace.last_run())
-            run.work()
+        run.work()
         result = run.result
         result.seconds = time.perf_counter() - clock
         result.published = result.ok
         if result.ok:
             result.mode = "partial" if partial else "full"
-            for text in workspace.publish(run.record(result.mode)):
+            # at the end, when the statements that fingerprints are made of are compiled
+            code = Code.of(graph, backend.engine, names, workspace.last_run())
+            for text in workspace.publish(run.record(result.mode, code)):
                 run.note(text)
             for name in workspace.obsolete:
                 result.dropped.append(name)
@@ -102,8 +100,6 @@ class Run:
     read: dict[str, SourceRead] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     """The models that can't be used, and why."""
-    code: Future[Code] = field(default_factory=Future)
-    """The fingerprints of the models' code, for the record."""
     measured: dict[str, Measured] = field(default_factory=dict)
     """The counts of a model that were made before its checks."""
     masking: Masking = field(init=False)
@@ -179,9 +175,12 @@ class Run:
                     self._skip(self.graph.models[rest], "the build failed fast")
                 return
 
-    def record(self, mode: RunMode) -> RunRecord:
-        """Return the record of this build, and of the models that it left unchanged."""
-        previous, code = self.workspace.last_run(), self.code.result()
+    def record(self, mode: RunMode, code: Code) -> RunRecord:
+        """Return the record of this build, and of the models that it left unchanged.
+
+        `code` holds the fingerprints of the models' code.
+        """
+        previous = self.workspace.last_run()
         models, checks = list(self.result.models), list(self.result.checks)
         if previous and mode != "full":
             models += [made for made in previous.models if made.name not in self.names]
@@ -208,7 +207,8 @@ class Run:
         if isinstance(workspace, KeepsStaged) and workspace.gone and EVENTS in model.upstream:
             created = staged.create(workspace, self.graph, resolved, self.table)
         else:
-            created = slices.create(workspace, resolved, self.table, rows)
+            whole = bound(self.graph, model.name, self.table)
+            created = slices.create(workspace, resolved, whole, self.table, rows)
         made = ModelResult(
             model.name,
             model.materialized,

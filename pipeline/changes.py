@@ -19,7 +19,7 @@ from pipeline.backends.base import IncrementalWorkspace, Made
 from pipeline.contract import Grows, Model, Near, Within
 from pipeline.dialect import key_hash
 from pipeline.errors import OutOfMemoryError, UsageError
-from pipeline.expressions import declared_table, expression
+from pipeline.expressions import bound, declared_table, expression
 from pipeline.graph import Graph
 from pipeline.results import ModelMode
 from pipeline.sources import SOURCES
@@ -186,7 +186,7 @@ class Changes:
             return Step("updated")
         if not self._is_compared(model):
             return Step("created", rows=self._create(model).rows)
-        new = self._workspace.stored(expression(model, self.now))
+        new = self._workspace.stored(bound(self._graph, model.name, self.now))
         old = self._former(model.name)
         went, came, rows_went, rows_came = self._differences(model, old, new)
         if not rows_went and not rows_came:
@@ -197,7 +197,8 @@ class Changes:
     def _create(self, model: Model) -> Made:
         rows = {name: self._rows.get(name) for name in model.upstream}
         resolved = lineage.of(self._graph).resolved(model.name)
-        return slices.create(self._workspace, resolved, self.now, rows)
+        whole = bound(self._graph, model.name, self.now)
+        return slices.create(self._workspace, resolved, whole, self.now, rows)
 
     def _is_compared(self, model: Model) -> bool:
         readers = [each for each in self._models.values() if model.name in each.upstream]

@@ -75,6 +75,21 @@ def declared_expression(graph: Graph, name: str) -> ir.Table:
     return expression(graph.models[name], lambda upstream: declared_table(graph, upstream))
 
 
+def bound(graph: Graph, name: str, table: Callable[[str], ir.Table]) -> ir.Table:
+    """Return a model as an expression of these upstream tables.
+
+    Where they are as declared it is `declared_expression`, so that a build neither calls a model's
+    function nor compiles what it returns a second time.
+
+    Raises:
+        ContractError: as `expression`.
+    """
+    model = graph.models[name]
+    if all(table(each).equals(declared_table(graph, each)) for each in model.upstream):
+        return declared_expression(graph, name)
+    return expression(model, table)
+
+
 def model_sql(
     graph: Graph,
     name: str,
@@ -86,6 +101,9 @@ def model_sql(
 
     `namespace` is the place of the models, `source_namespace` that of the sources.
     """
+
+    if (None, None) == namespace == source_namespace:
+        return to_sql(declared_expression(graph, name), engine)
 
     def table(upstream: str) -> ir.Table:
         where = source_namespace if upstream in SOURCES else namespace

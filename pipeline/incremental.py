@@ -74,13 +74,12 @@ def build_incrementally(
                 )
                 result = run.result
                 result.mode, result.notes = "incremental", notes
-                run.code.set_result(plan.code)
                 run.read_sources(columns_read(graph, names))
                 run.work()
                 result.seconds = time.perf_counter() - clock
                 result.published = result.ok
                 if result.ok:
-                    for text in workspace.publish(run.record("incremental")):
+                    for text in workspace.publish(run.record("incremental", plan.code)):
                         run.note(text)
                 return result
     return in_full(why)

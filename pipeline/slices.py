@@ -55,17 +55,21 @@ class Slice:
 
 
 def create(
-    workspace: Workspace, model: Model, table: Table, rows: Mapping[str, int | None]
+    workspace: Workspace,
+    model: Model,
+    whole: ir.Table,
+    table: Table,
+    rows: Mapping[str, int | None],
 ) -> Made:
     """Materialize a model, in as many slices as memory requires.
 
-    `rows` are the known numbers of rows of its upstream tables.
+    `whole` are all of its rows. `table` gives its upstreams, `rows` their numbers of rows, as far
+    as they are known.
 
     Raises:
         EngineError: the engine can't run a statement.
         ResourceError: disk ran out, or memory did for the smallest slice.
     """
-    whole = expression(model, table)
     source = _source_of_days(model, whole)
     if source is None:
         return workspace.create(model, whole)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 import ibis
 import ibis.backends.sql.compilers as compilers
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
@@ -21,9 +23,36 @@ _MADE_UP_NAME = re.compile(r"(ibis_\w+)_[a-z2-7]{26}")
 def to_sql(expr: ir.Table, engine: Engine) -> str:
     """Return an expression's SQL for an engine, the same text each time.
 
-    Needs no connection.
+    Needs no connection. An expression that is asked for again is not compiled again.
     """
-    return to_query(expr, engine).sql(dialect=COMPILERS[engine].dialect, pretty=True)
+    # what is kept must hold no connection
+    is_bound = expr.op().find(ops.DatabaseTable)
+    return _text((expr.unbind() if is_bound else expr).op(), engine)
+
+
+def columns_sql(expr: ir.Table, engine: Engine) -> dict[str, str]:
+    """Return the SQL of each column that a query selects from one table.
+
+    Where the query selects from anything else, a column's SQL does not stand for itself: each
+    column has the SQL of the whole query.
+    """
+    query = _query(expr.op(), engine)
+    selects = [*query.find_all(sge.Select, sge.SetOperation)]
+    dialect, whole = COMPILERS[engine].dialect, len(selects) > 1
+    return {
+        column.alias_or_name: (query if whole else column.unalias()).sql(dialect=dialect)
+        for column in selects[0].selects
+    }
+
+
+@lru_cache(maxsize=256)
+def _text(rows: ops.Relation, engine: Engine) -> str:
+    return _query(rows, engine).sql(dialect=COMPILERS[engine].dialect, pretty=True)
+
+
+@lru_cache(maxsize=256)
+def _query(rows: ops.Relation, engine: Engine) -> sge.Query:
+    return to_query(rows.to_expr(), engine)
 
 
 def type_name(kind: str, engine: Engine) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from functools import wraps
+
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pytest
 from conftest import arrow, raw_user, user_types
@@ -9,12 +14,15 @@ from ibis import _
 from pyarrow import parquet
 
 from pipeline import build as builds
+from pipeline import catalog
 from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.contract import Column, RowCheck, TableCheck, model
 from pipeline.errors import UsageError
 from pipeline.graph import Graph
 from pipeline.options import RunOptions
+from pipeline.sources import SOURCES
+from pipeline.sql import COMPILERS
 
 NAME = Column("username", "string", "a name")
 NO_BOB = RowCheck("no_bob", _.username == "bob", "nobody is called bob")
@@ -224,3 +232,34 @@ def test_each_model_is_announced_before_its_result(build):
     names = [type(event).__name__ for event in told]
     assert names == ["Read", *["Started", "ModelResult"] * 2]
     assert [(event.number, event.of) for event in told[1::2]] == [(1, 2), (2, 2)]
+
+
+def test_a_build_calls_no_model_and_compiles_no_expression_a_second_time(tmp_path, monkeypatch):
+    calls: Counter[str] = Counter()
+    compiled: list[ops.Node] = []
+    compiler = type(COMPILERS["duckdb"])
+    compile_anew = compiler.to_sqlglot
+
+    def counted(model):
+        @wraps(model.function)
+        def function(*tables):
+            calls[model.name] += 1
+            return model.function(*tables)
+
+        return replace(model, function=function)
+
+    def to_sqlglot(self, expr, **options):
+        compiled.append(expr.unbind().op())
+        return compile_anew(self, expr, **options)
+
+    graph = Graph([counted(model) for model in catalog.load().models.values()])
+    monkeypatch.setattr(compiler, "to_sqlglot", to_sqlglot)
+
+    result = builds.build(graph, DuckDB(tmp_path / "a.duckdb"), list(graph.models), RunOptions())
+
+    assert result.published
+    assert len(compiled) > len(graph.models)
+    assert [op for op, times in Counter(compiled).items() if times > 1] == []
+    # the files' own types may be other ones than the declared
+    of_files = {name for name, model in graph.models.items() if SOURCES.keys() & {*model.upstream}}
+    assert calls == {name: 2 if name in of_files else 1 for name in graph.models}

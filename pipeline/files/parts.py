@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
-from ibis.util import gen_name
 
 from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED
@@ -22,6 +22,7 @@ Key = TypeVar("Key")
 DOCUMENT = "ItemData"
 """The one column that may hold a nested value, as JSON text."""
 
+_NUMBERS = count(1)
 _GLOB = re.compile(r"([\[*?])")
 
 
@@ -113,7 +114,7 @@ def view(
     """
     selects = [_select(values, rows) for values, rows in scans]
     query = sge.union(*selects, distinct=False) if len(selects) > 1 else selects[0]
-    unique = name or gen_name(source)
+    unique = name or f"files_of_{source}_{next(_NUMBERS)}"
     create = sge.Create(
         this=sge.to_identifier(unique, quoted=True),
         kind="VIEW",

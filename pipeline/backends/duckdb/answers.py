@@ -15,6 +15,8 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 from ibis.formats.pyarrow import PyArrowData
 
+from pipeline.sql import to_sql
+
 
 class _Converter(PyArrowData):
     """Arrow columns with the types of an expression."""
@@ -27,8 +29,7 @@ class _Converter(PyArrowData):
 
 def fetched(con: IbisDuckDB, expr: ir.Table) -> pa.Table:
     """Evaluate an expression on a connection; it reads no table of Python's memory."""
-    query = con.compiler.to_sqlglot(expr).sql("duckdb")
-    found = con.con.execute(query).to_arrow_table()
+    found = con.con.execute(to_sql(expr, "duckdb")).to_arrow_table()
     return _Converter.convert_table(found, expr.schema())
 
 

@@ -16,7 +16,7 @@ from pipeline.backends.duckdb.answers import fetched, text
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.results import RunRecord
-from pipeline.sql import to_query
+from pipeline.sql import to_sql
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,8 +57,7 @@ class DuckDBTables:
 
     def export(self, expr: ir.Table, file: Path) -> None:
         """Write the rows of an expression to a Parquet file; DuckDB writes it, not Python."""
-        query = to_query(expr, "duckdb").sql("duckdb")
-        copy = f"COPY ({query}) TO {text(file)} (FORMAT parquet)"
+        copy = f"COPY ({to_sql(expr, 'duckdb')}) TO {text(file)} (FORMAT parquet)"
         with engine_errors():
             interruptible(self.con, lambda: self.con.raw_sql(copy))
 

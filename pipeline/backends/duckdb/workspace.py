@@ -30,6 +30,7 @@ from pipeline.files import Raw, mended, read, require_unchanged
 from pipeline.files.finding import UNCHANGED
 from pipeline.results import FileRead, RunRecord, SourceRead
 from pipeline.sources import EVENTS, SOURCES, Source
+from pipeline.sql import to_sql
 
 VERSION = ".".join(duckdb.__version__.split(".")[:2])
 """The engine's version, cut to the part that may change results."""
@@ -67,6 +68,14 @@ class DuckDBWorkspace(DuckDBTables):
     read_files: list[Raw] = field(default_factory=list)
     _orders: set[tuple[str, str]] = field(default_factory=set)
     """The tables of this build that are stored in the order of a column, with that column."""
+    _tables: dict[str, ir.Table] = field(default_factory=dict)
+    """The tables and views whose columns are known."""
+
+    def table(self, name: str) -> ir.Table:
+        """Return a table or view, bound to no connection: names are those of the new file."""
+        if name not in self._tables:
+            self._tables[name] = super().table(name).unbind()
+        return self._tables[name]
 
     def read_source(self, source: Source, columns: Collection[str]) -> RawTable:
         """Return a source's files as one table, with the columns in use.
@@ -110,12 +119,10 @@ class DuckDBWorkspace(DuckDBTables):
             ResourceError: memory or disk ran out.
         """
         self._drop(model.name)
-        name = sge.table_(model.name, quoted=True)
-        expr = self._in_order(model, expr)
-        query = self.con.compiler.to_sqlglot(expr)
-        create = sge.Create(this=name, kind=model.materialized.upper(), expression=query)
+        name = sge.table_(model.name, quoted=True).sql("duckdb")
+        query, kind = self._in_order(model, expr), model.materialized.upper()
         with engine_errors(self.read_files):
-            self.make(create.sql("duckdb"))
+            self.make(f"CREATE {kind} {name} AS {query}")
             for raw in self.read_files:
                 if raw.source.name in model.upstream:
                     require_unchanged(raw)
@@ -124,18 +131,21 @@ class DuckDBWorkspace(DuckDBTables):
             self.con.raw_sql(f"BEGIN; {comments(model)}; COMMIT")
             if model.materialized == "view":
                 return Made(None)
-            (rows,) = self.con.con.execute(f"SELECT count(*) FROM {name.sql('duckdb')}").fetchone()
+            (rows,) = self.con.con.execute(f"SELECT count(*) FROM {name}").fetchone()
         return Made(int(rows))
 
-    def _in_order(self, model: Model, rows: ir.Table) -> ir.Table:
-        """Sort rows by day: then a query of a day reads few blocks."""
+    def _in_order(self, model: Model, rows: ir.Table) -> str:
+        """Select rows sorted by day: then a query of a day reads few blocks."""
         day = model.partition_by
         # raw rows come roughly by time, and sorting them all takes long
         if day is None or SOURCES.keys() & set(model.upstream):
-            return rows
-        ordered = rows if row_order(rows, day) in self._orders else rows.order_by(day)
+            return to_sql(rows, "duckdb")
+        is_ordered = row_order(rows, day) in self._orders
         self._orders.add((model.name, day))
-        return ordered
+        if is_ordered:
+            return to_sql(rows, "duckdb")
+        by = sge.to_identifier(day, quoted=True).sql("duckdb")
+        return f"SELECT * FROM ({to_sql(rows, 'duckdb')}) ORDER BY {by}"
 
     def append(self, model: Model, rows: ir.Table) -> None:
         """Add rows to a model's table, in its order.
@@ -146,9 +156,8 @@ class DuckDBWorkspace(DuckDBTables):
         for raw in self.read_files:
             if raw.source.name in model.upstream:
                 require_unchanged(raw)
-        rows = self._in_order(model, rows.select(*model.schema.names))
-        query = self.con.compiler.to_sqlglot(rows).sql("duckdb")
-        names = ", ".join(sge.to_identifier(name, quoted=True).sql() for name in rows.columns)
+        query = self._in_order(model, rows.select(*model.schema.names))
+        names = ", ".join(sge.to_identifier(name, quoted=True).sql() for name in model.schema.names)
         table = sge.table_(model.name, quoted=True).sql("duckdb")
         with engine_errors():
             self.make(f"INSERT INTO {table} ({names}) {query}")
@@ -249,6 +258,7 @@ class DuckDBWorkspace(DuckDBTables):
         return interruptible(self.con, run)
 
     def _drop(self, name: str) -> None:
+        self._tables.pop(name, None)
         query = (
             "SELECT table_type FROM information_schema.tables"
             f" WHERE table_schema = 'main' AND table_name = {text(name)}"
