@@ -791,7 +791,8 @@ def _build(given: Mapping[str, Any], checks: bool) -> None:
 
 
 def _project(given: Mapping[str, Any]) -> Project:
-    from pipeline import connect
+    # not pipeline.connect(), which loads what draws results in a notebook
+    from pipeline.project import Project
 
     backend, context = given["backend"], click.get_current_context()
     others = {name for other in OPTIONS if other != backend for name in OPTIONS[other]}
@@ -802,7 +803,7 @@ def _project(given: Mapping[str, Any]) -> Project:
     known = {name: given[name] for name in OPTIONS[backend] if name in given}
     if backend == "bigquery":
         known["labels"] = {"command": context.info_name}
-    return connect(backend, **known)
+    return Project.connect(backend, **known)
 
 
 def _instead(backend: str, name: str) -> str:

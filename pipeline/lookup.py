@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -16,12 +17,10 @@ from pipeline.catalog import load
 from pipeline.digest import digest
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, PipelineError, UsageError, did_you_mean
-from pipeline.explain import Explanation, explain
 from pipeline.expressions import columns_read, expression, model_sql, unbuilt
 from pipeline.fingerprints import Code, why_modified
 from pipeline.freshness import freshness
 from pipeline.graph import Models
-from pipeline.lineage.columns import ColumnLineage, column_lineage
 from pipeline.masking import Masking, masked
 from pipeline.older import current
 from pipeline.results import (
@@ -32,6 +31,10 @@ from pipeline.results import (
 )
 from pipeline.sources import SOURCES
 from pipeline.where import columns_of, condition
+
+if TYPE_CHECKING:
+    from pipeline.explain import Explanation
+    from pipeline.lineage.columns import ColumnLineage
 
 Spec = str | Sequence[str]
 _HISTORY = 20
@@ -109,8 +112,9 @@ class Lookup(Displayed):
         Raises:
             UsageError: a model that it reads is not built, or older code built it.
         """
-        masking = Masking(self._graph, reveal)
+        from pipeline.explain import explain
 
+        masking = Masking(self._graph, reveal)
         return explain(
             command_uuid, self._current, lambda expr: self.backend.fetch(masking.rows(expr))
         )
@@ -124,6 +128,8 @@ class Lookup(Displayed):
         Raises:
             UsageError: there is no such model or column.
         """
+        from pipeline.lineage.columns import column_lineage
+
         return column_lineage(self._graph, lineage.of(self._graph), column, down=down)
 
     def preview(self, name: str) -> ir.Table:
@@ -218,7 +224,8 @@ class Lookup(Displayed):
 
     def reconnect(self) -> None:
         """Read another process's newer build; existing expressions then read it too."""
-        self._session.refresh()
+        if "_session" in vars(self):
+            self._session.refresh()
 
     def __getattr__(self, name: str) -> ir.Table:
         if name.startswith("_") or name not in self.models:

@@ -15,12 +15,10 @@ from pipeline.backends.base import Tables, Warehouse
 from pipeline.backends.choosing import Files, choose, paths_of
 from pipeline.build import build
 from pipeline.checks import declared_checks
-from pipeline.comparison import Comparison
 from pipeline.disk import writing
 from pipeline.display import Watch, view, watch
 from pipeline.errors import UsageError, did_you_mean
 from pipeline.expressions import model_sql
-from pipeline.incremental import build_incrementally
 from pipeline.lookup import Lookup, Spec, as_list
 from pipeline.older import built_by_older_code
 from pipeline.options import OnFailure, Report, RunOptions, keep_none
@@ -123,6 +121,8 @@ class Project(Lookup):
             )
             try:
                 if incremental:
+                    from pipeline.incremental import build_incrementally
+
                     result = build_incrementally(self._graph, self.backend, options)
                 else:
                     result = build(self._graph, self.backend, names, options)
@@ -184,6 +184,7 @@ class Project(Lookup):
                 written.
         """
         from pipeline.backends.duckdb.scratch import scratch
+        from pipeline.comparison import Comparison
 
         theirs = other if isinstance(other, Project) else Project.at(other)
         if store is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
+import ibis
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
@@ -92,7 +93,24 @@ class DuckDBWorkspace(DuckDBTables):
         read = SourceRead(
             inputs.to_record, raw.rows + number, (*raw.files, *kept), kept_rows=number or None
         )
-        return RawTable(raw.table, read, told)
+        return RawTable(self._as_declared(raw), read, told)
+
+    def _as_declared(self, raw: Raw) -> ir.Table:
+        """Give files whose types are the declared ones the source's name and all of its columns.
+
+        The models that read them are compiled for that table already.
+        """
+        read, declared = raw.table.schema(), raw.source.schema
+        if any(read[name] != declared[name] for name in raw.names):
+            return raw.table
+        columns = {
+            name: raw.table[name] if name in raw.names else ibis.null(declared[name])
+            for name in declared
+        }
+        name = sge.to_identifier(raw.source.name, quoted=True).sql("duckdb")
+        query = to_sql(raw.table.select(**columns), "duckdb")
+        self.con.raw_sql(f"CREATE TEMP VIEW {name} AS {query}")
+        return ibis.table(declared, name=raw.source.name)
 
     def read_paths(self, source: Source, paths: Sequence[Path], columns: Collection[str]) -> Raw:
         """Open files as one table, with the columns in use."""
