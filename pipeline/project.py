@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,13 +13,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 import pipeline.lineage as lineage
-from pipeline.backends.base import Tables, Warehouse
+from pipeline.backends.base import KeepsTested, Tables, Warehouse
 from pipeline.backends.choosing import Files, choose, paths_of
 from pipeline.build import build
 from pipeline.checks import declared_checks
 from pipeline.disk import writing
 from pipeline.display import Watch, view, watch
-from pipeline.errors import UsageError, did_you_mean
+from pipeline.errors import PipelineError, UsageError, did_you_mean
 from pipeline.expressions import model_sql
 from pipeline.lookup import Lookup, Spec, as_list
 from pipeline.older import built_by_older_code
@@ -26,9 +28,11 @@ from pipeline.results import (
     CheckResult,
     Diff,
     Estimate,
+    LastTest,
     Loaded,
     Note,
     Result,
+    RunRecord,
 )
 from pipeline.sql import Engine
 from pipeline.testing import test
@@ -142,16 +146,13 @@ class Project(Lookup):
         reveal: bool = False,
         on_failure: OnFailure = keep_none,
     ) -> Result:
-        """Check the selected models, by default all built ones, and change nothing.
+        """Check the selected models, by default all built ones, and change no table.
+
+        On DuckDB the docs show the results until the next build.
 
         Raises:
             UsageError: a selection names nothing, or a model is not built yet.
         """
-        tables = self._session
-        names = self.select(select, exclude)
-        if not as_list(select):
-            names = [name for name in names if name in tables.names()]
-        self._graph.require(names)
         with watch() if report is None else Watch() as watching:
             options = RunOptions(
                 fail_fast=fail_fast,
@@ -160,9 +161,47 @@ class Project(Lookup):
                 report=report or watching,
                 on_failure=on_failure,
             )
-            result = test(self._graph, tables, names, options)
+            result = self._test(select, exclude, options)
+            self._keep_tested(self._session.last_run(), result, options)
             watching.end(result)
         return result
+
+    def _test(self, select: Spec, exclude: Spec, options: RunOptions) -> Result:
+        tables = self._session
+        names = self.select(select, exclude)
+        if not as_list(select):
+            names = [name for name in names if name in tables.names()]
+        self._graph.require(names)
+        return test(self._graph, tables, names, options)
+
+    def _keep_tested(self, build: RunRecord | None, result: Result, options: RunOptions) -> None:
+        if build is None or not isinstance(self.backend, KeepsTested):
+            return
+        # what the engine says of a failure may hold sensitive values, if they are revealed
+        checks = [
+            replace(found, message="") if options.reveal else found for found in result.checks
+        ]
+        now = LastTest(
+            build.started_at,
+            datetime.now(UTC),
+            tuple(found for found in checks if found.status != "SKIP"),
+        )
+        try:
+            before = self.backend.tested()
+            if before and before.build == now.build:
+                now = replace(now, checks=now.over(before.checks))
+            self.backend.keep_tested(now)
+        except PipelineError as error:
+            note = Note(f"The docs will not show this test. {error.what}")
+            result.notes.append(note)
+            options.report(note)
+
+    def _with_last_test(self, run: RunRecord) -> tuple[RunRecord, datetime | None]:
+        """Return the record with the results of a later test, and when that was."""
+        tested = self.backend.tested() if isinstance(self.backend, KeepsTested) else None
+        if tested is None or tested.build != run.started_at:
+            return run, None
+        return replace(run, checks=tested.over(run.checks)), tested.at
 
     def diff(
         self,
@@ -259,7 +298,7 @@ class Project(Lookup):
             if found.name == check:
                 rows = tables.fetch(breaking.limit(limit))
 
-        result = self.test(name, report=lambda event: None, reveal=reveal, on_failure=keep)
+        result = self._test(name, (), RunOptions(reveal=reveal, on_failure=keep))
         [found] = [each for each in result.checks if each.name == check]
         if found.status in ("SKIP", "ERROR"):
             raise UsageError(f"{name}.{check} can't be run: {found.message}")
@@ -270,7 +309,8 @@ class Project(Lookup):
     ) -> Path:
         """Write the site that documents the selected models, and return its first page.
 
-        It shows the results of the last build; for a model that is not built, its declaration.
+        It shows the results of the last build, and of a later `test` on DuckDB; for a model that is
+        not built, its declaration.
 
         Raises:
             UsageError: a selection names nothing, or the folder can't be written.
@@ -278,7 +318,9 @@ class Project(Lookup):
         from pipeline.docs import describe, write
 
         names = self._selected(select, exclude)
-        run = self.last_run()
+        run, tested_at = self.last_run(), None
+        if run:
+            run, tested_at = self._with_last_test(run)
         site = describe(
             self._graph,
             names,
@@ -288,6 +330,7 @@ class Project(Lookup):
             audit=self._audit() if run else [],
             places=self._places(),
             runs=self.runs() if run else [],
+            tested_at=tested_at,
         )
         return write(site, Path(output))
 

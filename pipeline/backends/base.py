@@ -19,6 +19,7 @@ from pipeline.results import (
     CheckResult,
     Estimate,
     FileRead,
+    LastTest,
     Loaded,
     ModelResult,
     Note,
@@ -301,6 +302,19 @@ class Increments(Protocol):
 
     def for_all(self) -> Backend:
         """Return the same backend with every input ever read, and those given now."""
+        ...
+
+
+@runtime_checkable
+class KeepsTested(Protocol):
+    """A backend that keeps the results of the last `test` until the next build."""
+
+    def tested(self) -> LastTest | None:
+        """Return the results, None if there are none."""
+        ...
+
+    def keep_tested(self, tested: LastTest) -> None:
+        """Keep the results."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -135,6 +136,8 @@ class Site:
     places: tuple[tuple[str, str], tuple[str, str]]
     """Database and schema of the models, and of the sources."""
     history: tuple[history.Chart, ...]
+    tested_at: datetime | None
+    """The time of a test after the last build: the checks' results are of that."""
 
     @cached_property
     def pages(self) -> Mapping[str, Page]:
@@ -162,11 +165,13 @@ def describe(
     audit: Sequence[Mapping[str, Any]] = (),
     places: tuple[tuple[str, str], tuple[str, str]] = (("pipeline", "main"),) * 2,
     runs: Sequence[RunRecord] = (),
+    tested_at: datetime | None = None,
 ) -> Site:
     """Collect all facts on the named models and the sources that they read.
 
     `sql` is by engine, then by model; `audit` are the rows of audit_dispositions, if it is built;
-    `runs` are the last builds, the latest first.
+    `runs` are the last builds, the latest first. `tested_at` is the time of a later test whose
+    results are in `run`.
     """
     sources = graph.sources_of(names)
     reads = dict.fromkeys(sources, ()) | {
@@ -182,6 +187,7 @@ def describe(
         tuple(charts(audit)),
         places,
         tuple(history.charts(runs)),
+        tested_at,
     )
 
 

@@ -16,6 +16,7 @@ from pipeline.results.contents import Digests as Digests
 from pipeline.results.contents import ModelDiff as ModelDiff
 from pipeline.results.records import FileRead as FileRead
 from pipeline.results.records import Freshness as Freshness
+from pipeline.results.records import LastTest as LastTest
 from pipeline.results.records import Overview as Overview
 from pipeline.results.records import RunRecord as RunRecord
 from pipeline.results.records import SourceRead as SourceRead

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -151,6 +151,40 @@ class RunRecord(Displayed):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+@dataclass(frozen=True)
+class LastTest:
+    """The results of the checks that `test` ran on one build, and the time of the last one (UTC).
+
+    `build` is when that build started.
+    """
+
+    build: datetime
+    at: datetime
+    checks: tuple[CheckResult, ...]
+
+    def to_json(self) -> Json:
+        """Return the fields; times are ISO-8601."""
+        return {
+            "build": self.build.isoformat(),
+            "at": self.at.isoformat(),
+            "checks": [found.to_json() for found in self.checks],
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> LastTest:
+        """Read the JSON of `to_json`."""
+        return cls(
+            datetime.fromisoformat(found["build"]),
+            datetime.fromisoformat(found["at"]),
+            tuple(CheckResult.from_json(each) for each in found["checks"]),
+        )
+
+    def over(self, earlier: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+        """Return earlier results with these in their place."""
+        both = {(each.model, each.name): each for each in (*earlier, *self.checks)}
+        return tuple(both.values())
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def count(database: Path, table: str) -> int:
 
 def test_a_new_database_is_built_from_the_sample_wherever_one_stands(type_):
     assert type_("build").exit_code == 0
+    assert beside(Path("build/pipeline.duckdb")) == ["pipeline.duckdb"]
 
     tested = type_("test")
     assert tested.exit_code == 0
@@ -48,7 +49,8 @@ def test_a_new_database_is_built_from_the_sample_wherever_one_stands(type_):
     assert everything["number_of_commands"] == 997
     assert everything["number_hub_success_confirmed"] == 660
     assert everything["confirmation_rate"] == pytest.approx(660 / everything["number_hub_success"])
-    assert beside(Path("build/pipeline.duckdb")) == ["pipeline.duckdb"]
+    kept = ["pipeline.duckdb", "pipeline.duckdb.tested.json"]
+    assert beside(Path("build/pipeline.duckdb")) == kept
 
 
 def test_each_model_and_check_has_its_line_and_the_last_sums_them_up(type_):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -158,3 +160,63 @@ def test_pages_are_made_of_finished_results_without_a_connection(path):
 
     assert not [name for name in imported if name.startswith(forbidden)]
     assert imported & {"pipeline.backends.duckdb", "pipeline.backends.bigquery"} == set()
+
+
+def checks_shown(project, model, folder):
+    """The page's statuses of checks by name, and whether the first page tells of a test."""
+    files = files_in(project.docs(folder).parent)
+    statuses = {
+        result["unique_id"].removeprefix(f"test.hub_events.{model}_"): result["status"]
+        for result in json.loads(files["run_results.json"])["results"]
+    }
+    return statuses, "Last test" in files["index.html"]
+
+
+@pytest.fixture
+def with_a_double(project):
+    """A build in which a user is doubled afterwards, by another program."""
+    project.build(select="+dim_users")
+    project.reconnect()
+    with duckdb.connect(project.backend.database) as con:
+        con.execute("INSERT INTO dim_users FROM dim_users")
+    return pipeline.connect("duckdb", database=project.backend.database)
+
+
+def test_a_test_after_the_build_is_shown_until_the_next_build(with_a_double, project, tmp_path):
+    before, _ = checks_shown(with_a_double, "dim_users", tmp_path / "one")
+    with_a_double.test("dim_users")
+    after, told = checks_shown(with_a_double, "dim_users", tmp_path / "two")
+    with_a_double.test("stg_users")
+    later, _ = checks_shown(with_a_double, "dim_users", tmp_path / "three")
+    project.build(select="dim_users")
+    rebuilt, still_told = checks_shown(with_a_double, "dim_users", tmp_path / "four")
+
+    statuses = [each["unique_key"] for each in (before, after, later, rebuilt)]
+    assert statuses == ["pass", "fail", "fail", "pass"]
+    assert (told, still_told) == (True, False)
+    database = with_a_double.backend.database
+    assert [path.name for path in database.parent.glob("p.duckdb*")] == ["p.duckdb"]
+
+
+def test_a_test_that_can_not_be_kept_says_so_and_its_results_stand(with_a_double, monkeypatch):
+    monkeypatch.setattr(Path, "replace", denied)
+
+    result = with_a_double.test("dim_users")
+
+    assert [found.status for found in result.checks if found.name == "unique_key"] == ["FAIL"]
+    (note,) = result.notes
+    assert "The docs will not show this test." in note.text
+    database = with_a_double.backend.database
+    assert [path.name for path in database.parent.glob("p.duckdb*")] == ["p.duckdb"]
+
+
+def denied(*paths):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_damaged_file_of_the_last_test_is_named(project, tmp_path):
+    project.build(select="+dim_users")
+    (tmp_path / "p.duckdb.tested.json").write_text("{")
+
+    with pytest.raises(UsageError, match=r"tested\.json does not hold the results of a test"):
+        project.docs(tmp_path / "site")

@@ -17,7 +17,7 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline.backends.base import Gone
-from pipeline.backends.duckdb import manifest, published
+from pipeline.backends.duckdb import manifest, published, tested
 from pipeline.backends.duckdb.answers import fetched
 from pipeline.backends.duckdb.contents import Contents, contents
 from pipeline.backends.duckdb.errors import (
@@ -36,7 +36,7 @@ from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
 from pipeline.files import absolute
-from pipeline.results import RunRecord
+from pipeline.results import LastTest, RunRecord
 from pipeline.sources import EVENTS
 from pipeline.sql import Engine, Names
 
@@ -226,6 +226,23 @@ class DuckDB:
             return None
         with self.reader() as reader:
             return reader.last_run()
+
+    def tested(self) -> LastTest | None:
+        """Return the results of the last `test`, None if there are none.
+
+        Raises:
+            UsageError: the file with them is damaged.
+        """
+        return tested.read(self.file)
+
+    def keep_tested(self, results: LastTest) -> None:
+        """Keep the results of a `test` beside the database.
+
+        Raises:
+            ResourceError: the disk is full.
+            UsageError: the folder can't be written.
+        """
+        tested.write(self.file, results)
 
     def _connect(self, path: Path | None) -> IbisDuckDB:
         if (self.memory_limit or "").lstrip().startswith("-"):

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
 from pipeline.backends.base import Append, Gone, Made, RawTable, row_of
-from pipeline.backends.duckdb import manifest
+from pipeline.backends.duckdb import manifest, tested
 from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.comments import comments
 from pipeline.backends.duckdb.contents import Contents
@@ -197,6 +197,7 @@ class DuckDBWorkspace(DuckDBTables):
             # another program's log of an older file must not be replayed on the new one
             log_of(self.file).unlink(missing_ok=True)
             self.path.replace(self.file)
+            tested.file_of(self.file).unlink(missing_ok=True)
             sync_folder(self.file.parent)
         return ()
 
