@@ -128,7 +128,7 @@ _ANY_WHOLE: list[tuple[str, Must, Whole]] = [
     ("CR alone", "be refused", _every(b"\n", b"\r")),
 ]
 _ANY_LINE: list[tuple[str, Must, Line]] = [
-    ("bytes that are no UTF-8", "be refused", _no_utf8),
+    ("bytes that are not UTF-8", "be refused", _no_utf8),
     ("a line cut short", "agree", _cut),
     ("a line run into the next", "agree", _joined_halves),
     ("a line break within a line", "agree", _inserted(b"\n", b"\r\n")),

@@ -200,7 +200,7 @@ def _ndjson(path: Path, columns: Sequence[str]) -> Rows:
         if not line:
             continue
         if not (line.startswith("{") and line.endswith("}")):
-            raise UnreadableError("a line is no object")
+            raise UnreadableError("a line is not an object")
         try:
             row = json.loads(line, object_pairs_hook=_once, parse_constant=lambda _: None)
         except ValueError as error:

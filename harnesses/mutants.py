@@ -268,13 +268,13 @@ MUTANTS = (
         "rules/numbers.py",
         'value.isinf().ifelse(ibis.null("float64"), value)',
         "value",
-        "1e400 is no number",
+        "1e400 is not a number",
     ),
     Mutant(
         "rules/numbers.py",
         r"^-?[0-9]+(\.[0-9]+)?([eE]",
         r"^[+-]?[0-9]+(\.[0-9]+)?([eE]",
-        "+7 is no number",
+        "+7 is not a number",
     ),
     Mutant(
         "rules/source_values.py", "_EXACT = 2.0**53", "_EXACT = 2.0**31", "7e12 keeps its digits"
@@ -321,7 +321,10 @@ MUTANTS = (
     ),
     # engines
     Mutant(
-        "dialect.py", "compiler.if_(nested, sge.null(), member)", "member", "an object is no scalar"
+        "dialect.py",
+        "compiler.if_(nested, sge.null(), member)",
+        "member",
+        "an object is not a scalar",
     ),
     Mutant(
         "dialect.py",

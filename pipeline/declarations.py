@@ -68,7 +68,9 @@ def faults_of(model: Model) -> Iterator[Fault]:
     for role, named in _named(model):
         for name in named:
             if name not in names:
-                yield fault(f'the {role} is no column: "{name}", {nearest(name, names)}', text=name)
+                yield fault(
+                    f'the {role} is not a column: "{name}", {nearest(name, names)}', text=name
+                )
 
 
 def faults_of_checks(model: Model) -> Iterator[Fault]:

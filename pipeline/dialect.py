@@ -46,7 +46,7 @@ _NUL_BIGQUERY = _function("CODE_POINTS_TO_STRING", sge.Array(expressions=[sge.co
 
 
 class JsonObject(ops.Impure):
-    """The named members of a JSON object as a struct of texts, NULL if `document` is no object.
+    """The named members of a JSON object as a struct of texts, NULL if `document` is not an object.
 
     Impure, so Ibis keeps the parse in a SELECT of its own. Otherwise Ibis merges it into the next
     SELECT, and the engine parses once for every member.
@@ -140,7 +140,7 @@ def _json_object_bigquery(
         alias=sge.TableAlias(columns=[sge.to_identifier("parsed")]),
     )
     is_object = sge.EQ(this=_function("JSON_TYPE", j), expression=sge.convert("object"))
-    # PARSE_JSON accepts a byte-order mark, which is no JSON; JSON_QUERY of the text refuses it.
+    # PARSE_JSON accepts a byte-order mark, which is not JSON; JSON_QUERY of the text refuses it.
     whole = _function("SAFE.JSON_QUERY", t, "$").is_(sge.null()).not_()
     return select.from_(unnest).where(sge.and_(is_object, whole)).subquery()
 
@@ -311,7 +311,7 @@ rules(
 
 
 class JsonElements(ops.Impure):
-    """The first elements of a JSON array as texts `e0`, `e1`, …; NULL if it is no array.
+    """The first elements of a JSON array as texts `e0`, `e1`, …; NULL if it is not an array.
 
     Impure for the same reason as `JsonObject`. The document is JSON without white space around it.
     """

@@ -41,12 +41,12 @@ def span(text: str) -> timedelta:
     """Read a length of time such as 12h, 90m or 1d12h.
 
     Raises:
-        UsageError: the text is no length of time.
+        UsageError: the text is not a length of time.
     """
     parts = _SPAN.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UsageError(
-            f"{text!r} is no length of time.", "Write a number and s, m, h or d, such as 12h."
+            f"{text!r} is not a length of time.", "Write a number and s, m, h or d, such as 12h."
         )
     return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
 

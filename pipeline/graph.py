@@ -130,7 +130,7 @@ class Graph:
             after = None
         found = named.union(*(self.needed_by(name, after) for name in named))
         if named.issubset(SOURCES) and after == 0:
-            # a source is no model; alone it selects the models that read it
+            # a source is not a model; alone it selects the models that read it
             found = found.union(*(self.needed_by(name, 1) for name in named))
         above = found if read["at"] else named
         found = found.union(*(self.needs(name, None if read["at"] else before) for name in above))
@@ -202,7 +202,7 @@ class Graph:
         for model in models:
             for name in model.carries:
                 if name in SOURCES or name not in model.upstream:
-                    what = f'it carries "{name}", which is no model that it reads'
+                    what = f'it carries "{name}", which is not a model that it reads'
                     self._note(model, what, "Carry the columns of a model that is a parameter.")
         return [
             replace(model, columns=columns(model)) if model.carries else model for model in models
@@ -226,7 +226,7 @@ class Graph:
         known = {*models, *SOURCES}
         for name in model.upstream:
             if name not in known:
-                what = f'it reads "{name}", which is no model and no source'
+                what = f'it reads "{name}", which is neither a model nor a source'
                 self._note(model, f"{what}, {nearest(name, known)}")
         return known.intersection(model.upstream)
 
@@ -282,7 +282,7 @@ class Graph:
                 self._note(model, f"{what}, a source", remedy, check)
             elif name not in SOURCES and name not in self.models:
                 known = nearest(name, self.models)
-                self._note(model, f"{what}, which is no model, {known}", "", check)
+                self._note(model, f"{what}, which is not a model, {known}", "", check)
         if set(check.reads) <= set(SOURCES):
             self._note(model, f"check {check.name} reads no model", "Give it one.", check)
         return len(self.faults) == before

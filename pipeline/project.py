@@ -248,7 +248,7 @@ class Project(Lookup):
         """Try every statement of a build on empty tables, and describe the dataset.
 
         Raises:
-            UsageError: the backend is no warehouse, or does not allow it.
+            UsageError: the backend is not a warehouse, or does not allow it.
         """
         remedy = "A preflight is for --backend bigquery."
         warehouse = self._warehouse("has no place to try a build in.", remedy)

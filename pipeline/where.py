@@ -60,13 +60,13 @@ def condition(text: str, model: Model, engine: Engine, *, reveal: bool) -> sge.E
     """Read a boolean expression over a model's columns.
 
     Raises:
-        UsageError: it is no single expression, holds a query, names an unknown column, or a
+        UsageError: it is not a single expression, holds a query, names an unknown column, or a
             sensitive one without `reveal`.
     """
     try:
         statements = sqlglot.parse(f"SELECT {text}", dialect=engine)
     except sqlglot.errors.SqlglotError as error:
-        raise _unreadable(text, "it is no complete expression") from error
+        raise _unreadable(text, "it is not a complete expression") from error
     if len(statements) != 1 or not isinstance(statements[0], sge.Select):
         raise _unreadable(text, "it is more than one statement")
     select = statements[0]
@@ -93,7 +93,7 @@ def _require_pure(text: str, tree: sge.Expression) -> None:
         name = (call.name if isinstance(call, sge.Anonymous) else call.sql_name()).lower()
         if name not in FUNCTIONS:
             near = did_you_mean(name, FUNCTIONS)
-            raise _unreadable(text, f"{name} is no function that a condition may call. {near}")
+            raise _unreadable(text, f"{name} is not a function that a condition may call. {near}")
         # anybody may have written a function of a schema
         if isinstance(call.parent, sge.Dot):
             raise _unreadable(text, f"{name} is called by more than its name")

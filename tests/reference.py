@@ -282,7 +282,7 @@ def json_object(text: str | None) -> Row | None:
 
 
 def no_json(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def scalar(value: Any) -> str | None:

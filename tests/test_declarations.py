@@ -80,9 +80,12 @@ NAME, ID = Column("name", "string", "the name"), Column("user_id", "string", "th
 @pytest.mark.parametrize(
     ("faulty", "message"),
     [
-        (stg(key=("userid",)), 'the key is no column: "userid", did you mean "user_id"'),
-        (stg(partition_by="nam"), 'the partition is no column: "nam", did you mean "name"'),
-        (stg(cluster_by=("xyz",)), 'the cluster column is no column: "xyz", known: user_id, name'),
+        (stg(key=("userid",)), 'the key is not a column: "userid", did you mean "user_id"'),
+        (stg(partition_by="nam"), 'the partition is not a column: "nam", did you mean "name"'),
+        (
+            stg(cluster_by=("xyz",)),
+            'the cluster column is not a column: "xyz", known: user_id, name',
+        ),
         (
             stg(columns=(ID, Column("name", "strng", "the name"))),
             'column "name" has the unknown type "strng", did you mean "string"',
@@ -114,12 +117,12 @@ NAME, ID = Column("name", "string", "the name"), Column("user_id", "string", "th
         (stg(checks=(TableCheck(undescribed),)), "check undescribed has no docstring"),
         (
             stg(checks=(TableCheck(of_no_model),)),
-            'check of_no_model reads "stg_user", which is no model, did you mean "stg_users"',
+            'check of_no_model reads "stg_user", which is not a model, did you mean "stg_users"',
         ),
         (stg(checks=(TableCheck(of_rows),)), 'check of_rows reads "raw_users", a source'),
         (
             replace(dim_users.model, function=dim_of),
-            'it reads "another", which is no model and no source, known: ',
+            'it reads "another", which is neither a model nor a source, known: ',
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

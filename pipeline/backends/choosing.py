@@ -23,7 +23,7 @@ def choose(backend: str | None, **options: Any) -> Backend:
     Missing options come from PIPELINE_BACKEND and PIPELINE_<OPTION> in the environment.
 
     Raises:
-        UsageError: there is no such backend or option, or a number is no whole number.
+        UsageError: there is no such backend or option, or a number is not a whole number.
     """
     makers: dict[str, Callable[..., Backend]] = {"duckdb": _duckdb, "bigquery": _bigquery}
     backend = backend or os.environ.get("PIPELINE_BACKEND") or "duckdb"

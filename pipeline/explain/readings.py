@@ -161,7 +161,7 @@ def _set_points_compared(row: Mapping[str, Any]) -> str:
     target, read, converted = row["expected_number"], row["read"], row["converted"]
     unit = f" {row['state_unit']}" if row["state_unit"] else ""
     if target is None or read is None:
-        return f"{'the asked set point' if target is None else 'its value'} is no number"
+        return f"{'the asked set point' if target is None else 'its value'} is not a number"
     said = f"{read:g}{unit}"
     if abs(target - read) <= SET_POINT_TOLERANCE:
         return f"{said} is at most {SET_POINT_TOLERANCE} from the asked {target:g}"

@@ -36,7 +36,7 @@ def parts(
     """Return a part for each shape among the files; all columns are text.
 
     Raises:
-        InputError: a file is no CSV, or lacks one of the columns.
+        InputError: a file is not CSV, or lacks one of the columns.
     """
     surveys = {path: survey(path) for path in paths}
     for path, found in surveys.items():

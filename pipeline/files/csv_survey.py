@@ -1,7 +1,7 @@
 """A first look at a CSV file: its header, its rows, and whether it keeps to the rules.
 
 DuckDB's reader pads, trims and cuts a file that breaks the rules of quoting, and fails beyond
-repair at bytes that are no UTF-8. So the survey comes first. It also counts the rows without the
+repair at bytes that are not UTF-8. So the survey comes first. It also counts the rows without the
 reader.
 """
 
@@ -80,7 +80,7 @@ def survey(path: Path) -> Survey:
 
     Raises:
         InputError: the file is empty or cut, a line breaks the rules of quoting, or has bytes that
-            are no UTF-8.
+            are not UTF-8.
     """
     text = Text(path)
     header: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ def survey(path: Path) -> Survey:
         raise _error(f"{path} is empty; a CSV file needs a header.")
     crlf = sum(block.crlf for block in blocks)
     lines = sum(block.records + block.blanks for block in blocks)
-    # a blank line is no record, unless a record is one field
+    # a blank line is not a record, unless a record is one field
     blanks = sum(block.blanks for block in blocks) if len(header) == 1 else 0
     made = Survey(
         header,
@@ -275,7 +275,7 @@ def _first_fault(path: Path, block: bytes, line: int, fields: int) -> InputError
 def _reason(record: bytes, fields: int) -> str | None:
     """Say how one record breaks the rules."""
     if not _is_utf8(record):
-        return "holds bytes that are no UTF-8."
+        return "holds bytes that are not UTF-8."
     if record.count(b'"') % 2:
         return "has a quote that is not closed."
     skeleton = _skeleton(record)

@@ -68,7 +68,7 @@ def _check_name(path: Path) -> None:
     name = os.fsencode(path).decode(errors="backslashreplace")
     if name != str(path) or ("\\" in text and glob.has_magic(text)):
         raise InputError(
-            f"{name} has a name that can't be used: letters that are no UTF-8, or a backslash "
+            f"{name} has a name that can't be used: letters that are not UTF-8, or a backslash "
             "together with *, ? or [.",
             f"Rename it. {UNCHANGED}",
         )
@@ -107,7 +107,7 @@ def _matches(pattern: str) -> list[Path]:
     except OSError as error:
         raise unreadable(error.filename or pattern, error) from error
     except ValueError as error:
-        raise InputError(f"{pattern!r} is no path: {error}.", UNCHANGED) from error
+        raise InputError(f"{pattern!r} is not a path: {error}.", UNCHANGED) from error
 
 
 def _file(path: Path) -> Path:

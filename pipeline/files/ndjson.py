@@ -100,7 +100,7 @@ def parts(
     """Return a part for each shape among the files; all columns are text.
 
     Raises:
-        InputError: a file is no NDJSON, or no line of it has the source's keys.
+        InputError: a file is not NDJSON, or no line of it has the source's keys.
     """
     surveys = {path: survey(path, source.known_by) for path in paths}
     shapes = grouped(paths, lambda path: _options(path, surveys[path]))

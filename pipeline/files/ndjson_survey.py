@@ -55,7 +55,7 @@ def survey(path: Path, keys: Collection[str]) -> Survey:
     """Look through an NDJSON file; at least one line must have these keys.
 
     Raises:
-        InputError: the file is cut, a line is no object, or no line has the keys.
+        InputError: the file is cut, a line is not an object, or no line has the keys.
     """
     text = Text(path)
     blocks: list[_Block] = []
@@ -141,14 +141,14 @@ def _is_utf8(line: bytes) -> bool:
 
 def _reason(line: bytes) -> str:
     if not _is_utf8(line):
-        return "holds bytes that are no UTF-8."
+        return "holds bytes that are not UTF-8."
     if line.startswith(_BOM):
-        return "begins with a byte-order mark, which is no JSON."
+        return "begins with a byte-order mark, which is not JSON."
     if line.startswith(b"["):
         return "is an array: write one object a line, as `jq -c '.[]'` does."
     if line.startswith(b"{'"):
-        return "is no JSON: its quotes are single ones, as Python prints a dict."
-    return "is no JSON object on a line of its own."
+        return "is not JSON: its quotes are single ones, as Python prints a dict."
+    return "is not a JSON object on a line of its own."
 
 
 def _error(what: str) -> InputError:

@@ -105,7 +105,7 @@ def call(name: str, *arguments: Any) -> sge.Anonymous:
 
 
 def decoded(value: sge.Expression) -> sge.Expression:
-    """Return UTF-8 bytes as text, NULL if they are no UTF-8."""
+    """Return UTF-8 bytes as text, NULL if they are not UTF-8."""
     return call("TRY", call("decode", sge.cast(value, "BLOB")))
 
 

@@ -31,7 +31,7 @@ from pipeline.files.parts import DOCUMENT, Part, grouped, literal_path, require,
 from pipeline.sources import Source
 
 # Folders named like `key=value` must not become columns. Bytes that are not marked as text stay
-# bytes: as text, DuckDB would stop at the first that are no UTF-8.
+# bytes: as text, DuckDB would stop at the first that are not UTF-8.
 _OPTIONS = {"hive_partitioning": False, "binary_as_string": False}
 _NESTED = ("struct", "list", "array", "map", "variant", "union")
 _FIRST_MICROSECOND, _LAST_MICROSECOND = -9_223_372_022_400_000_000, 9_223_372_036_854_775_806
@@ -135,7 +135,7 @@ def parts(
     """Return a part for each shape among the files.
 
     Raises:
-        InputError: a file is no Parquet, or lacks one of the columns.
+        InputError: a file is not Parquet, or lacks one of the columns.
     """
     footers = {path: footer_of(path) for path in paths}
     found = schemas(con.con, paths)

@@ -1,6 +1,6 @@
 """Copies sound Parquet that DuckDB can't read, with PyArrow.
 
-DuckDB stops at one value that does not fit its column's type, such as text that is no UTF-8 or a
+DuckDB stops at one value that does not fit its column's type, such as text that is not UTF-8 or a
 time in milliseconds near INT64's end. It lacks some codecs and encodings. It also truncates
 nanoseconds with a zone toward 1970. In the copy, such a value is NULL, and times are microseconds.
 """

@@ -43,7 +43,7 @@ def footer_of(path: Path) -> Footer:
     """Read the footer of a file.
 
     Raises:
-        InputError: the file is no Parquet, or not a whole one.
+        InputError: the file is not Parquet, or not a whole one.
     """
     try:
         # opened here, because PyArrow gives `~` and `s3:` in a path a meaning
@@ -163,7 +163,7 @@ def _time_can_be_read(leaf: Node, metadata: pq.FileMetaData, place: int) -> bool
 
 
 def no_parquet(path: Path, error: Exception) -> InputError:
-    """Return the error of a file that is no Parquet, or not a whole one."""
+    """Return the error of a file that is not Parquet, or not a whole one."""
     return other_kind(path, first_bytes(path), "Parquet") or InputError(
         f"{path} can't be read as Parquet: {first_line(error)}",
         f"Copy or export it again, or leave it out. {UNCHANGED}",

@@ -53,7 +53,7 @@ def generate(
     written so far.
 
     Raises:
-        UsageError: a number is out of range, or `output` is no writable folder.
+        UsageError: a number is out of range, or `output` is not a writable folder.
         ResourceError: the disk is full.
     """
     _require("--commands", commands, 0)

@@ -47,7 +47,7 @@ def command_days_are_plausible(met_daily_command_count_by_username: ir.Table) ->
         ),
     ],
     partition_by="timestamp_date",
-    # one wrong clock from 1970 would make more days than BigQuery allows partitions
+    # one wrong clock from 1970 would make more days than an engine allows partitions
     partition_unit="month",
     cluster_by=["username"],
     checks=[

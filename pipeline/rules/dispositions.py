@@ -31,7 +31,7 @@ EVENT_DISPOSITIONS = (
     Disposition(
         "out_of_scope", "its ItemKey is none that the pipeline reads", is_quarantined=False
     ),
-    Disposition("malformed_json", "its ItemData is no JSON object"),
+    Disposition("malformed_json", "its ItemData is not a JSON object"),
     Disposition("missing_device_id", "it names no device (MapUniqueName)"),
     Disposition("missing_update_timestamp", "its DateCreated is missing or no time"),
     Disposition("missing_command_uuid", "it carries no command id"),

@@ -111,7 +111,7 @@ READINGS = (
         (
             *_READING,
             Member("state.value", _NUMBER, "the charge"),
-            Member("state", _NUMBER, "the charge, where state is no object"),
+            Member("state", _NUMBER, "the charge, where state is not an object"),
         ),
     ),
 )

@@ -25,7 +25,7 @@ def number(text: ir.StringColumn) -> ir.FloatingColumn:
 
 @of_each_type
 def whole_number(column: ir.Column) -> ir.IntegerColumn:
-    """Read an id column as INT64; NULL if it is no whole number (contract, section 2).
+    """Read an id column as INT64; NULL if it is not a whole number (contract, section 2).
 
     A whole number may come in any numeric type, or as text such as `7`, `-7` or `7.0`.
     """

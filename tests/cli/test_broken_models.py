@@ -49,7 +49,7 @@ FILES = {
     "met_doors": broken("met_doors").replace("command=_.command", "command=_.pin"),
 }
 MESSAGES = {
-    "met_key": 'met_key (pipeline/marts/met_key.py:10): the key is no column: "comand_uuid", did',
+    "met_key": 'met_key (pipeline/marts/met_key.py:10): the key is not a column: "comand_uuid", ',
     "met_syntax": "met_syntax (pipeline/marts/met_syntax.py:14): expected ':'",
     "met_name": "met_name (pipeline/marts/met_name.py:9): TypeError: model() got an unexpected",
     "met_unlisted": "met_unlisted (pipeline/marts/met_unlisted.py:1): pipeline/marts/__init__.py",

@@ -67,7 +67,7 @@ def test_freshness_tells_of_the_published_build_and_ends_with_its_status(type_):
     assert (events["rows"], users["age_seconds"]) == ([1], None)
     assert "ERROR" in failed.stdout
     assert "2 d 0 h" in failed.stdout
-    assert "'12 parsecs' is no length of time" in odd.stderr
+    assert "'12 parsecs' is not a length of time" in odd.stderr
 
 
 def test_freshness_of_nothing_says_what_to_build(type_):

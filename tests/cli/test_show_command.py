@@ -208,7 +208,7 @@ def test_what_is_no_boolean_expression_over_the_columns_is_refused(show, conditi
 def test_a_function_that_is_not_allowed_is_told_with_near_ones(show):
     shown = show("stg_commands", "--where", "lowr(slot) = 'a'")
 
-    assert "lowr is no function that a condition may call. Did you mean lower" in shown.stderr
+    assert "lowr is not a function that a condition may call. Did you mean lower" in shown.stderr
 
 
 @pytest.mark.parametrize(

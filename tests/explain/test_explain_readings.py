@@ -121,13 +121,13 @@ def value(uuid, **state):
             ("ThermostatCoolSetPoint", "warm"),
             "ThermostatCoolSetpoint",
             {"value": 70},
-            "does not match: the asked set point is no number",
+            "does not match: the asked set point is not a number",
         ),
         (
             ("ThermostatCoolSetPoint", 72),
             "ThermostatCoolSetpoint",
             {"value": "warm"},
-            "does not match: its value is no number",
+            "does not match: its value is not a number",
         ),
         (
             ("LockedState", "locked"),

@@ -114,7 +114,7 @@ def test_a_fault_is_named_with_its_line(fault, write, name, content, what):
 def test_no_utf8_in_a_column_that_nothing_reads_is_a_fault_too(fault, write):
     name = write("a.csv", HEADER + b"k,d,\xff\n")
 
-    assert fault(name) == "a.csv, line 2, holds bytes that are no UTF-8."
+    assert fault(name) == "a.csv, line 2, holds bytes that are not UTF-8."
 
 
 def test_the_line_of_a_fault_is_right_far_into_a_file(fault, write):

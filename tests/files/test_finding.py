@@ -196,7 +196,7 @@ def test_no_pipe_or_device_is_opened(fault, pattern, make, what):
         ("~/a.csv", "does not exist: the shell did not replace the ~", "$HOME"),
         ("a" * 300 + ".csv", "is too long a name for a file.", "Check the path"),
         ("a" * 300 + "/*.csv", "is too long a name for a file.", "Check the path"),
-        ("a\0.csv", "is no path: embedded null", "The last build"),
+        ("a\0.csv", "is not a path: embedded null", "The last build"),
     ],
 )
 def test_what_is_no_path_here_is_told_with_the_next_step(pattern, what, step):

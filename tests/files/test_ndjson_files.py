@@ -175,13 +175,13 @@ def test_what_the_engine_takes_for_an_object_is_one(read, write, rest):
 def test_a_byte_order_mark_is_called_so(fault, write):
     what = fault(write("a.ndjson", b"\xef\xbb\xbf" + LINE))
 
-    assert what == "a.ndjson, line 1, begins with a byte-order mark, which is no JSON."
+    assert what == "a.ndjson, line 1, begins with a byte-order mark, which is not JSON."
 
 
 def test_bytes_that_are_no_utf8_are_called_so(fault, write):
     name = write("a.ndjson", LINE + b'{"ItemKey": "\xff"}\n')
 
-    assert fault(name) == "a.ndjson, line 2, holds bytes that are no UTF-8."
+    assert fault(name) == "a.ndjson, line 2, holds bytes that are not UTF-8."
 
 
 def test_a_line_break_within_an_object_is_a_fault(fault, write):
@@ -282,14 +282,14 @@ def test_half_a_character_is_a_value_that_does_not_fit(read, write, line, expect
 def test_a_broken_line_beside_half_a_character_is_named(fault, write):
     name = write("a.ndjson", LINE + rb'{"ItemKey": "\ud83d"}' + b"\n{]\n")
 
-    assert fault(name) == "a.ndjson, line 3, is no JSON object on a line of its own."
+    assert fault(name) == "a.ndjson, line 3, is not a JSON object on a line of its own."
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (b"[{}]\n", "line 1, is an array: write one object a line"),
-        (b"{'ItemKey': 'k'}\n" + LINE, "line 1, is no JSON: its quotes are single ones"),
+        (b"{'ItemKey': 'k'}\n" + LINE, "line 1, is not JSON: its quotes are single ones"),
         (LINE.decode().encode("utf-16"), "a.ndjson is UTF-16, not NDJSON."),
         (b"PAR1....", "a.ndjson is Parquet, not NDJSON."),
         (gzip.compress(LINE, mtime=0), "a.ndjson is gzip, not NDJSON."),

@@ -29,12 +29,12 @@ def require_names(project: str, dataset: str, source_dataset: str | None) -> Non
     """
     if not _PROJECT.fullmatch(project):
         raise UsageError(
-            f"{project!r} is no id of a BigQuery project.",
+            f"{project!r} is not an id of a BigQuery project.",
             "It has 6 to 30 lower-case letters, digits or hyphens, and begins with a letter.",
         )
     for name in (dataset, source_dataset):
         if name is not None and not _DATASET.fullmatch(name):
             raise UsageError(
-                f"{name!r} is no name of a BigQuery dataset.",
+                f"{name!r} is not a name of a BigQuery dataset.",
                 "It has letters, digits or underscores, at most 1,024; the project is named apart.",
             )

@@ -78,7 +78,7 @@ class Dataset:
         if kind == "VIEW":
             self.jobs.query(f"DROP VIEW IF EXISTS {quoted(self.full_name(table))}")
             return
-        # deleting a table is no job
+        # deleting a table is not a job
         with told():
             self.con.client.delete_table(self.full_name(table), not_found_ok=True)
 

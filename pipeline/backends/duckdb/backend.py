@@ -66,7 +66,7 @@ class DuckDB:
         name = os.fsencode(self.database).decode(errors="backslashreplace")
         if name != str(self.database):
             raise UsageError(
-                f"{name} can't be a DuckDB database: its path is no UTF-8.",
+                f"{name} can't be a DuckDB database: its path is not UTF-8.",
                 "Name another file with --database.",
             )
         if "?" in str(self.file):
@@ -92,7 +92,7 @@ class DuckDB:
         whose files are gone.
 
         Raises:
-            UsageError: another build of this database runs, or the file is no DuckDB database of
+            UsageError: another build of this database runs, or the file is not a DuckDB database of
                 ours.
             InputError: files that the user named are missing, also if no model reads them.
             ResourceError: the disk is full.
@@ -108,7 +108,7 @@ class DuckDB:
         """Hold the published file, so no other build changes it.
 
         Raises:
-            UsageError: another build of this database runs, or the file is no DuckDB database.
+            UsageError: another build of this database runs, or the file is not a DuckDB database.
         """
         with building_folder(self.file) as folder:
             _, held = self._look_through(folder, ())

@@ -59,7 +59,7 @@ def opening(path: Path | None) -> Iterator[None]:
     Raises:
         DatabaseLockedError: it is open for writing.
         StrayLogError: another database's log lies beside it.
-        UsageError: it is no DuckDB database, or DuckDB does not take the limits.
+        UsageError: it is not a DuckDB database, or DuckDB does not take the limits.
     """
     try:
         yield
