@@ -9,6 +9,7 @@ from datetime import datetime
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline.arrow_values import dicts_of
 from pipeline.contract import Arrivals
 from pipeline.errors import InputError
 from pipeline.results import SourceRead
@@ -31,7 +32,7 @@ def measured(
         newest_event=event.max(where=event <= now),
         newest_load=load.max(where=load <= now),
     )
-    return replace(read, **fetch(found).to_pylist()[0])
+    return replace(read, **dicts_of(fetch(found))[0])
 
 
 def require_whole(source: str, before: SourceRead | None, now: SourceRead) -> None:

@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
 from pipeline import slices, units
+from pipeline.arrow_values import values_of
 from pipeline.backends.base import IncrementalWorkspace, Made
 from pipeline.contract import Grows, Model, Near, Within
 from pipeline.dialect import key_hash
@@ -378,7 +379,7 @@ class Changes:
     def _bounds(self, time: ir.Column) -> tuple[datetime, datetime] | None:
         table = time.name("time").as_table()
         found = self._workspace.fetch(table.aggregate(low=table.time.min(), high=table.time.max()))
-        low, high = found["low"][0].as_py(), found["high"][0].as_py()
+        [(low, high)] = zip(values_of(found["low"]), values_of(found["high"]), strict=True)
         return None if low is None else (low, high)
 
 

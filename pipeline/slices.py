@@ -17,6 +17,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipeline import units
+from pipeline.arrow_values import dicts_of
 from pipeline.backends.base import Made, Workspace
 from pipeline.contract import Model, Near, Within
 from pipeline.dialect import key_hash
@@ -175,7 +176,7 @@ def _units_of(rows: ir.Table, day: str, unit: str, slice: Slice) -> ir.Table:
 def _near(rows: ir.Table, link: Near, of: ir.Table, workspace: Workspace) -> ir.Table:
     # a range has nearly all devices, so only literal bounds in time pay off
     bounds = of.aggregate(low=of[link.start].min(), high=of[link.start].max())
-    found: dict[str, Any] = workspace.fetch(bounds).to_pylist()[0]
+    found: dict[str, Any] = dicts_of(workspace.fetch(bounds))[0]
     if found["low"] is None:
         return rows.limit(0)
     return units.between(rows, link.at, found["low"], found["high"], link.window)

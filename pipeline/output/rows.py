@@ -6,17 +6,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
 from rich.text import Text
 
+from pipeline.arrow_values import dicts_of, values_of
 from pipeline.output.fitting import Fields, Sheet
 from pipeline.output.moments import moments
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -36,8 +36,7 @@ def rows_table(rows: pa.Table) -> Sheet:
 
 def rows_json(rows: pa.Table) -> str:
     """Return rows as a JSON list of objects; times are ISO-8601."""
-    plain = [_plain(dict(zip(rows.column_names, row, strict=True))) for row in _rows(rows)]
-    return json.dumps(plain, ensure_ascii=False, indent=2)
+    return json.dumps(_plain(dicts_of(rows)), ensure_ascii=False, indent=2)
 
 
 def rows_csv(rows: pa.Table) -> str:
@@ -45,14 +44,14 @@ def rows_csv(rows: pa.Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows.column_names)
-    for row in _rows(rows):
-        writer.writerow("" if value is None else _cell(value) for value in row)
+    for row in dicts_of(rows):
+        writer.writerow("" if value is None else _cell(value) for value in row.values())
     return text.getvalue()
 
 
 def _cells(column: pa.ChunkedArray) -> list[Text]:
     """Return each value of a column on one line."""
-    values = _values(column)
+    values = values_of(column)
     if pa.types.is_timestamp(column.type):
         return [Text(each) for each in moments(values)]
     if pa.types.is_floating(column.type):
@@ -71,30 +70,6 @@ def _fields(column: pa.ChunkedArray) -> list[Text] | list[Sequence[Fields]]:
 def _blocks(rows: pa.Table | pa.RecordBatch) -> Sequence[Fields]:
     columns = [_fields(column) for column in rows.columns]
     return [list(zip(rows.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _rows(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
-    return zip(*map(_values, rows.columns), strict=True)
-
-
-def _values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
-    """Return what `to_pylist` does, which loads pandas before it makes the first time."""
-    kind = column.type
-    if isinstance(column, pa.ChunkedArray):
-        return [value for chunk in column.chunks for value in _values(chunk)]
-    if pa.types.is_timestamp(kind) and kind.unit == "us" and kind.tz == "UTC":
-        moments = column.view(pa.int64()).to_pylist()
-        return [None if at is None else _EPOCH + timedelta(microseconds=at) for at in moments]
-    if pa.types.is_list(kind):
-        return [_values(each.values) if each.is_valid else None for each in column]
-    if pa.types.is_struct(kind):
-        names = [field.name for field in kind]
-        rows = zip(*(_values(column.field(name)) for name in names), strict=True)
-        return [
-            dict(zip(names, row, strict=True)) if each.is_valid else None
-            for each, row in zip(column, rows, strict=True)
-        ]
-    return column.to_pylist()
 
 
 def _rounded(value: float | None) -> float | None:

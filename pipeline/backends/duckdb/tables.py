@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,14 +11,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
+from pipeline.arrow_values import EPOCH
 from pipeline.backends.base import record_of
 from pipeline.backends.duckdb.answers import fetched, text
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.results import RunRecord
 from pipeline.sql import to_sql
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 RECORDS = "_pipeline"
 """The schema with the records of builds."""
@@ -74,7 +73,7 @@ class DuckDBTables:
         found = []
         for values in latest.fetchall():
             row = dict(zip(names, values, strict=True))
-            row["started_at"] = _EPOCH + timedelta(microseconds=row["started_at"])
+            row["started_at"] = EPOCH + timedelta(microseconds=row["started_at"])
             found.append(record_of(row))
         return found
 
