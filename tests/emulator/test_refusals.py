@@ -14,15 +14,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import ibis.expr.types as ir
 import pytest
 from click.testing import CliRunner
 from google.cloud import bigquery
 
 from emulator.conftest import Warehouse
 from emulator.server import PROJECT
+from pipeline import build as builds
 from pipeline.backends.bigquery import lock
+from pipeline.backends.bigquery.backend import BigQuery
 from pipeline.backends.bigquery.workspace import PREFIX
 from pipeline.cli import cli
+from pipeline.contract import Column, model
+from pipeline.graph import Graph
+from pipeline.options import RunOptions
+from pipeline.results import ModelResult
 
 MODELS = ["+dim_users", "quarantined_users"]
 LOCK = f"{lock.PREFIX}build"
@@ -341,6 +348,44 @@ def test_a_build_of_less_than_half_of_the_rows_changes_nothing_unless_asked(buil
     assert built.count("dim_users") == 3
     built.build("--allow-fewer-rows")
     assert built.count("dim_users") == 1
+
+
+@model(key=[], tags=[], columns=[Column("uid", "string", "the user's id")])
+def people(raw_users: ir.Table) -> ir.Table:
+    """One row per raw user."""
+    return raw_users.select("uid")
+
+
+@model(key=[], tags=[], columns=[Column("uid", "string", "the user's id")])
+def renamed(raw_users: ir.Table) -> ir.Table:
+    """One row per raw user, in a model that goes."""
+    return raw_users.select("uid")
+
+
+def test_a_full_build_tells_of_tables_and_builds_that_are_not_its_own_and_leaves_them(place):
+    place.users([USER])
+    backend = BigQuery(PROJECT, place.name, place.name, api_endpoint=place.service.url)
+    both, one = Graph([people.model, renamed.model]), Graph([people.model])
+    builds.build(both, backend, ["people", "renamed"], RunOptions(checks=False))
+    place.sql("CREATE TABLE HERE.theirs AS SELECT 1 AS n")
+
+    def another_is_published(event: object) -> None:
+        if isinstance(event, ModelResult):
+            place.sql(
+                "INSERT INTO HERE._pipeline_runs SELECT * REPLACE ('the_other' AS run,"
+                " CURRENT_TIMESTAMP() AS published_at) FROM HERE._pipeline_runs"
+            )
+
+    options = RunOptions(checks=False, report=another_is_published)
+    result = builds.build(one, backend, ["people"], options)
+
+    told = [note.text for note in result.notes]
+    assert told[:2] == [
+        "The build the_other was published since this one began: this one replaces its tables of these"
+        " models.",
+        "No model makes renamed any more, an earlier build did: drop by hand.",
+    ]
+    assert (place.count("renamed"), place.count("theirs"), place.count("people")) == (1, 1, 1)
 
 
 def test_jobs_that_fail_by_passing_trouble_are_sent_again(built, monkeypatch):
