@@ -381,8 +381,8 @@ def test_a_full_build_tells_of_tables_and_builds_that_are_not_its_own_and_leaves
 
     told = [note.text for note in result.notes]
     assert told[:2] == [
-        "The build the_other was published since this one began: this one replaces its tables of these"
-        " models.",
+        "The build the_other was published since this one began: this one replaces its tables of"
+        " these models.",
         "No model makes renamed any more, an earlier build did: drop by hand.",
     ]
     assert (place.count("renamed"), place.count("theirs"), place.count("people")) == (1, 1, 1)
