@@ -28,10 +28,11 @@ def connect(backend: str | None = None, **options: Any) -> Project:
 
     For `duckdb`: `database`, `threads`, `memory_limit`, `events`, `users` (a path or glob, or a
     list of them). For `bigquery`: `project`, `dataset`, `source_dataset`, `location`,
-    `api_endpoint`, `max_bytes_billed`, `policy_tag` for sensitive columns, and `labels` for its
-    jobs. As on the command line, an option that is not given here comes from PIPELINE_<OPTION> in
-    the environment (PIPELINE_BACKEND, PIPELINE_DATASET), other than `events`, `users` and `labels`.
-    The backend is `duckdb` by default. It opens nothing before you need it.
+    `api_endpoint`, `max_bytes_billed`, `policy_tag` for sensitive columns, `threads` (jobs at
+    once), and `labels` for its jobs. As on the command line, an option that is not given here comes
+    from PIPELINE_<OPTION> in the environment (PIPELINE_BACKEND, PIPELINE_DATASET), other than
+    `events`, `users` and `labels`. The backend is `duckdb` by default. It opens nothing before you
+    need it.
 
     Raises:
         UsageError: there is no such backend or option.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Literal
 
 import ibis.expr.types as ir
 
@@ -14,13 +15,7 @@ import pipeline.lineage as lineage
 from pipeline import slices, staged
 from pipeline.arrivals import measured, require_whole
 from pipeline.backends.base import Backend, KeepsStaged, RawTable, Workspace
-from pipeline.checks import (
-    Measured,
-    RowCounts,
-    Scope,
-    measure,
-    row_count,
-)
+from pipeline.checks import Found, Measured, RowCounts, Scope, measure, row_count
 from pipeline.contract import Arrivals, Model
 from pipeline.errors import EngineError, UsageError
 from pipeline.expressions import bound, columns_read
@@ -41,8 +36,16 @@ from pipeline.results import (
     SourceRead,
     Started,
 )
+from pipeline.schedule import InOrder, all_at_once, work_through
 from pipeline.sources import EVENTS, SOURCES
 from pipeline.testing import certain_columns, checked, skipped
+
+Step = tuple[str, Literal["model", "checks"]]
+"""What there is to do for a model: make it, then count and check it."""
+Outcome = tuple[ModelResult, list[Found] | None]
+"""The model as it is after a step, and what came of its checks, None if none were run."""
+
+_STOPPED = "the build failed fast"
 
 
 def build(
@@ -98,11 +101,16 @@ class Run:
     result: Result = field(default_factory=Result)
     raw: dict[str, ir.Table] = field(default_factory=dict)
     read: dict[str, SourceRead] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-    """The models that can't be used, and why."""
-    measured: dict[str, Measured] = field(default_factory=dict)
-    """The counts of a model that were made before its checks."""
+    made: dict[str, ModelResult] = field(default_factory=dict)
+    """The models that were made so far, or that could not be."""
+    found: dict[str, list[Found]] = field(default_factory=dict)
+    """What came of the checks of each model that was checked so far."""
+    failed: set[str] = field(default_factory=set)
+    """The models that can't be used, by their own fault."""
+    stopped: bool = False
+    """Whether a failure ended the build."""
     masking: Masking = field(init=False)
+    told: InOrder = field(init=False)
 
     def __post_init__(self) -> None:
         self.masking = Masking(self.graph, self.options.reveal)
@@ -136,8 +144,9 @@ class Run:
         """Open the sources that the models read."""
         previous = self.workspace.last_run()
         self.read = dict(previous.sources) if previous else {}
-        for source in self.graph.sources_of(self.names):
-            raw = self.workspace.read_source(SOURCES[source], columns[source])
+        sources = self.graph.sources_of(self.names)
+        read = [partial(self.workspace.read_source, SOURCES[s], columns[s]) for s in sources]
+        for source, raw in zip(sources, all_at_once(read, self.workspace.at_once), strict=True):
             self.raw[source] = raw.table
             self.note_read(source, raw)
 
@@ -156,24 +165,26 @@ class Run:
         return self.raw[name] if name in self.raw else self.workspace.table(name)
 
     def work(self) -> None:
-        """Make and check the models in dependency order."""
-        checks = self.options.checks
-        for number, name in enumerate(self.names, 1):
-            model = self.graph.models[name]
-            if causes := {self.broken[up]: None for up in model.upstream if up in self.broken}:
-                self._skip(model, "; ".join(causes))
-                continue
-            self.options.report(Started(name, "model", number, len(self.names)))
-            self._build(model)
-            if checks and name in self.broken:
-                self._skip_checks(model, f"{name} failed")
-            elif checks and self.has_to_check(model):
-                self.options.report(Started(name, "checks", number, len(self.names)))
-                self._check(model)
-            if self.options.fail_fast and self.broken:
-                for rest in self.names[number:]:
-                    self._skip(self.graph.models[rest], "the build failed fast")
-                return
+        """Make and check the models, each when what it reads is made; tell of them in order."""
+        needs: dict[Step, list[Step]] = {}
+        for name in self.names:
+            above = self.graph.models[name].upstream
+            read = {read for rule in self.graph.table_checks[name] for read in rule.reads}
+            needs[name, "model"] = [(up, "model") for up in above if up in self.names]
+            needs[name, "checks"] = [
+                (name, "model"),
+                *((other, "checks") for other in self.names if other in read - {name}),
+            ]
+        self.told = InOrder(self.names, self._tell)
+        work_through(needs, self.workspace.at_once, self._begin, self._end, self.workspace.cancel)
+
+    def broken(self, name: str) -> str:
+        """Return why a model can't be used, empty if it can."""
+        if name not in self.names:
+            return ""
+        above = [self.broken(up) for up in self.graph.models[name].upstream if up in self.names]
+        causes = "; ".join(dict.fromkeys(why for why in above if why))
+        return causes or (f"{name} failed" if name in self.failed else "")
 
     def record(self, mode: RunMode, code: Code) -> RunRecord:
         """Return the record of this build, and of the models that it left unchanged.
@@ -197,10 +208,10 @@ class Run:
             code.key,
         )
 
-    def make(self, model: Model) -> tuple[ModelResult, bool]:
-        """Make one model; tell whether its rows must still be counted."""
+    def make(self, model: Model) -> ModelResult:
+        """Make one model; its rows are None if they must still be counted."""
         clock = time.perf_counter()
-        rows = {made.name: made.rows for made in self.result.models}
+        rows = {name: made.rows for name, made in self.made.items()}
         # so the engine protects every sensitive column, declared or not
         resolved = lineage.of(self.graph).resolved(model.name)
         workspace = self.workspace
@@ -209,7 +220,7 @@ class Run:
         else:
             whole = bound(self.graph, model.name, self.table)
             created = slices.create(workspace, resolved, whole, self.table, rows)
-        made = ModelResult(
+        return ModelResult(
             model.name,
             model.materialized,
             "OK",
@@ -219,7 +230,6 @@ class Run:
             bytes_billed=created.bytes_billed,
             built_at=self.started,
         )
-        return made, created.rows is None
 
     def scope(self, model: Model) -> Scope | None:
         """Return the part of a model to check, None for all of it."""
@@ -243,24 +253,77 @@ class Run:
             made_from={name: made_at[name] for name in upstream if name in made_at},
         )
 
-    def _build(self, model: Model) -> None:
+    def _begin(self, step: Step) -> Callable[[], Outcome] | None:
+        name, what = step
+        model = self.graph.models[name]
+        if self.stopped or self.broken(name):
+            work = None
+        elif what == "model":
+            work = partial(self._make, model)
+        elif self._has_to_look(model):
+            work = partial(self._look, model)
+        else:
+            work = None
+        if work is not None:
+            number = self.names.index(name) + 1
+            self.options.report(Started(name, what, number, len(self.names)))
+        elif what == "checks":
+            self.told.end(name)
+        return work
+
+    def _has_to_look(self, model: Model) -> bool:
+        made = self.made[model.name]
+        is_to_count = made.rows is None or (model.arrivals and made.mode != "kept")
+        return bool(is_to_count) or (self.options.checks and self.has_to_check(model))
+
+    def _end(self, step: Step, outcome: Outcome) -> None:
+        name, what = step
+        # when the build has stopped, what was under way is cancelled
+        if not self.stopped:
+            self._keep(name, *outcome)
+        if what == "checks":
+            self.told.end(name)
+
+    def _keep(self, name: str, made: ModelResult, found: list[Found] | None) -> None:
+        self.made[name] = made
+        if found is not None:
+            self.found[name] = found
+        for result, rows in found or ():
+            if rows is not None:
+                self.options.on_failure(result, rows, self.workspace)
+        if made.status == "ERROR" or any(result.failed for result, _ in found or ()):
+            self.failed.add(name)
+            if self.options.fail_fast:
+                self.stopped = True
+                self.workspace.cancel()
+
+    def _make(self, model: Model) -> Outcome:
         clock = time.perf_counter()
         try:
-            made, uncounted = self.make(model)
-            if uncounted:
-                made = replace(made, rows=self._rows(model))
+            return self.make(model), None
+        except EngineError as error:
+            return self._error(model, error, time.perf_counter() - clock), None
+
+    def _look(self, model: Model) -> Outcome:
+        """Count a model's rows and its source's arrivals where that is still to do; check it."""
+        made, counts, clock = self.made[model.name], None, time.perf_counter()
+        built = partial(self.workspace.table, model.name)
+        fetch = partial(self.workspace.fetch, model=model.name)
+        try:
+            if made.rows is None:
+                # counting a view computes it, so one query counts all that its checks need
+                if self.options.checks:
+                    certain = certain_columns(self.graph, self.workspace, model.name)
+                    counts = measure(model, built(), fetch, certain)
+                rows = counts.rows if counts else row_count(built(), fetch)
+                made = self.made[model.name] = replace(made, rows=rows)
             if model.arrivals and made.mode != "kept":
                 self._note_arrivals(model, model.arrivals)
         except EngineError as error:
-            self.broken[model.name] = f"{model.name} failed"
-            made = ModelResult(
-                model.name,
-                model.materialized,
-                "ERROR",
-                seconds=time.perf_counter() - clock,
-                message=self.masking.text(model.name, error.what),
-            )
-        self._add(made)
+            return self._error(model, error, time.perf_counter() - clock), None
+        if not self.options.checks or not self.has_to_check(model):
+            return made, None
+        return made, self._check(model, counts)
 
     def _note_arrivals(self, model: Model, arrivals: Arrivals) -> None:
         [source] = model.upstream
@@ -274,23 +337,17 @@ class Run:
         if previous and self.options.if_gone != "lose":
             require_whole(source, previous.sources.get(source), self.read[source])
 
-    def _rows(self, model: Model) -> int:
-        # counting a view computes it, so one query counts all that its checks need
-        built = self.workspace.table(model.name)
-        fetch = partial(self.workspace.fetch, model=model.name)
-        if not self.options.checks:
-            return row_count(built, fetch)
-        certain = certain_columns(self.graph, self.workspace, model.name)
-        self.measured[model.name] = measure(model, built, fetch, certain)
-        return self.measured[model.name].rows
+    def _error(self, model: Model, error: EngineError, seconds: float) -> ModelResult:
+        text = self.masking.text(model.name, error.what)
+        return ModelResult(model.name, model.materialized, "ERROR", seconds=seconds, message=text)
 
-    def _check(self, model: Model) -> None:
-        made = {made.name: made.rows for made in self.result.models if made.rows is not None}
+    def _check(self, model: Model, measured: Measured | None) -> list[Found]:
+        made = {name: made.rows for name, made in self.made.items() if made.rows is not None}
         read = {name: read.rows for name, read in self.read.items()}
         rows = RowCounts(read | made, self.workspace)
         absent = dict.fromkeys(set(self.graph.models) - set(self.names), "not selected")
-        absent |= self.broken
-        for found, failing in checked(
+        absent |= {name: why for name in self.names if (why := self.broken(name))}
+        return checked(
             self.graph,
             self.workspace,
             model.name,
@@ -298,23 +355,30 @@ class Run:
             absent,
             rows,
             self.options.warn_error,
-            self.measured.get(model.name),
+            measured,
             self.scope(model),
-        ):
-            self._add(found)
-            if failing is not None:
-                self.options.on_failure(found, failing, self.workspace)
-            if found.failed:
-                self.broken[model.name] = f"{model.name} failed"
+        )
 
-    def _skip(self, model: Model, reason: str) -> None:
-        self.broken[model.name] = reason
-        self._add(ModelResult(model.name, model.materialized, "SKIP", message=reason))
-        if self.options.checks:
+    def _tell(self, name: str) -> None:
+        """Tell what came of a model and of its checks; all that it reads has been told of."""
+        model, made, found = self.graph.models[name], self.made.get(name), self.found.get(name)
+        is_left = made is None or (self.stopped and made.rows is None and made.status == "OK")
+        if made is None or is_left or self.broken(name) not in ("", f"{name} failed"):
+            reason = _STOPPED if self.stopped else self.broken(name)
+            self._add(ModelResult(name, model.materialized, "SKIP", message=reason))
             self._skip_checks(model, reason)
+            return
+        self._add(made)
+        if made.status == "ERROR":
+            self._skip_checks(model, f"{name} failed")
+        elif found is not None:
+            for result, _ in found:
+                self._add(result)
+        elif self.stopped:
+            self._skip_checks(model, _STOPPED)
 
     def _skip_checks(self, model: Model, reason: str) -> None:
-        for left_out in skipped(self.graph, [model.name], reason):
+        for left_out in skipped(self.graph, [model.name], reason) if self.options.checks else ():
             self._add(left_out)
 
     def _add(self, made: ModelResult | CheckResult) -> None:

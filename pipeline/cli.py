@@ -244,6 +244,7 @@ OPTIONS = {
         "api_endpoint",
         "max_bytes_billed",
         "policy_tag",
+        "threads",
     ),
 }
 """The options of each backend."""
@@ -255,12 +256,20 @@ CONNECTION = options(
         default=Path("build/pipeline.duckdb"),
         help="DuckDB database file.",
     ),
-    common("--threads", type=click.IntRange(1, 1024), help="DuckDB threads. [default: all cores]"),
+    common(
+        "--threads",
+        type=click.IntRange(1, 1024),
+        help="DuckDB threads, BigQuery jobs at once. [default: all cores; 8 jobs]",
+    ),
     common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
     *BIGQUERY,
 )
 DIFF_CONNECTION = options(
-    common("--threads", type=click.IntRange(1, 1024), help="DuckDB threads. [default: all cores]"),
+    common(
+        "--threads",
+        type=click.IntRange(1, 1024),
+        help="DuckDB threads, BigQuery jobs at once. [default: all cores; 8 jobs]",
+    ),
     common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
     common("--location", help="Where BigQuery runs jobs."),
     common("--api-endpoint", metavar="URL", help="An emulator instead of BigQuery."),
@@ -795,7 +804,7 @@ def _project(given: Mapping[str, Any]) -> Project:
     from pipeline.project import Project
 
     backend, context = given["backend"], click.get_current_context()
-    others = {name for other in OPTIONS if other != backend for name in OPTIONS[other]}
+    others = {name for other in OPTIONS.values() for name in other}.difference(OPTIONS[backend])
     for name in sorted(others.intersection(given)):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = f"--{name.replace('_', '-')}"
@@ -892,7 +901,8 @@ def _connection_words(given: Mapping[str, Any]) -> list[str]:
     typed = [
         name
         for name in names
-        if name in given and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name in given.keys() - {"threads"}
+        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     return [word for name in typed for word in (f"--{name.replace('_', '-')}", str(given[name]))]
 

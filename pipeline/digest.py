@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import ibis
 import ibis.expr.types as ir
@@ -17,6 +18,7 @@ from pipeline.errors import UsageError
 from pipeline.graph import Graph
 from pipeline.older import current
 from pipeline.results import Digest
+from pipeline.schedule import all_at_once
 
 _PARTS = 4
 _BUCKET_DIGITS = 3
@@ -37,7 +39,8 @@ def digest(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, Dige
             f"{', '.join(missing)} can't be digested: not built yet.",
             f"Build it first: `python cli.py build --select +{missing[0]}`.",
         )
-    return {name: _digest(graph.models[name], tables) for name in names}
+    asked = [partial(_digest, graph.models[name], tables) for name in names]
+    return dict(zip(names, all_at_once(asked, tables.at_once), strict=True))
 
 
 def _digest(model: Model, tables: Tables) -> Digest:

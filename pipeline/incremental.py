@@ -202,15 +202,15 @@ class IncrementalRun(Run):
             self.graph, workspace, self.plan.remade, self.raw, self.news.sources, rows
         )
 
-    def make(self, model: Model) -> tuple[ModelResult, bool]:
-        """Bring one model up to date; tell whether its rows must still be counted."""
+    def make(self, model: Model) -> ModelResult:
+        """Bring one model up to date; its rows are None if they must still be counted."""
         clock = time.perf_counter()
         step = self.changes.make(model)
         seconds = time.perf_counter() - clock
         published = self.plan.published.get(model.name)
         if step.mode == "kept" and published is not None:
-            return replace(published, mode="kept", seconds=seconds, reason="", message=""), False
-        made = ModelResult(
+            return replace(published, mode="kept", seconds=seconds, reason="", message="")
+        return ModelResult(
             model.name,
             model.materialized,
             "OK",
@@ -222,16 +222,14 @@ class IncrementalRun(Run):
             rows_came=step.rows_came,
             rows_went=step.rows_went,
         )
-        return made, step.rows is None
 
     def scope(self, model: Model) -> Scope | None:
         """Return the part of a model to check, None for all of it."""
         step, covered = self.changes.steps[model.name], self.plan.covered(model.name)
         if step.mode == "created":
             return None
-        made = next(made for made in self.result.models if made.name == model.name)
         return Scope(
-            made.rows,
+            self.made[model.name].rows,
             step.came,
             step.rows_came or 0,
             step.fresh if _unit_of(model) in model.key else None,

@@ -62,7 +62,7 @@ class Project(Lookup):
         project, _, dataset = where.rpartition(".")
         if not project or not dataset:
             raise UsageError(f"{place} names no dataset.", "Write bigquery:PROJECT.DATASET.")
-        names = ("location", "api_endpoint", "max_bytes_billed")
+        names = ("location", "api_endpoint", "max_bytes_billed", "threads")
         asked = {name: options.get(name) for name in names}
         return cls(choose("bigquery", project=project, dataset=dataset, **asked))
 

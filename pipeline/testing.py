@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pipeline.backends.base import Tables
 from pipeline.checks import (
@@ -23,6 +24,7 @@ from pipeline.nullness import never_null
 from pipeline.older import built_by_older_code
 from pipeline.options import RunOptions
 from pipeline.results import CheckResult, Result, Started
+from pipeline.schedule import InOrder, all_at_once, work_through
 
 
 def test(
@@ -50,24 +52,51 @@ def test(
     recorded = {name: read.rows for name, read in previous.sources.items()} if previous else {}
     rows, report = RowCounts(recorded, tables), options.report
     result, clock = Result(), time.perf_counter()
-    for number, name in enumerate(names, 1):
-        report(Started(name, "checks", number, len(names)))
-        masking = Masking(graph, options.reveal)
+    masking = Masking(graph, options.reveal)
+    found: dict[str, list[Found]] = {}
+
+    def stopped() -> bool:
+        each = (result for results in found.values() for result, _ in results)
+        return options.fail_fast and any(result.failed for result in each)
+
+    def begin(name: str) -> Callable[[], list[Found]] | None:
+        if stopped():
+            told.end(name)
+            return None
+        report(Started(name, "checks", names.index(name) + 1, len(names)))
         others = absent | dict.fromkeys(older.keys() - {name}, "built by older code")
-        for found, failing in checked(
-            graph, tables, name, masking, others, rows, options.warn_error
-        ):
-            if found.name == COLUMNS and found.failed:
-                found = replace(found, message=older.get(name, found.message))
-            result.checks.append(found)
-            report(found)
-            if failing is not None:
-                options.on_failure(found, failing, tables)
-        if options.fail_fast and not result.ok:
-            for left_out in skipped(graph, names[number:], "the test failed fast"):
-                result.checks.append(left_out)
-                report(left_out)
-            break
+        return partial(checked, graph, tables, name, masking, others, rows, options.warn_error)
+
+    def end(name: str, came: list[Found]) -> None:
+        # when the test has stopped, what was under way is cancelled
+        if not stopped():
+            found[name] = came
+            for result, failing in came:
+                if failing is not None:
+                    options.on_failure(result, failing, tables)
+            if stopped():
+                tables.cancel()
+        told.end(name)
+
+    def tell(name: str) -> None:
+        results = [each for each, _ in found.get(name, ())]
+        for each in results or skipped(graph, [name], "the test failed fast"):
+            if each.name == COLUMNS and each.failed:
+                each = replace(each, message=older.get(name, each.message))
+            result.checks.append(each)
+            report(each)
+
+    told = InOrder(names, tell)
+    needs = {
+        name: [
+            read
+            for rule in graph.table_checks[name]
+            for read in rule.counted
+            if read in names and read != name
+        ]
+        for name in names
+    }
+    work_through(needs, tables.at_once, begin, end, tables.cancel)
     result.seconds = time.perf_counter() - clock
     return result
 
@@ -84,9 +113,10 @@ def skipped(graph: Graph, names: Sequence[str], reason: str) -> list[CheckResult
 def _older(graph: Graph, tables: Tables, names: Sequence[str]) -> dict[str, str]:
     """Return the models that checks read and that older code built, each with the remedy."""
     read = {read for name in names for check in graph.table_checks[name] for read in check.reads}
-    looked_at = tables.names().intersection(graph.models, {*names, *read})
-    found = {name: built_by_older_code(graph.models[name], tables) for name in looked_at}
-    return {name: text for name, text in found.items() if text}
+    looked_at = sorted(tables.names().intersection(graph.models, {*names, *read}))
+    asked = [partial(built_by_older_code, graph.models[name], tables) for name in looked_at]
+    found = zip(looked_at, all_at_once(asked, tables.at_once), strict=True)
+    return {name: text for name, text in found if text}
 
 
 def checked(

@@ -248,6 +248,7 @@ def digest_of_letters(duckdb: IbisDuckDB, column: str) -> Digest:
         names=duckdb.list_tables,
         table=duckdb.table,
         is_view=lambda name: False,
+        at_once=1,
         fetch=duckdb.to_pyarrow,
     )
     return digest(Graph([letters.model]), tables, ["letters"])["letters"]

@@ -64,6 +64,15 @@ class Tables(Protocol):
     charges_by_bytes: ClassVar[bool]
     """Whether the engine bills each column that a check reads: then no check reads a spare one."""
 
+    @property
+    def at_once(self) -> int:
+        """How many statements may run at a time."""
+        ...
+
+    def cancel(self) -> None:
+        """Cancel the statements that other threads run, and let them begin none."""
+        ...
+
     def names(self) -> set[str]:
         """Return the names of all tables and views there."""
         ...

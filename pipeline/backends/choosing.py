@@ -80,6 +80,7 @@ def _bigquery(
     api_endpoint: str | None = None,
     max_bytes_billed: int | None = None,
     policy_tag: str | None = None,
+    threads: int = 8,
     labels: Mapping[str, str] | None = None,
 ) -> Backend:
     if not project or not dataset:
@@ -101,6 +102,7 @@ def _bigquery(
         max_bytes_billed,
         labels or {},
         policy_tag,
+        threads,
     )
 
 

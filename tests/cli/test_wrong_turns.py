@@ -94,7 +94,7 @@ TURNS = [
     ("build --project p", 2, "--project is not for duckdb.", "Add --backend bigquery"),
     ("build --dry-run", 2, "duckdb does not charge", "--backend bigquery"),
     (f"build {ON_BIGQUERY} --events events.parquet", 2, "--events is not", "cli.py load`"),
-    (f"build {ON_BIGQUERY} --threads 2", 2, "--threads is not for bigquery.", "Leave it out."),
+    (f"build {ON_BIGQUERY} --memory-limit 1GB", 2, "--memory-limit is not for bigquery.", "Leave"),
     ("build --backend bigquery --project p --dataset d", 2, "'p' is no id", "6 to 30"),
     (f"build {ON_BIGQUERY}", 2, "no Google credentials", "none.json", "gcloud auth"),
     (f"show dim_users {ON_BIGQUERY}", 2, "no Google credentials", "gcloud auth"),

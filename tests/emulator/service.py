@@ -83,6 +83,8 @@ class Service:
     """Texts of jobs to refuse once each for a temporary reason, with that reason."""
     stuck: str | None = None
     """A text of statements that run until they are cancelled."""
+    running: dict[str, bytes] = field(default_factory=dict)
+    """What is told of the jobs that run until they are cancelled."""
     cancelled: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -182,6 +184,9 @@ class Service:
             raise RefusedError(
                 "Job execution was cancelled: User requested cancellation", "stopped", 499
             )
+        if job and job[1] in self.running and method == "GET":
+            time.sleep(0.1)
+            return 200, {"Content-Type": "application/json"}, self.running[job[1]]
         if "configuration" in content and "/upload/" not in path:
             return self._job(target, content, headers)
         if found := _TABLE.match(path):
@@ -222,6 +227,13 @@ class Service:
                         f"Not found: Table {project}:{dataset}.{table}", "notFound", 404
                     )
                 return 200, {"Content-Type": "application/json"}, json.dumps(there).encode()
+            if method == "DELETE" and there and there["type"] == "VIEW":
+                # the emulator drops tables alone
+                self.run(project, f"DROP VIEW `{project}`.`{dataset}`.`{table}`")
+                self.tables.pop((dataset, table), None)
+                return 204, {}, b""
+            if method == "POST" and "view" in content:
+                return self._made_view(project, (dataset, table), content)
             plain = {k: v for k, v in content.items() if k != "expirationTime"}
             text = json.dumps(plain).encode() if content else b""
             kept = {key: value for key, value in headers.items() if key != "Content-Length"}
@@ -240,6 +252,20 @@ class Service:
             if status == 200 and method == "GET":
                 answer = self._listed(project, dataset, answer)
             return status, more, answer
+
+    def _made_view(
+        self, project: str, name: Name, content: dict[str, Any]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Make a view with its columns, which the emulator does in a statement alone."""
+        query = content["view"]["query"]
+        sql = f"CREATE VIEW `{project}`.`{name[0]}`.`{name[1]}` AS {query}"
+        body = {"query": sql, "useLegacySql": False}
+        found = self.json("POST", f"/bigquery/v2/projects/{project}/queries", body)
+        if "error" in found:
+            raise RefusedError(found["error"]["message"])
+        self.describe(name, {k: v for k, v in content.items() if k != "schema"}, new=True)
+        made = json.dumps(self.table(project, name)).encode()
+        return 200, {"Content-Type": "application/json"}, made
 
     def _listed(self, project: str, dataset: str, answer: bytes) -> bytes:
         found = json.loads(answer)
@@ -307,12 +333,15 @@ class Service:
 
     def _running(self, content: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         found = {
+            "jobComplete": False,
             "jobReference": {**content["jobReference"], "location": "US"},
             "configuration": {**content["configuration"], "jobType": "QUERY"},
             "status": {"state": "RUNNING"},
             "statistics": {"creationTime": "1", "startTime": "1"},
         }
-        return 200, {"Content-Type": "application/json"}, json.dumps(found).encode()
+        answer = json.dumps(found).encode()
+        self.running[content["jobReference"]["jobId"]] = answer
+        return 200, {"Content-Type": "application/json"}, answer
 
     def _require_filters(self, project: str, statement: sge.Expression) -> None:
         """Refuse a query without a partition filter on a table that requires one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -297,7 +298,7 @@ def test_defaults_of_the_place_do_not_apply(place):
         for each in place.service.asked
         if each.method == "POST" and each.path.partition("?")[0].endswith("/tables")
     ]
-    names = {body["tableReference"]["tableId"]: body for body in made}
+    names = {body["tableReference"]["tableId"]: body for body in made if "view" not in body}
     kept = [body for name, body in names.items() if name not in ("raw_users", LOCK)]
     assert len(kept) == 4
     assert {body["defaultCollation"] for body in kept} == {""}
@@ -479,6 +480,53 @@ def test_a_program_that_is_told_to_end_cancels_its_jobs(built, sent, status):
     built.service.stuck = None
     assert built.count("dim_users") == 3
     built.build()
+
+
+def test_jobs_run_beside_one_another_and_lines_stay_in_order(place, monkeypatch):
+    place.users([{**USER, "uid": str(n), "username": f"user {n}"} for n in range(3)])
+    plain, lock = place.service.answer, threading.Lock()
+    under_way, most, said = 0, {}, {}
+
+    def answer(method, target, body, headers):
+        nonlocal under_way
+        if b'"configuration"' not in body:
+            return plain(method, target, body, headers)
+        with lock:
+            under_way += 1
+            most[threads] = max(most.get(threads, 0), under_way)
+        try:
+            return plain(method, target, body, headers)
+        finally:
+            with lock:
+                under_way -= 1
+
+    monkeypatch.setattr(place.service, "answer", answer)
+    for threads in ("1", "8"):
+        said[threads] = re.sub(r"[\d.]+s\b", "", place.build("--threads", threads))
+
+    assert most["1"] == 1 < most["8"] <= 8
+    assert said["1"] == said["8"]
+
+
+def test_fail_fast_cancels_the_jobs_under_way(place, monkeypatch):
+    place.users([USER])
+    place.service.stuck = "_dim_users` (`user_id`"
+    plain = place.service.answer
+
+    def answer(method, target, body, headers):
+        if b"key_hashes" in body:  # the checks of stg_users, while dim_users is under way
+            until(lambda: any(place.service.stuck in sql for sql in place.service.statements()))
+            place.service.faults.append(("key_hashes", "resourcesExceeded"))
+        return plain(method, target, body, headers)
+
+    monkeypatch.setattr(place.service, "answer", answer)
+
+    lines = place.build("--fail-fast", status=1).splitlines()
+
+    assert any(line.startswith("ERROR stg_users.unique_key") for line in lines)
+    assert "SKIP dim_users: the build failed fast" in lines
+    assert len({each.path for each in place.service.asked if "/cancel" in each.path}) == 1
+    assert place.warehouse.names(place.name) == {"raw_users"}
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -52,7 +52,7 @@ _FIRST_CONTACT = retries.Retry(
 class BigQuery:
     """A dataset of a project, and the dataset with the raw tables.
 
-    `labels` go on every job, to find its costs in the bill.
+    `labels` go on every job, to find its costs in the bill. At most `threads` jobs run at a time.
     """
 
     project: str
@@ -63,6 +63,7 @@ class BigQuery:
     max_bytes_billed: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     policy_tag: str | None = None
+    threads: int = 8
     engine: Engine = "bigquery"
 
     @property
@@ -239,7 +240,7 @@ class BigQuery:
     def jobs(self) -> Jobs:
         """Runs jobs in the datasets' location."""
         labels = {"run": name_of_run(), **self.labels}
-        return Jobs(self.con.client, self.location, self.max_bytes_billed, labels)
+        return Jobs(self.con.client, self.location, self.max_bytes_billed, labels, self.threads)
 
     def require_dataset(self, name: str) -> bigquery.Dataset:
         """Return a dataset; make it in the raw tables' location if it is missing.
@@ -304,5 +305,5 @@ class BigQuery:
 
     def _tables(self, found: bigquery.Dataset) -> Dataset:
         # jobs must run in the dataset's location; BigQuery does not always find it by itself
-        jobs = replace(self.jobs, location=self.location or found.location, billed=[])
+        jobs = replace(self.jobs, location=self.location or found.location)
         return Dataset(self.con, jobs, self.project, found.dataset_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.cloud import bigquery
 
 from pipeline.backends.bigquery.errors import is_passing, told
-from pipeline.errors import PipelineError
+from pipeline.errors import EngineError, PipelineError
 from pipeline.sql import to_sql
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)
@@ -45,10 +46,14 @@ class Jobs:
     location: str | None
     max_bytes_billed: int | None
     labels: Mapping[str, str] = field(default_factory=dict)
-    under_way: set[str] = field(default_factory=set, compare=False)
+    at_once: int = 8
+    """How many jobs may run at a time."""
+    under_way: set[str] = field(default_factory=set, init=False, compare=False)
     """The ids of the jobs that run now."""
-    billed: list[int] = field(default_factory=list, compare=False)
+    billed: list[int] = field(default_factory=list, init=False, compare=False)
     """The billed bytes of each job so far."""
+    over: threading.Event = field(default_factory=threading.Event, init=False, compare=False)
+    """Set when no job may begin any more."""
 
     def query(self, sql: str, **labels: str) -> bigquery.QueryJob:
         """Run a statement, or several as one script, to its end.
@@ -140,11 +145,15 @@ class Jobs:
         self._run(start)
 
     def cancel(self) -> None:
-        """Cancel all jobs that run now, so BigQuery does not finish and bill them."""
+        """Cancel all jobs that run now and begin no other, so BigQuery does not bill them."""
+        self.over.set()
         for job_id in sorted(self.under_way):
-            # the error that ended the program matters more than a failed cancel
-            with contextlib.suppress(GoogleAPICallError, requests.exceptions.RequestException):
-                self.client.cancel_job(job_id, location=self.location, timeout=10)
+            self._cancel(job_id)
+
+    def _cancel(self, job_id: str) -> None:
+        # the error that ended the program matters more than a failed cancel
+        with contextlib.suppress(GoogleAPICallError, requests.exceptions.RequestException):
+            self.client.cancel_job(job_id, location=self.location, timeout=10)
 
     def _query(self, sql: str, labels: Mapping[str, str]) -> tuple[bigquery.QueryJob, Any]:
         config = self._query_config(labels)
@@ -166,6 +175,8 @@ class Jobs:
         return self._once(start)
 
     def _once(self, start: Callable[[str], Any]) -> tuple[Any, Any]:
+        if self.over.is_set():
+            raise EngineError("BigQuery was not asked any more: the run has ended.")
         job_id = str(uuid.uuid4())
         self.under_way.add(job_id)
         try:
@@ -175,6 +186,8 @@ class Jobs:
                 except Conflict:
                     # BigQuery has the job already: its answer to an earlier request was lost
                     job = self.client.get_job(job_id, location=self.location)
+                if self.over.is_set():
+                    self._cancel(job_id)  # which came too early for this job
                 result = job.result()
                 self.billed.append(getattr(job, "total_bytes_billed", None) or 0)
                 return job, result

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import sqlglot.expressions as sge
 from google.cloud import bigquery
@@ -21,6 +22,7 @@ from pipeline.backends.bigquery.statements import (
 from pipeline.backends.bigquery.tables import Dataset
 from pipeline.contract import Model
 from pipeline.results import RunRecord
+from pipeline.schedule import work_through
 
 TEXT = "text"
 """The label of a published view that identifies its text, so an unchanged view stays."""
@@ -32,11 +34,12 @@ _LABEL = 32
 class Built:
     """A model that is built but not published: its temporary table or view, and its query.
 
-    `parts` are those of `Copied`.
+    `table` is BigQuery's answer when the build made it; `parts` are those of `Copied`.
     """
 
     model: Model
     name: str
+    table: bigquery.Table
     query: sge.Query
     parts: Sequence[str] = ("",)
 
@@ -73,13 +76,26 @@ def publish(
     Raises:
         UsageError, EngineError: BigQuery refuses; nothing of the transaction took effect.
     """
-    tables = [each for each in built.values() if each.model.materialized == "table"]
-    copies = [_in_place(dataset, each, kinds.get(each.model.name), run) for each in tables]
-    for name, each in built.items():
-        if each.model.materialized == "view":
-            _switch_view(dataset, each, built, kinds.get(name), run)
-    _require_runs(dataset, kinds)
-    statements = [line for rows in copies if rows for line in rows.statements()]
+    steps: dict[str, Callable[[], Copied | None]] = {
+        name: partial(_switch_view, dataset, each, built, kinds.get(name), run)
+        if each.model.materialized == "view"
+        else partial(_in_place, dataset, each, kinds.get(name), run)
+        for name, each in built.items()
+    }
+    needs = {
+        name: [up for up in each.model.upstream if up in built] for name, each in built.items()
+    }
+    steps[runs.RUNS] = partial(_require_runs, dataset, kinds)
+    copies = dict[str, Copied | None]()
+    work_through(
+        {runs.RUNS: [], **needs},
+        dataset.jobs.at_once,
+        steps.__getitem__,
+        copies.__setitem__,
+        dataset.jobs.cancel,
+    )
+    in_order = [copies[name] for name in built]
+    statements = [line for rows in in_order if rows for line in rows.statements()]
     statements.append(runs.insert(dataset.full, record, run))
     script = f"{transaction(statements)}\n{runs.mark_published(dataset.full, run)};"
     return dataset.jobs.query(script, run=run)
@@ -87,7 +103,7 @@ def publish(
 
 def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Copied | None:
     """Make a table ready to take its rows; if there is none to keep, put it in place whole."""
-    model, made = built.model, dataset.get(built.name)
+    model, made = built.model, built.table
     target = dataset.full_name(model.name)
     if kind == "TABLE":
         published = dataset.get(model.name)
@@ -98,7 +114,7 @@ def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Cop
         return None
     if kind is not None:
         # BigQuery neither renames a view nor replaces one by a table
-        dataset.drop(model.name, kind)
+        dataset.drop(model.name)
     if storage.tags_of(made):
         # a copy may lose the tags, which would open the rows, so the table gets its tags first
         table = storage.table_of(model, target, tags=storage.tags_of(made))
@@ -161,7 +177,7 @@ def _switch_view(
         rename = f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)}"
         dataset.jobs.query(rename, model=model.name, run=run)
     elif kind not in (None, "VIEW"):
-        dataset.drop(model.name, kind)
+        dataset.drop(model.name)
     dataset.jobs.query(statement, model=model.name, run=run)
     found = dataset.get(model.name)
     found.labels, found.expires = {**found.labels, TEXT: text}, None

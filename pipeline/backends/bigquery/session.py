@@ -20,13 +20,22 @@ from pipeline.sources import Source
 class BigQuerySession:
     """The published tables and the raw ones; it looks for the models' dataset when needed.
 
-    BigQuery always answers from the tables published now, so `refresh` has nothing to do.
+    It asks BigQuery for the description of each table once, until `refresh`.
     """
 
     charges_by_bytes: ClassVar[bool] = True
 
     open: Callable[[], PublishedTables]
     raw: Callable[[Source, Collection[str]], ir.Table]
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs may run at a time."""
+        return self._published.at_once
+
+    def cancel(self) -> None:
+        """Cancel the jobs that run, and let none begin."""
+        self._published.cancel()
 
     def names(self) -> set[str]:
         """Return the names of all tables and views."""
@@ -65,7 +74,8 @@ class BigQuerySession:
         return self.raw(source, columns)
 
     def refresh(self) -> None:
-        """Do nothing."""
+        """Ask BigQuery anew from now on."""
+        vars(self).pop("_published", None)
 
     @cached_property
     def _published(self) -> PublishedTables:

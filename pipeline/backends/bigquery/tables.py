@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,6 @@ from ibis.backends.bigquery import Backend as IbisBigQuery
 from pipeline.backends.bigquery import lock, runs, sources
 from pipeline.backends.bigquery.errors import told
 from pipeline.backends.bigquery.jobs import Jobs
-from pipeline.backends.bigquery.statements import quoted
 from pipeline.backends.bigquery.types import schema_of
 from pipeline.results import RunRecord
 
@@ -62,23 +62,24 @@ class Dataset:
         with told():
             return self.con.client.get_table(self.full_name(table))
 
-    def create(self, table: bigquery.Table) -> None:
-        """Make an empty table that compares texts exactly, whatever the dataset's default is."""
-        table._properties["defaultCollation"] = ""
+    def create(self, table: bigquery.Table) -> bigquery.Table:
+        """Make a view, or an empty table that compares texts exactly, whatever the default is.
+
+        Raises:
+            EngineError: BigQuery does not take the view's query.
+        """
+        if table.view_query is None:
+            table._properties["defaultCollation"] = ""
         with told():
-            self.con.client.create_table(table)
+            return self.con.client.create_table(table)
 
     def update(self, table: bigquery.Table, *fields: str) -> bigquery.Table:
         """Change these fields of a table's description."""
         with told():
             return self.con.client.update_table(table, fields)
 
-    def drop(self, table: str, kind: str = "TABLE") -> None:
-        """Remove a table, view or other object if it exists; `kind` is as in `kinds`."""
-        if kind == "VIEW":
-            self.jobs.query(f"DROP VIEW IF EXISTS {quoted(self.full_name(table))}")
-            return
-        # deleting a table is not a job
+    def drop(self, table: str) -> None:
+        """Remove a table, view or other object if it exists; this is no job."""
         with told():
             self.con.client.delete_table(self.full_name(table), not_found_ok=True)
 
@@ -98,31 +99,49 @@ class Dataset:
         listed = found.get("rowAccessPolicies", [])
         return [policy["rowAccessPolicyReference"]["policyId"] for policy in listed]
 
-    def expression(self, table: str) -> ir.Table:
-        """Return a table, with its own types."""
-        found = self.get(table)
-        return sources.table(self.con, found, schema_of(found.schema))
-
 
 @dataclass(frozen=True)
 class PublishedTables:
-    """The published models of a dataset."""
+    """The published models of a dataset, each of which BigQuery is asked about once."""
 
     charges_by_bytes: ClassVar[bool] = True
 
     dataset: Dataset
+    described: dict[str, bigquery.Table] = field(default_factory=dict, init=False)
+    """What BigQuery said of each table and view so far."""
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs may run at a time."""
+        return self.dataset.jobs.at_once
+
+    def cancel(self) -> None:
+        """Cancel the jobs that run, and let none begin."""
+        self.dataset.jobs.cancel()
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """What was published when this was first asked for."""
+        return self.dataset.kinds()
 
     def names(self) -> set[str]:
         """Return the names of all tables and views."""
-        return set(self.dataset.kinds())
+        return set(self.kinds)
+
+    def describe(self, name: str) -> bigquery.Table:
+        """Return what BigQuery says about a table or view."""
+        if name not in self.described:
+            self.described[name] = self.dataset.get(name)
+        return self.described[name]
 
     def table(self, name: str) -> ir.Table:
-        """Return a table or view."""
-        return self.dataset.expression(name)
+        """Return a table or view, with the types that it has."""
+        found = self.describe(name)
+        return sources.table(self.dataset.con, found, schema_of(found.schema))
 
     def is_view(self, name: str) -> bool:
         """Tell whether it is a view."""
-        return bool(self.dataset.get(name).table_type == "VIEW")
+        return bool(self.describe(name).table_type == "VIEW")
 
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
         """Evaluate an expression, for a model's checks if it is named."""
@@ -138,8 +157,12 @@ class PublishedTables:
         """Return the records of the last published builds, the latest first."""
         if runs.RUNS not in self.names():
             return []
-        return runs.latest(self.dataset.jobs, self.dataset.get(runs.RUNS), limit)
+        return runs.latest(self.dataset.jobs, self.describe(runs.RUNS), limit)
+
+    @cached_property
+    def _last_run(self) -> RunRecord | None:
+        return next(iter(self.runs(1)), None)
 
     def last_run(self) -> RunRecord | None:
         """Return the record of the last published build, if there is one."""
-        return next(iter(self.runs(1)), None)
+        return self._last_run

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import partial
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -21,7 +21,6 @@ from pipeline.backends.bigquery.sources import every_row, name_of, raw_table, us
 from pipeline.backends.bigquery.statements import (
     DIALECT,
     as_of,
-    create_view,
     insert,
     quoted,
     select,
@@ -30,6 +29,7 @@ from pipeline.backends.bigquery.tables import PREFIX, PublishedTables
 from pipeline.contract import Model
 from pipeline.errors import EngineError, InputError, PipelineError
 from pipeline.results import Read, RunRecord, SourceRead
+from pipeline.schedule import all_at_once
 from pipeline.sources import Source
 from pipeline.sql import to_query
 
@@ -61,15 +61,10 @@ class BigQueryWorkspace(PublishedTables):
     obsolete: Sequence[str] = ()
     held: set[str] = field(default_factory=set)
     """The raw tables that BigQuery can read as they were at the moment."""
-    temporary: dict[str, str] = field(default_factory=dict)
-    """The kind of each object that this build made for itself: TABLE or VIEW."""
+    temporary: list[str] = field(default_factory=list)
+    """The tables and views that this build made for itself."""
     notes: list[str] = field(default_factory=list)
     """Notes to the user, a line each."""
-
-    @cached_property
-    def kinds(self) -> dict[str, str]:
-        """The published objects; no other build changes them while this one holds its lock."""
-        return self.dataset.kinds()
 
     def names(self) -> set[str]:
         """Return the names of all tables and views, without those that other builds are making."""
@@ -114,15 +109,11 @@ class BigQueryWorkspace(PublishedTables):
                 table is protected and can't be replaced.
             EngineError: BigQuery can't run the model's statement.
         """
-        name = self._temporary(model.name, model.materialized.upper())
+        name = self._temporary(model.name)
         query = to_query(expr, "bigquery")
         if model.materialized == "view":
-            self.built[model.name] = Built(model, name, query)
-            statement = create_view(
-                model, self.dataset.full_name(name), query.sql(DIALECT, pretty=True), self._expiry()
-            )
-            job = self.dataset.jobs.query(statement, model=model.name, run=self.run)
-            return Made(None, job.total_bytes_processed or 0, job.total_bytes_billed or 0)
+            self._view(model, name, query)
+            return Made(None, 0, 0)
         return self._fill(model, name, query)
 
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
@@ -135,14 +126,14 @@ class BigQueryWorkspace(PublishedTables):
         Returns notes on builds that published meanwhile, and on our tables that no model makes any
         more: the build does not drop them, because others may read them.
         """
-        others = self._published_since()
+        others, left = all_at_once([self._published_since, self._left], self.at_once)
         job = publish(self.dataset, self.kinds, self.built, record, self.run)
         said = [
             f"The build {other} was published since this one began: this one replaces its tables"
             " of these models."
             for other in others
         ]
-        if left := self._left():
+        if left:
             names = ", ".join(left)
             said.append(f"No model makes {names} any more, an earlier build did: drop by hand.")
         published, billed = job.total_bytes_billed or 0, sum(self.dataset.jobs.billed)
@@ -155,21 +146,29 @@ class BigQueryWorkspace(PublishedTables):
     def _published_since(self) -> list[str]:
         if runs.RUNS not in self.kinds:
             return []
-        found = self.dataset.get(runs.RUNS)
-        return runs.published_since(self.dataset.jobs, found, self.moment)
+        return runs.published_since(self.dataset.jobs, self.describe(runs.RUNS), self.moment)
 
     def _left(self) -> list[str]:
         if not self.whole or runs.RUNS not in self.kinds:
             return []
-        made = runs.models_ever_made(self.dataset.jobs, self.dataset.get(runs.RUNS))
+        made = runs.models_ever_made(self.dataset.jobs, self.describe(runs.RUNS))
         return sorted(made.intersection(self.kinds).difference(self.whole))
 
     def clear(self) -> None:
         """Remove all objects that this build made for itself."""
-        for name, kind in self.temporary.items():
-            # a table that stays now expires; the error that ended the build matters more
-            with contextlib.suppress(PipelineError):
-                self.dataset.drop(name, kind)
+        all_at_once([partial(self._drop, name) for name in self.temporary], self.at_once)
+
+    def _drop(self, name: str) -> None:
+        # a table that stays now expires; the error that ended the build matters more
+        with contextlib.suppress(PipelineError):
+            self.dataset.drop(name)
+
+    def _view(self, model: Model, name: str, query: sge.Query) -> None:
+        """Make a view for this build alone; unlike CREATE VIEW this is no job."""
+        view = bigquery.Table(self.dataset.full_name(name))
+        view.view_query = query.sql(DIALECT, pretty=True)
+        view.expires = self._expiry()
+        self.built[model.name] = Built(model, name, self.dataset.create(view), query)
 
     def _make(self, model: Model, name: str, query: sge.Query) -> bigquery.Table:
         """Make a model's table, still empty."""
@@ -180,8 +179,8 @@ class BigQueryWorkspace(PublishedTables):
         )
         if published is not None:
             require_replaceable(self.dataset, model, published, table)
-        self.dataset.create(table)
-        self.built[model.name] = Built(model, name, query)
+        self.described[name] = self.dataset.create(table)
+        self.built[model.name] = Built(model, name, self.described[name], query)
         return table
 
     def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
@@ -251,7 +250,7 @@ class BigQueryWorkspace(PublishedTables):
 
     def _published(self, model: Model) -> bigquery.Table | None:
         is_table = self.kinds.get(model.name) == "TABLE"
-        return self.dataset.get(model.name) if is_table else None
+        return self.describe(model.name) if is_table else None
 
     def _tags(self, model: Model) -> storage.Tags:
         """Return the policy tags for a new table of a model."""
@@ -259,9 +258,9 @@ class BigQueryWorkspace(PublishedTables):
             return {}
         return {name: [self.policy_tag] for name in sorted(model.sensitive)}
 
-    def _temporary(self, name: str, kind: str = "TABLE") -> str:
+    def _temporary(self, name: str) -> str:
         made = f"{PREFIX}{self.run}_{name}"
-        self.temporary[made] = kind
+        self.temporary.append(made)
         return made
 
     def _expiry(self) -> datetime:

@@ -31,6 +31,14 @@ class DuckDBTables:
 
     con: IbisDuckDB
 
+    @property
+    def at_once(self) -> int:
+        """DuckDB shares one statement among all processors."""
+        return 1
+
+    def cancel(self) -> None:
+        """Do nothing: no other thread runs a statement."""
+
     def names(self) -> set[str]:
         """Return the names of all tables and views."""
         return set(self.con.list_tables())
