@@ -38,9 +38,15 @@ def absolute(pattern: str) -> str:
     base, parts = split(pattern)
     # `..` is removed only if that is the same place: a link's parent is not its target's parent
     plain = Path(os.path.normpath(base.absolute()))
-    same = plain.exists() and base.exists() and plain.samefile(base)
-    start = plain if same else base.absolute()
+    start = plain if _are_same(plain, base) else base.absolute()
     return str(Path(glob.escape(str(start)), *parts))
+
+
+def _are_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return False  # whoever reads it says why it can't be read
 
 
 def matches(base: Path, parts: Sequence[str]) -> list[Path]:

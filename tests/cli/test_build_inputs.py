@@ -148,3 +148,18 @@ def test_recorded_paths_are_plain_ones(type_, own, tmp_path):
     with duckdb.connect("build/pipeline.duckdb", read_only=True) as con:
         [(sources,)] = con.execute("SELECT sources FROM _pipeline.runs").fetchall()
     assert json.loads(sources)["raw_users"]["inputs"] == [str(tmp_path / "users.parquet")]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("a" * 300 + ".parquet", "is too long a name for a file."),
+        ("events.parquet/more.parquet", "can't be read: Not a directory."),
+    ],
+    ids=["too long", "in a file"],
+)
+def test_a_path_that_no_system_call_takes_is_told_in_a_message(type_, own, path, told):
+    typed = type_("run", *USERS, "--events", path, "--users", "users.parquet")
+
+    assert typed.exit_code == 2
+    assert told in typed.stderr
