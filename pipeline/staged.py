@@ -70,17 +70,17 @@ def _rows(
     counts = both.select(
         *(before[name] for name in same), "before", gone=_.before - _.still.fill_null(0)
     )
-    keys = counts.filter(_.gone != 0)
+    keys = counts.filter(_.gone > 0)
     rows = published.inner_join(keys, [published[name].identical_to(keys[name]) for name in same])
     rows = rows.select(*(published[name] for name in model.schema.names), "before", "gone")
     # Existing files may give some of several rows that are equal in these columns. It is unknown
     # which ones, unless the rows are equal in all columns.
     mixed = rows.filter(_.gone < _.before).distinct().group_by(*same).agg(kinds=_.count())
-    found = keys.aggregate(rows=_.gone.sum(), fewer=_.count(where=_.gone < 0))
+    found = keys.aggregate(rows=_.gone.sum())
     number = sum(each.rows for each in workspace.gone)
     (told,) = workspace.fetch(found).to_pylist()
     (kinds,) = workspace.fetch(mixed.aggregate(most=_.kinds.max())).to_pylist()
-    if told["fewer"] or (told["rows"] or 0) != number or (kinds["most"] or 0) > 1:
+    if (told["rows"] or 0) != number or (kinds["most"] or 0) > 1:
         raise InputError(
             f"The {number:,} rows of files that are gone can't be found in {model.name}: by "
             f"{', '.join(same)}, {told['rows'] or 0:,} rows come from no existing file.",

@@ -80,12 +80,13 @@ class Place:
         self.told = [*(note.text for note in result.notes), *news]
         return result
 
-    def rows(self, graph: Graph = GRAPH, database: Path | None = None) -> dict[str, list[str]]:
+    def fetched(self, graph: Graph = GRAPH, database: Path | None = None) -> dict[str, list[Row]]:
         with DuckDB(database or self.database).reader() as tables:
-            return {
-                name: sorted(map(repr, tables.fetch(tables.table(name)).to_pylist()))
-                for name in graph.models
-            }
+            return {name: tables.fetch(tables.table(name)).to_pylist() for name in graph.models}
+
+    def rows(self, graph: Graph = GRAPH, database: Path | None = None) -> dict[str, list[str]]:
+        fetched = self.fetched(graph, database)
+        return {name: sorted(map(repr, rows)) for name, rows in fetched.items()}
 
     def anew(self, graph: Graph = GRAPH) -> dict[str, list[str]]:
         """Return the rows of a full build of the same files, in a database of its own."""
@@ -183,29 +184,6 @@ def test_a_batch_that_changes_most_of_a_table_makes_it_anew(place):
     assert place.rows() == place.anew()
     commands = next(made for made in result.models if made.name == "commands")
     assert (commands.mode, commands.rows_came, commands.rows_went) == ("updated", 8, 8)
-
-
-def test_partial_full_and_incremental_builds_in_any_order_end_where_a_full_one_does(place):
-    random = Random(16)
-    rows = history(random, 30)
-    place.events("first", *rows)
-    place.full()
-    for number in range(7):
-        kind = random.choice(("incremental", "incremental", "partial", "full", "users"))
-        if random.random() < 0.7:
-            new = [moved(random, random.choice(rows)) for _ in range(2)]
-            rows += new
-            place.events(f"later-{number}", *new)
-        if kind == "users":
-            place.users(*random.choices(("ann", "bob", "eve"), k=2))
-        if kind == "partial":
-            some = random.choice((["events"], ["firsts"], ["events", "commands"], ["people"]))
-            place.full(names=some, checks=False)
-        elif kind == "full":
-            place.full(checks=random.random() < 0.5)
-        else:
-            place.incremental(checks=random.random() < 0.5)
-            assert place.rows() == place.anew()
 
 
 def test_rows_that_are_the_same_are_counted_where_a_key_comes_twice(place):
@@ -561,7 +539,7 @@ def test_rows_of_files_that_are_gone_stay_as_they_were_staged_where_people_ask_f
     place.events("2", event("f"), event("same"))
     place.full()
     gone.unlink()
-    place.events("3", event("g"))
+    place.events("3", event("g"), event("f"))
     graph = small_models.graph(loud_events())
 
     result = place.incremental(graph, if_gone="keep")
@@ -576,20 +554,34 @@ def test_rows_of_files_that_are_gone_stay_as_they_were_staged_where_people_ask_f
         ("c", "Command"),
         ("e", "Command"),
         ("f", "Command!"),
+        ("f", "Command!"),
         ("g", "Command!"),
         ("same", "Command"),
         ("same", "Command!"),
     ]
-    assert place.query("SELECT sum(rows), count(*) FROM _pipeline.files") == [(6, 3)]
+    assert place.query("SELECT sum(rows), count(*) FROM _pipeline.files") == [(7, 3)]
 
     place.events("4", event("h"))
     assert place.incremental(graph).mode == "incremental"
-    assert place.query("SELECT count(*) FROM events") == [(7,)]
+    assert place.query("SELECT count(*) FROM events") == [(8,)]
     with DuckDB(place.database).reader() as tables:
         read = tables.last_run().sources["raw_sync_events"]
-    assert (read.rows, read.kept_rows) == (7, 3)
+    assert (read.rows, read.kept_rows) == (8, 3)
     with pytest.raises(InputError, match="its rows would be lost"):
         place.full(graph)
+
+
+def test_rows_that_a_changed_file_lost_do_not_pass_for_those_of_a_gone_one(place):
+    renamed = place.events("1", event("c"))
+    place.events("2", event("e"), event("f"))
+    place.full()
+    whole = place.rows()
+    renamed.rename(place.folder / "events-9.parquet")
+    changed = place.events("2", event("f"))
+
+    with pytest.raises(InputError, match=f"{changed} has changed since a build read it"):
+        place.full(if_gone="keep")
+    assert place.rows() == whole
 
 
 @pytest.mark.parametrize(
