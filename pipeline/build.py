@@ -79,7 +79,7 @@ def build(
         result.published = result.ok
         if result.ok:
             result.mode = "partial" if partial else "full"
-            # at the end, when the statements that fingerprints are made of are compiled
+            # at the end, because the statements of the fingerprints are compiled by then
             code = Code.of(graph, backend.engine, names, workspace.last_run())
             for text in workspace.publish(run.record(result.mode, code)):
                 run.note(text)

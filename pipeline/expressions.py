@@ -78,8 +78,8 @@ def declared_expression(graph: Graph, name: str) -> ir.Table:
 def bound(graph: Graph, name: str, table: Callable[[str], ir.Table]) -> ir.Table:
     """Return a model as an expression of these upstream tables.
 
-    Where they are as declared it is `declared_expression`, so that a build neither calls a model's
-    function nor compiles what it returns a second time.
+    If they are as declared, it is `declared_expression`: then a build calls a model's function and
+    compiles its result only once.
 
     Raises:
         ContractError: as `expression`.

@@ -26,8 +26,8 @@ class RunOptions:
     """The options of a build or test.
 
     With `fail_fast` it stops at the first failure; with `warn_error` a warning is a failure.
-    `if_gone` says what becomes of staged rows whose files are gone; "lose" also lets a source have
-    less than half of the rows or devices it had. It masks sensitive values in rows and messages,
+    `if_gone` is the fate of staged rows whose files are gone; "lose" also lets a source have less
+    than half of its former rows or devices. It masks sensitive values in rows and messages,
     unless `reveal`. It calls `on_failure` for each check with failing rows, while the tables can
     still be read.
     """

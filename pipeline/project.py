@@ -177,7 +177,7 @@ class Project(Lookup):
     def _keep_tested(self, build: RunRecord | None, result: Result, options: RunOptions) -> None:
         if build is None or not isinstance(self.backend, KeepsTested):
             return
-        # what the engine says of a failure may hold sensitive values, if they are revealed
+        # an engine's message may hold sensitive values if the test revealed them
         checks = [
             replace(found, message="") if options.reveal else found for found in result.checks
         ]
@@ -197,7 +197,7 @@ class Project(Lookup):
             options.report(note)
 
     def _with_last_test(self, run: RunRecord) -> tuple[RunRecord, datetime | None]:
-        """Return the record with the results of a later test, and when that was."""
+        """Return the record with the results of a later test, and the time of that test."""
         tested = self.backend.tested() if isinstance(self.backend, KeepsTested) else None
         if tested is None or tested.build != run.started_at:
             return run, None

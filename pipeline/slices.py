@@ -29,7 +29,7 @@ UNIT_BYTES = 2_500
 ROW_BYTES = 400
 """Memory of one element of such an array."""
 MOST_SHARES = 1_024
-"""A day in more shares than these would fit no better: something else takes the memory."""
+"""The most shares of a day: if these do not fit, something else takes the memory."""
 
 Table = Callable[[str], ir.Table]
 
@@ -43,7 +43,7 @@ class Slice:
     shares: int = 1
 
     def halves(self) -> tuple[Slice, ...]:
-        """Return two slices that together are this one; nothing if that is of no use."""
+        """Return two halves of this slice; none if that is of no use."""
         middle = len(self.days) // 2
         if middle:
             return Slice(self.days[:middle]), Slice(self.days[middle:])

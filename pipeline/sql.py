@@ -23,9 +23,9 @@ _MADE_UP_NAME = re.compile(r"(ibis_\w+)_[a-z2-7]{26}")
 def to_sql(expr: ir.Table, engine: Engine) -> str:
     """Return an expression's SQL for an engine, the same text each time.
 
-    Needs no connection. An expression that is asked for again is not compiled again.
+    Needs no connection. It compiles an expression only once.
     """
-    # what is kept must hold no connection
+    # the cache must hold no connection
     is_bound = expr.op().find(ops.DatabaseTable)
     return _text((expr.unbind() if is_bound else expr).op(), engine)
 
@@ -33,7 +33,7 @@ def to_sql(expr: ir.Table, engine: Engine) -> str:
 def columns_sql(expr: ir.Table, engine: Engine) -> dict[str, str]:
     """Return the SQL of each column that a query selects from one table.
 
-    Where the query selects from anything else, a column's SQL does not stand for itself: each
+    If the query selects from anything else, a column's SQL alone does not define it: then each
     column has the SQL of the whole query.
     """
     query = _query(expr.op(), engine)

@@ -115,7 +115,7 @@ class Session(Tables, Protocol):
 
 
 Append = Callable[[ir.Table], None]
-"""Adds rows to the table of a model that is being made."""
+"""Adds rows to the table of a model while the build makes it."""
 
 
 class Workspace(Tables, Protocol):
@@ -163,7 +163,7 @@ class KeepsStaged(Protocol):
 
     @property
     def gone(self) -> Sequence[FileRead]:
-        """The files that are gone, and whose rows stay."""
+        """The files that are gone but whose rows stay."""
         ...
 
     def create(
@@ -208,7 +208,7 @@ class Backend(Protocol):
     ) -> AbstractContextManager[Workspace]:
         """Open a place to build models in; `keep` keeps the other models' tables.
 
-        `gone` says what becomes of staged rows whose files are gone.
+        `gone` is the fate of staged rows whose files are gone.
         """
         ...
 

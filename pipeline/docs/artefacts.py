@@ -18,7 +18,7 @@ from pipeline.sql import type_name
 
 PROJECT = "hub_events"
 DBT_VERSION = "1.10.0"
-"""The version of dbt that writes these formats, which readers ask for."""
+"""The version of dbt that writes these formats; readers check it."""
 
 _STATUSES = {
     "OK": "success",
@@ -142,7 +142,7 @@ def _source(site: Site, page: Page) -> Json:
         "unique_id": _id(page),
         "fqn": [PROJECT, "raw", page.name],
         "source_name": "raw",
-        "source_description": "What the hubs' webhooks delivered, as it came.",
+        "source_description": "The raw rows that the hubs' webhooks delivered.",
         "loader": "",
         "identifier": page.name,
         "description": page.summary,
@@ -289,7 +289,7 @@ def _result(
     if site.run:
         ended = site.run.started_at + timedelta(seconds=site.run.seconds)
         times = (site.run.started_at.isoformat(), ended.isoformat())
-        # nobody notes when a single step began: these are the whole build's
+        # a record has no times of single steps, so these are the whole build's
         timing = [{"name": "execute", "started_at": times[0], "completed_at": times[1]}]
     return {
         "status": _STATUSES[status],

@@ -61,7 +61,7 @@ def _bars(found: Sequence[tuple[RunRecord, float | None]]) -> Iterator[Bar]:
     most = max((value for _, value in known), default=0) or 1
     step = min(WIDTH / max(len(known), 1), _WIDEST)
     for number, (run, value) in enumerate(known):
-        # a value of 0 is a bar too, else it would look like no build
+        # a value of 0 has a bar too, otherwise it would look like no build
         height = max(1.0, HEIGHT * value / most)
         x, width = round(step * number, 1), round(step - GAP, 1)
         yield Bar(run.started_at, run.mode, value, x, width, round(height, 1))

@@ -137,7 +137,7 @@ class Site:
     """Database and schema of the models, and of the sources."""
     history: tuple[history.Chart, ...]
     tested_at: datetime | None
-    """The time of a test after the last build: the checks' results are of that."""
+    """The time of a test after the last build, which gave the checks' results."""
 
     @cached_property
     def pages(self) -> Mapping[str, Page]:

@@ -87,7 +87,7 @@ def _effect(command: Mapping[str, Any]) -> str:
     window = f"in the {WINDOW_SECONDS} s after it"
     if command["has_attributed_matching_reading"]:
         after = command["seconds_to_first_matching_reading"]
-        return f"a {reading} reading attributed to it shows what was asked, {after:.3f} s after it"
+        return f"the command's own {reading} reading shows the asked state, {after:.3f} s after it"
     if reading is None:
         return f"no kind of reading shows the effect of a {kind}"
     if not command["reading_count"]:
@@ -95,8 +95,8 @@ def _effect(command: Mapping[str, Any]) -> str:
     if not command["expected_reading_count"]:
         return f"none of the device's {command['reading_count']} readings {window} is a {reading}"
     if not command["matching_reading_count"]:
-        return f"no {reading} reading {window} shows what was asked"
-    return f"the {reading} readings {window} that show what was asked belong to a later command"
+        return f"no {reading} reading {window} shows the asked state"
+    return f"the {reading} readings {window} that show the asked state belong to a later command"
 
 
 def _neighbour(row: Mapping[str, Any], own: Mapping[str, Any]) -> Neighbour:

@@ -134,7 +134,7 @@ def _words_compared(row: Mapping[str, Any], command: Mapping[str, Any]) -> str:
     said = row["state_value"]
     if row["word"] != said.lower():
         said += f" (counts as {row['word']})" if row["word"] else " (matches nothing)"
-    return f"it says {said}, asked was {_asked_word(row, command)}"
+    return f"it says {said}; asked: {_asked_word(row, command)}"
 
 
 def _asked_word(row: Mapping[str, Any], command: Mapping[str, Any]) -> str:
@@ -151,7 +151,7 @@ def _levels_compared(row: Mapping[str, Any]) -> str:
     if level is None:
         return f"it says {row['state_value']}, and no level was asked for"
     if percent is None:
-        return f"it says {row['state_value']}, and no percent to hold against {level:g}"
+        return f"it says {row['state_value']}, and no percent to compare with {level:g}"
     near = abs(level - percent) <= LEVEL_TOLERANCE
     distance = f"at most {LEVEL_TOLERANCE}" if near else f"more than {LEVEL_TOLERANCE}"
     return f"it says {word} at {percent:g} %, {distance} from the asked {level:g}"

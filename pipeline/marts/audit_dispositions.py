@@ -90,7 +90,7 @@ def every_source_has_a_staged_row(audit_dispositions: ir.Table) -> ir.Table:
     columns=[
         Column("source", "string", "raw source of the rows", nullable=False),
         Column("item_key", "string", "kind of telemetry, NULL for users"),
-        Column("disposition", "string", "what became of the rows", nullable=False),
+        Column("disposition", "string", "disposition of the rows", nullable=False),
         Column("number_of_rows", "int64", "raw rows, at least 1", nullable=False),
     ],
     checks=[

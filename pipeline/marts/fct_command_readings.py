@@ -42,7 +42,7 @@ _READINGS = f"array<struct<{', '.join(f'{k}: {v}' for k, v in READING_FIELDS.ite
 _COUNTS = (
     Column("reading_count", "int64", "readings in the window", nullable=False),
     Column("expected_reading_count", "int64", "those of the expected type", nullable=False),
-    Column("matching_reading_count", "int64", "those that match what was asked", nullable=False),
+    Column("matching_reading_count", "int64", "those that match the command", nullable=False),
     Column("attributed_reading_count", "int64", "those attributed to the command", nullable=False),
 )
 _VERDICTS = ("is_expected_type", "matches_desired_state", "is_attributed")

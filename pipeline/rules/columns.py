@@ -7,13 +7,13 @@ from pipeline.rules.commands import ELEMENTS, is_sensitive_at
 
 COMMAND_UUID = Column("command_uuid", "string", "the command's id", nullable=False)
 COMMAND = (
-    Column("command", "string", "what was asked for", nullable=False),
+    Column("command", "string", "kind of command, such as LockedState", nullable=False),
     Column("command_client", "string", "client that sent the command"),
 )
 USERNAME = Column("username", "string", "the user's name", nullable=False)
 
 EVENT = (
-    Column("event_type", "string", "what happened to the map item"),
+    Column("event_type", "string", "kind of change of the map item"),
     Column("update_timestamp", TIMESTAMP, "when the change was recorded (UTC): the clock"),
     Column("map_revision", "string", "revision of the device's map, hex"),
     Column("item_key", "string", "kind of telemetry"),
@@ -43,7 +43,7 @@ STATE = (
 
 PARSED = (
     Column("item_uuid", "string", "the command's id, or the reading's own (else its _uid)"),
-    Column("command", "string", "what was asked for: desired_state[0]"),
+    Column("command", "string", "kind of command: desired_state[0]"),
     *(
         Column(name, "string", f"desired_state[{i}]", sensitive=is_sensitive_at(i))
         for i, name in enumerate(ELEMENTS, 1)

@@ -35,7 +35,7 @@ EVENT_DISPOSITIONS = (
     Disposition("missing_device_id", "it names no device (MapUniqueName)"),
     Disposition("missing_update_timestamp", "its DateCreated is missing or no time"),
     Disposition("missing_command_uuid", "it carries no command id"),
-    Disposition("missing_desired_state", "its desired_state does not say what is asked for"),
+    Disposition("missing_desired_state", "its desired_state names no command"),
     Disposition("missing_state", "it reports no state"),
 )
 """The dispositions of an event, in order: the first that applies counts."""
@@ -64,7 +64,7 @@ IN_SCOPE = (STAGED, DUPLICATE, *QUARANTINED_EVENTS, *QUARANTINED_USERS)
 DISPOSITION = Column(
     "disposition",
     "string",
-    f"what became of the raw row: {STAGED}, or the first reason why it is not",
+    f"{STAGED}, or the first reason why the raw row is not",
     nullable=False,
 )
 

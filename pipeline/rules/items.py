@@ -44,7 +44,7 @@ _READING = (Member("uuid", "string", "the reading's own id; it names no command"
 
 COMMAND = Item(
     "Command",
-    "What the cloud asks a device to do.",
+    "A request from the cloud to a device.",
     (
         *_COMMAND_ID,
         _TIMESTAMP,
@@ -52,7 +52,7 @@ COMMAND = Item(
         Member("user", "string or number", "user who sent it, may be absent"),
         Member("origin", "string", "origin of the command"),
         Member("origin_id", "string", "id at that origin"),
-        Member("desired_state", "array", "what is asked for, and with which values", True),
+        Member("desired_state", "array", "kind of command, then its values", True),
     ),
     KINDS,
 )
@@ -85,7 +85,7 @@ _NUMBER = "number or string"
 
 READINGS = (
     _scalar("ThermostatMode", "A thermostat's mode.", "string", "off, cool, heat, auto, …"),
-    _scalar("ThermostatOperatingState", "What a thermostat is doing.", "string", "what it does"),
+    _scalar("ThermostatOperatingState", "The activity of a thermostat.", "string", "its activity"),
     _scalar("DoorLocked", "Whether a door is locked.", "boolean or string", "true is locked"),
     _valued("Switch", "Whether a switch is on.", "string", "On or Off"),
     _valued(

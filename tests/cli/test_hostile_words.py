@@ -149,5 +149,5 @@ def test_a_name_that_bigquery_does_not_have_comes_into_no_statement(type_, optio
 
 
 def test_python_refuses_such_names_as_well():
-    with pytest.raises(UsageError, match="no name of a BigQuery dataset"):
+    with pytest.raises(UsageError, match="not a name of a BigQuery dataset"):
         pipeline.connect("bigquery", project="my-project", dataset="a.b")

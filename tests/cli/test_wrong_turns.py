@@ -52,7 +52,7 @@ TURNS = [
     ("show dim_users --columns usrname", 2, "no column 'usrname'", "Did you mean username?"),
     # conditions
     ("show dim_users --where 'usrname = 1'", 2, "no column 'usrname'", "Did you mean username?"),
-    ("show dim_users --where 'username ='", 2, "no complete expression", "\"device_id = 'd1'\""),
+    ("show dim_users --where 'username ='", 2, "not a complete expression", "\"device_id = 'd1'\""),
     ("show dim_users --where 'true; true'", 2, "more than one statement", "Write one boolean"),
     ("show dim_users --where 'username = 1'", 2, "fails on a row", "TRY_CAST"),
     ("show stg_commands --where \"pin = '1'\"", 2, "pin is sensitive", "Add --reveal"),
@@ -95,7 +95,7 @@ TURNS = [
     ("build --dry-run", 2, "duckdb does not charge", "--backend bigquery"),
     (f"build {ON_BIGQUERY} --events events.parquet", 2, "--events is not", "cli.py load`"),
     (f"build {ON_BIGQUERY} --memory-limit 1GB", 2, "--memory-limit is not for bigquery.", "Leave"),
-    ("build --backend bigquery --project p --dataset d", 2, "'p' is no id", "6 to 30"),
+    ("build --backend bigquery --project p --dataset d", 2, "'p' is not an id", "6 to 30"),
     (f"build {ON_BIGQUERY}", 2, "no Google credentials", "none.json", "gcloud auth"),
     (f"show dim_users {ON_BIGQUERY}", 2, "no Google credentials", "gcloud auth"),
     (

@@ -15,14 +15,14 @@ LOCKED, UNLOCKED = "true", "false"
         (
             [result("c"), reading("r")],
             "confirmed",
-            "The hub answered with success, and a DoorLocked reading attributed to it shows what"
-            " was asked, 2.000 s after it.",
+            "The hub answered with success, and the command's own DoorLocked reading shows the"
+            " asked state, 2.000 s after it.",
         ),
         (
             [result("c"), reading("r", UNLOCKED)],
             "unconfirmed",
             "The hub answered with success, but no DoorLocked reading in the 15 s after it shows"
-            " what was asked.",
+            " the asked state.",
         ),
         (
             [result("c", False)],
@@ -32,14 +32,14 @@ LOCKED, UNLOCKED = "true", "false"
         (
             [result("c", False), reading("r")],
             "contradicted",
-            "The hub answered with failure, and yet a DoorLocked reading attributed to it shows"
-            " what was asked, 2.000 s after it.",
+            "The hub answered with failure, and yet the command's own DoorLocked reading shows the"
+            " asked state, 2.000 s after it.",
         ),
         (
             [reading("r")],
             "observed",
-            "The hub never answered, and yet a DoorLocked reading attributed to it shows what was"
-            " asked, 2.000 s after it.",
+            "The hub never answered, and yet the command's own DoorLocked reading shows the"
+            " asked state, 2.000 s after it.",
         ),
         (
             [reading("r", item_key="Humidity")],
@@ -51,7 +51,7 @@ LOCKED, UNLOCKED = "true", "false"
             [result("c"), command("later", at=1), reading("r")],
             "unconfirmed",
             "The hub answered with success, but the DoorLocked readings in the 15 s after it that"
-            " show what was asked belong to a later command.",
+            " show the asked state belong to a later command.",
         ),
     ],
     ids=["confirmed", "unconfirmed", "failed", "contradicted", "observed", "none", "superseded"],

@@ -88,8 +88,8 @@ class DuckDB:
         """Open a new file beside the database to build models in.
 
         With `keep`, the new file starts as a copy of the published one; without, it has these
-        models only. Both keep the tables that are not ours. `gone` says what becomes of staged rows
-        whose files are gone.
+        models only. Both keep the tables that are not ours. `gone` is the fate of staged rows whose
+        files are gone.
 
         Raises:
             UsageError: another build of this database runs, or the file is not a DuckDB database of

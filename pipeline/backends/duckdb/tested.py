@@ -20,7 +20,7 @@ def file_of(database: Path) -> Path:
 
 
 def write(database: Path, tested: LastTest) -> None:
-    """Write the results; those that are there are whole until the new ones are.
+    """Write the results; the old file stays whole until the new one is.
 
     Raises:
         ResourceError: the disk is full.

@@ -96,7 +96,7 @@ class DuckDBWorkspace(DuckDBTables):
         return RawTable(self._as_declared(raw), read, told)
 
     def _as_declared(self, raw: Raw) -> ir.Table:
-        """Give files whose types are the declared ones the source's name and all of its columns.
+        """Name files with the declared types like the source, and add its missing columns.
 
         The models that read them are compiled for that table already.
         """
