@@ -6,13 +6,10 @@ python -m benchmarks --folder /tmp/benchmarks --events 1000000 --events 10000000
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ import duckdb
 
 from benchmarks import report
 from benchmarks.data import Data, generated, with_a_hot_device
-from benchmarks.measure import Run, run, spread
+from benchmarks.measure import Run, build, machine, run, spread
 
 _RESULTS = Path(__file__).parent / "results"
 
@@ -48,7 +45,7 @@ def main(
     """Measure, and write results.json, table.md and plot.svg."""
     cases = [case for size in once for case in _pair(folder, size, 1, memory_limit)]
     cases += _cases(folder, sorted(sizes), runs, memory_limit, tight)
-    result = {"machine": _machine(), "cases": cases, "commands": _commands(runs)}
+    result = {"machine": machine(), "cases": cases, "commands": _commands(runs)}
     result["query"] = _one_day(folder / "build.duckdb")
     output.mkdir(parents=True, exist_ok=True)
     (output / "results.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -64,9 +61,9 @@ def _cases(
         yield from _pair(folder, size, runs, memory_limit)
     data = generated(folder, sizes[-1])
     hot = with_a_hot_device(folder, data)
-    builds = [_build(folder, hot, memory_limit) for _ in range(runs)]
+    builds = [build(folder, hot, memory_limit) for _ in range(runs)]
     yield _case("build, one device with a fifth", hot, builds)
-    builds = [_build(folder, data, tight) for _ in range(runs)]
+    builds = [build(folder, data, tight) for _ in range(runs)]
     yield _case(f"build, --memory-limit {tight}", data, builds)
 
 
@@ -77,19 +74,19 @@ def _pair(folder: Path, size: int, runs: int, memory_limit: str) -> Iterator[dic
         (
             _floor(folder, data, memory_limit),
             _floor(folder, data, memory_limit, "tuned"),
-            _build(folder, data, memory_limit),
+            build(folder, data, memory_limit),
         )
         for _ in range(runs)
     ]
     floors, tuned, builds = ([*of_one] for of_one in zip(*turns, strict=True))
     yield _case("floor", data, floors)
     yield _case("floor, with the settings of builds", data, tuned)
-    build = _case("build", data, builds)
+    case = _case("build", data, builds)
     ratios = {
-        "to_floor": spread([build.wall / floor.wall for floor, _, build in turns]),
-        "to_tuned_floor": spread([build.wall / floor.wall for _, floor, build in turns]),
+        "to_floor": spread([built.wall / floor.wall for floor, _, built in turns]),
+        "to_tuned_floor": spread([built.wall / floor.wall for _, floor, built in turns]),
     }
-    yield build | ratios | _models(folder)
+    yield case | ratios | _models(folder)
 
 
 def _floor(folder: Path, data: Data, memory_limit: str, *tuned: str) -> Run:
@@ -98,18 +95,6 @@ def _floor(folder: Path, data: Data, memory_limit: str, *tuned: str) -> Run:
     measured = run([sys.executable, "-m", "benchmarks.floor", *arguments], makes=database)
     database.unlink()
     return measured
-
-
-def _build(folder: Path, data: Data, memory_limit: str) -> Run:
-    database = folder / "build.duckdb"
-    return run(
-        [
-            *(sys.executable, "cli.py", "build", "--database", str(database), "--threads", "2"),
-            *("--memory-limit", memory_limit, "--events", data.events, "--users", str(data.users)),
-            *("--results", str(folder / "results.json")),
-        ],
-        makes=database,
-    )
 
 
 def _case(name: str, data: Data, runs: list[Run]) -> dict[str, Any]:
@@ -164,16 +149,6 @@ def _seconds(con: duckdb.DuckDBPyConnection, query: str) -> float:
         con.execute(query).fetchall()
         times.append(time.perf_counter() - started)
     return spread(times)["median"]
-
-
-def _machine() -> dict[str, Any]:
-    names = ("duckdb", "ibis-framework", "pyarrow", "sqlglot")
-    return {
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
-    }
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +29,26 @@ def generated(folder: Path, events: int) -> Data:
     """Return about so many events; generate them only if they are not there yet."""
     output = folder / f"events-{events}"
     if not (output / "raw_users.parquet").exists():
-        commands = events // EVENTS_A_COMMAND
-        generate(
-            output,
-            commands=commands,
-            devices=max(4, commands // _COMMANDS_A_DEVICE),
-            days=_DAYS,
-            seed=1,
-            format="parquet",
-        )
+        _generate(output, events, "parquet")
     return _data(output)
+
+
+def of_kind(folder: Path, events: int, kind: str) -> Data:
+    """Return the same events and users in files of another kind, such as `csv` or `csv.gz`."""
+    even = generated(folder, events)
+    if kind == "parquet":
+        return even
+    output = folder / f"events-{events}-{kind}"
+    if not (output / f"raw_users.{kind}").exists():
+        format, _, packed = kind.partition(".")
+        _generate(output, events, format)
+        if packed:
+            subprocess.run(["gzip", "-6", *output.iterdir()], check=True)
+    files = list(output.glob("raw_sync_events*"))
+    size = sum(file.stat().st_size for file in files)
+    return Data(
+        str(output / f"raw_sync_events*.{kind}"), output / f"raw_users.{kind}", even.rows, size
+    )
 
 
 def with_a_hot_device(folder: Path, even: Data) -> Data:
@@ -53,6 +64,18 @@ def with_a_hot_device(folder: Path, even: Data) -> Data:
         )
         (output / "raw_users.parquet").write_bytes(even.users.read_bytes())
     return _data(output)
+
+
+def _generate(output: Path, events: int, format: str) -> None:
+    commands = events // EVENTS_A_COMMAND
+    generate(
+        output,
+        commands=commands,
+        devices=max(4, commands // _COMMANDS_A_DEVICE),
+        days=_DAYS,
+        seed=1,
+        format=format,
+    )
 
 
 def _data(output: Path) -> Data:

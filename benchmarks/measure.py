@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from benchmarks.data import Data
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,6 +50,30 @@ def run(command: Sequence[str], makes: Path | None = None) -> Run:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
     written = makes.stat().st_size if makes else 0
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, written)
+
+
+def build(folder: Path, data: Data, memory_limit: str) -> Run:
+    """Build these files in a new process, with checks, two threads and a new database."""
+    database = folder / "build.duckdb"
+    return run(
+        [
+            *(sys.executable, "cli.py", "build", "--database", str(database), "--threads", "2"),
+            *("--memory-limit", memory_limit, "--events", data.events, "--users", str(data.users)),
+            *("--results", str(folder / "results.json")),
+        ],
+        makes=database,
+    )
+
+
+def machine() -> dict[str, Any]:
+    """Return what measurements depend on: processor, Python and versions of libraries."""
+    names = ("duckdb", "ibis-framework", "pyarrow", "sqlglot")
+    return {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -389,8 +389,8 @@ MUTANTS = (
     Mutant("checks.py", "key_hashes < measured.rows", "key_hashes > measured.rows", "unique keys"),
     Mutant(
         "backends/duckdb/workspace.py",
-        "else rows.order_by(day)",
-        "else rows.order_by(model.key[0])",
+        "by = sge.to_identifier(day, quoted=True)",
+        "by = sge.to_identifier(model.key[0], quoted=True)",
         "rows of a day lie together",
     ),
     # declarations: the unit, a link, the window
