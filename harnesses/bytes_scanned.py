@@ -238,6 +238,7 @@ def record(folder: Path) -> dict[str, list[tuple[str, str]]]:
         run("load", "load", *files)
         run("first build", "build")
         run("build", "build")
+        run("build --dry-run", "build", "--dry-run")
         run("test", "test")
         run("digest", "digest")
         run("show stg_commands", "show", "stg_commands")

@@ -26,13 +26,17 @@ def measured(
     now: datetime,
 ) -> SourceRead:
     """Return `read` with the devices and the newest event and load of the staged table."""
+    return replace(read, **dicts_of(fetch(arrived(arrivals, built, now)))[0])
+
+
+def arrived(arrivals: Arrivals, built: ir.Table, now: datetime) -> ir.Table:
+    """Return one row: the devices of a staged table, and its newest event and load until now."""
     event, load = built[arrivals.event], built[arrivals.load]
-    found = built.aggregate(
+    return built.aggregate(
         devices=built[arrivals.device].nunique(),
         newest_event=event.max(where=event <= now),
         newest_load=load.max(where=load <= now),
     )
-    return replace(read, **dicts_of(fetch(found))[0])
 
 
 def require_whole(source: str, before: SourceRead | None, now: SourceRead) -> None:

@@ -380,7 +380,7 @@ def cli() -> None:
 
 @cli.command(cls=SelectingCommand)
 @options(CONNECTION, INPUTS, INCREMENTAL, SELECT, FAIL_FAST, WARN_ERROR, FAILURES, LOG)
-@click.option("--dry-run", is_flag=True, help="Build nothing: print how much BigQuery would scan.")
+@click.option("--dry-run", is_flag=True, help="Build nothing: print how much BigQuery would bill.")
 @click.option(
     "--preflight",
     is_flag=True,

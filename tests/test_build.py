@@ -14,7 +14,7 @@ from ibis import _
 from pyarrow import parquet
 
 from pipeline import build as builds
-from pipeline import catalog
+from pipeline import catalog, sql
 from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.contract import Column, RowCheck, TableCheck, model
@@ -252,6 +252,9 @@ def test_a_build_calls_no_model_and_compiles_no_expression_a_second_time(tmp_pat
         return compile_anew(self, expr, **options)
 
     graph = Graph([counted(model) for model in catalog.load().models.values()])
+    # tests before this one may have compiled the same
+    sql._query.cache_clear()
+    sql._text.cache_clear()
     monkeypatch.setattr(compiler, "to_sqlglot", to_sqlglot)
 
     result = builds.build(graph, DuckDB(tmp_path / "a.duckdb"), list(graph.models), RunOptions())

@@ -482,6 +482,27 @@ def test_a_program_that_is_told_to_end_cancels_its_jobs(built, sent, status):
     built.build()
 
 
+def test_a_dry_run_asks_for_all_that_a_build_reads(built):
+    said = built.build("--dry-run")
+    asked = [job for job in built.service.jobs() if job["configuration"].get("dryRun")]
+    built.service.asked.clear()
+    built.build()
+
+    sent = built.service.statements()
+    made = [sql for sql in sent if sql.startswith("INSERT INTO")]
+    checked = [sql for sql in sent if sql.startswith("SELECT") and PREFIX in sql]
+    (script,) = [sql for sql in sent if sql.startswith("BEGIN TRANSACTION")]
+    assert len(made) == script.count("SELECT * FROM") == len(TABLES)
+    assert len(asked) == len(made) + len(checked) + len(TABLES)
+    assert [line.split(":")[0] for line in said.splitlines()] == [
+        "stg_user_versions",
+        "quarantined_users",
+        "stg_users",
+        "dim_users",
+        "Sum",
+    ]
+
+
 def test_jobs_run_beside_one_another_and_lines_stay_in_order(place, monkeypatch):
     place.users([{**USER, "uid": str(n), "username": f"user {n}"} for n in range(3)])
     plain, lock = place.service.answer, threading.Lock()

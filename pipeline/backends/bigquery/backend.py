@@ -227,9 +227,9 @@ class BigQuery:
         """Evaluate an expression; types and names are those that it declares."""
         return self.jobs.fetch(expr)
 
-    def bytes_scanned(self, expr: ir.Table) -> int:
-        """Return the bytes that evaluating an expression would read; runs nothing."""
-        return self.jobs.bytes_scanned(to_sql(expr, self.engine))
+    def bytes_billed(self, expr: ir.Table) -> int:
+        """Return the bytes that BigQuery would bill for evaluating an expression; runs nothing."""
+        return self.jobs.bytes_billed(to_sql(expr, self.engine))
 
     @cached_property
     def con(self) -> IbisBigQuery:

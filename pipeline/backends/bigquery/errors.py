@@ -18,7 +18,7 @@ _REMEDIES = {
     "authError": f"{_LOG_IN} again.",
     "notFound": "Check --project, --dataset, --source-dataset and --location.",
     "bytesBilledLimitExceeded": "Raise --max-bytes-billed, or select fewer models; "
-    "`build --dry-run` says what each would scan.",
+    "`build --dry-run` says what each would bill.",
     "quotaExceeded": "Wait until the quota is renewed, or have it raised in the Google Cloud "
     "console, under IAM & Admin, Quotas.",
     "rateLimitExceeded": "Try again in a few minutes, with less else running in the project.",

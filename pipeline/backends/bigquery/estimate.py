@@ -5,16 +5,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import ibis.expr.types as ir
 
+from pipeline.arrivals import arrived
 from pipeline.backends.base import Tables
+from pipeline.checks import counting
 from pipeline.contract import Model
 from pipeline.errors import EngineError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
+from pipeline.nullness import never_null
+from pipeline.older import built_by_older_code
 from pipeline.results import Estimate
+from pipeline.schedule import all_at_once
 from pipeline.sources import SOURCES
 
 
@@ -35,13 +42,21 @@ class ChargesByBytes(Protocol):
         """Open the published tables for reading."""
         ...
 
-    def bytes_scanned(self, expr: ir.Table) -> int:
-        """Return the bytes that evaluating an expression would scan; runs nothing."""
+    def bytes_billed(self, expr: ir.Table) -> int:
+        """Return the bytes that BigQuery would bill for evaluating an expression; runs nothing."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """How many jobs may run at a time."""
         ...
 
 
 def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> Iterator[Estimate]:
-    """Estimate each model on the published tables, in dependency order; creates nothing.
+    """Estimate all that a build would be billed for each model, on the published tables.
+
+    That is to make it, to check it, and to publish its rows. Creates nothing. Where a model is not
+    built yet, the checks are unknown.
 
     Raises:
         InputError: a raw table is missing, or lacks a column that the models read.
@@ -57,18 +72,42 @@ def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> It
                 return raw[upstream]
             return published.table(upstream)
 
-        for name in names:
+        def estimate(name: str) -> Estimate:
             model = graph.models[name]
             missing = [up for up in model.upstream if up not in built and up not in SOURCES]
             if missing:
-                yield Estimate(name, None, f"unknown until {', '.join(missing)} is built")
-                continue
+                return Estimate(name, None, f"unknown until {', '.join(missing)} is built")
             try:
-                yield Estimate(name, backend.bytes_scanned(_work(model, expression(model, table))))
+                queries = [_made(model, expression(model, table))]
+                if published and name in built and not built_by_older_code(model, published):
+                    queries = [*_of_built(graph, model, published)]
+                    if model.materialized == "table":
+                        # made, and read once more to be published
+                        queries += [expression(model, table), published.table(name)]
+                return Estimate(name, sum(map(backend.bytes_billed, queries)))
             except EngineError as error:
-                yield Estimate(name, None, f"unknown: {error.what}")
+                return Estimate(name, None, f"unknown: {error.what}")
+
+        yield from all_at_once([partial(estimate, name) for name in names], backend.threads)
 
 
-def _work(model: Model, expr: ir.Table) -> ir.Table:
+def checks_of(graph: Graph, tables: Tables, model: Model) -> Iterator[ir.Table]:
+    """Return the queries that answer a model's checks, if none of them fails."""
+    yield counting(model, tables.table(model.name), never_null(graph, model.name))
+    there = tables.names()
+    for rule in graph.table_checks[model.name]:
+        if all(read in there or read in rule.counted for read in rule.reads):
+            yield rule.function(
+                *(0 if read in rule.counted else tables.table(read) for read in rule.reads)
+            )
+
+
+def _of_built(graph: Graph, model: Model, published: Tables) -> Iterator[ir.Table]:
+    yield from checks_of(graph, published, model)
+    if model.arrivals:
+        yield arrived(model.arrivals, published.table(model.name), datetime.now(UTC))
+
+
+def _made(model: Model, expr: ir.Table) -> ir.Table:
     # a build stores a view without reading its rows, and then counts them
     return expr.aggregate(rows=expr.count()) if model.materialized == "view" else expr

@@ -11,15 +11,14 @@ from google.cloud import bigquery
 from ibis.backends.bigquery.datatypes import BigQuerySchema
 
 from pipeline.backends.base import Made, RawTable
+from pipeline.backends.bigquery.estimate import checks_of
 from pipeline.backends.bigquery.sources import name_of, raw_table
 from pipeline.backends.bigquery.statements import DIALECT, as_of, insert
 from pipeline.backends.bigquery.workspace import BigQueryWorkspace
-from pipeline.checks import counting
 from pipeline.contract import Model
 from pipeline.errors import EngineError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
-from pipeline.nullness import never_null
 from pipeline.results import Estimate, Note, Read, SourceRead
 from pipeline.sources import SOURCES, Source
 from pipeline.sql import to_sql
@@ -98,22 +97,12 @@ def preflight(
             workspace.create(
                 model, expression(model, lambda up: raw[up] if up in raw else workspace.table(up))
             )
-            for query in _checks(graph, workspace, model):
+            for query in checks_of(graph, workspace, model):
                 workspace.plan(model, query)
         except EngineError as error:
             yield Estimate(name, None, f"ERROR {error.what}")
         else:
             yield Estimate(name, workspace.scanned.get(name, 0))
-
-
-def _checks(graph: Graph, workspace: Preflight, model: Model) -> Iterator[ir.Table]:
-    yield counting(model, workspace.table(model.name), never_null(graph, model.name))
-    there = workspace.names()
-    for rule in graph.table_checks[model.name]:
-        if all(read in there or read in rule.counted for read in rule.reads):
-            yield rule.function(
-                *(0 if read in rule.counted else workspace.table(read) for read in rule.reads)
-            )
 
 
 def _place(workspace: Preflight, made: bool) -> Iterator[str]:
