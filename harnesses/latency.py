@@ -43,6 +43,8 @@ CALL, JOB = 0.2, 1.5
 _RUN = re.compile(r"\d{8}t\d{6}_[0-9a-f]{8}")
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^'\"]*|\b1\d{12}\b|timeoutMs=\d+")
+_PROCESS = re.compile(r"(RUN\d+ \S+) \d+")
+"""Who holds a lock."""
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -79,7 +81,7 @@ class Talk:
         """Return a text with the runs' names as numbers, and without moments."""
         for number, run in enumerate(self.runs):
             text = text.replace(run, f"RUN{number}")
-        return _MOMENT.sub("", text)
+        return _MOMENT.sub("", _PROCESS.sub(r"\1", text))
 
     def told(self, key: str) -> Answer:
         """Return the next recorded answer to a request."""
@@ -136,7 +138,11 @@ class StandIn:
         began = time.monotonic()
         key = self.talk.key(method, target, body)
         text = target + body.decode("utf-8", "replace")
-        status, more, content = self.talk.told(key)
+        try:
+            status, more, content = self.talk.told(key)
+        except KeyError:
+            click.echo(f"Nobody asked this before: {key}", err=True)
+            return 400, {}, b"{}"
         job, until = _job_of(text), began + CALL
         if method == "POST" and b'"configuration"' in body[:2000]:
             self.jobs += 1

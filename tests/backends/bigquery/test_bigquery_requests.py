@@ -213,7 +213,7 @@ def test_raw_columns_that_nothing_uses_and_nested_values_are_not_read(server):
     assert found.DateCreated.type() == ibis.dtype("timestamp(6)")
 
 
-@pytest.mark.parametrize("options", [["--events", "x.csv"], ["--threads", "2"]])
+@pytest.mark.parametrize("options", [["--events", "x.csv"], ["--memory-limit", "1GB"]])
 def test_an_option_of_the_other_engine_is_refused(server, options):
     found = run(server, "build", *options)
 
@@ -222,7 +222,7 @@ def test_an_option_of_the_other_engine_is_refused(server, options):
 
 
 def test_an_environment_for_the_other_engine_is_ignored(server, monkeypatch):
-    monkeypatch.setenv("PIPELINE_THREADS", "2")
+    monkeypatch.setenv("PIPELINE_MEMORY_LIMIT", "1GB")
 
     assert "is not for bigquery" not in run(server, "test").output
 
