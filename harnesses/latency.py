@@ -1,14 +1,14 @@
-"""Measure how long commands on BigQuery take where each job and each call has its latency.
+"""Measure the time of commands on BigQuery, with a latency for each job and each call.
 
 python -m harnesses.latency --keep
 
 The emulator runs one statement at a time, and slowly, so its own time says nothing about requests.
 Each command runs twice: once on the emulator, which records its answers, and once on a stand-in
 that gives the same answers after the latency: 0.2 s a call, and 1.5 s more until a job is done. As
-on the service, a new job runs still when BigQuery answers, and the client asks until it is done.
+on the service, a new job still runs when BigQuery answers, and the client asks until it is done.
 
-`wall` is all the time of the command; `requests` is the time during which at least one request was
-under way, which no faster machine would save.
+`wall` is the whole time of the command; `requests` is the time with at least one open request,
+which no faster machine would save.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @dataclass
 class Talk:
-    """The answers of one command, by what was asked; names of runs and jobs stand for any."""
+    """The answers of one command, by request; a name of a run or job stands for any other."""
 
     answers: dict[str, list[Answer]] = field(default_factory=lambda: defaultdict(list))
     jobs: dict[str, str] = field(default_factory=dict)
-    """What each job does, by its id."""
+    """The statement of each job, by its id."""
     runs: list[str] = field(default_factory=list)
-    """The names of runs, as they came up."""
+    """The names of runs, in the order of their first use."""
     asked: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def key(self, method: str, target: str, body: bytes) -> str:
-        """Return a request without what differs each time."""
+        """Return a request without the parts that differ each time."""
         text = f"{target} {body.decode('utf-8', 'replace')}"
         with self.lock:
             self.runs += [run for run in _RUN.findall(text) if run not in self.runs]
@@ -69,7 +69,7 @@ class Talk:
                 content = json.loads(body)
                 if "configuration" in content:
                     what = json.dumps(content["configuration"])
-                    # the record of a build tells its times
+                    # the record of a build contains times
                     found = re.search(r"BEGIN TRANSACTION", what)
                     self.jobs[_JOB_ID.findall(text)[0]] = found[0] if found else what
                     text = target + (found[0] if found else what)
@@ -78,7 +78,7 @@ class Talk:
             return f"{method} {self.plain(text)}"
 
     def plain(self, text: str) -> str:
-        """Return a text with the runs' names as numbers, and without moments."""
+        """Return a text with numbers for the runs' names, and without times."""
         for number, run in enumerate(self.runs):
             text = text.replace(run, f"RUN{number}")
         return _MOMENT.sub("", _PROCESS.sub(r"\1", text))
@@ -105,7 +105,7 @@ def _job_of(target: str) -> str:
 
 
 def _recording(service: Service, talk: Talk) -> None:
-    """Let a proxy write down all that it answers; jobs run still when they are answered."""
+    """Let a proxy record all its answers; in its answers, jobs are still running."""
     plain = service.answer
 
     def answer(method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
@@ -134,7 +134,7 @@ class StandIn:
     jobs: int = 0
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
-        """Answer a request as the service would, as late."""
+        """Answer a request like the service, and as late."""
         began = time.monotonic()
         key = self.talk.key(method, target, body)
         text = target + body.decode("utf-8", "replace")
@@ -160,7 +160,7 @@ class StandIn:
         return status, more, content
 
     def under_way(self) -> float:
-        """Return for how long at least one request was under way."""
+        """Return the time with at least one open request."""
         total, end = 0.0, 0.0
         for began, ended in sorted(self.spans):
             total += max(0.0, ended - max(began, end))
@@ -200,7 +200,7 @@ def _serving(stand_in: StandIn) -> Iterator[str]:
 
 
 def _typed(url: str, words: list[str]) -> float:
-    """Run a command as it is typed, and return its seconds."""
+    """Run a command, and return its seconds."""
     backend = [] if words[0] == "load" else ["--backend", "bigquery"]
     where = ["--project", PROJECT, "--dataset", "models", "--api-endpoint", url]
     clock = time.monotonic()

@@ -41,9 +41,9 @@ from pipeline.sources import EVENTS, SOURCES
 from pipeline.testing import certain_columns, checked, skipped
 
 Step = tuple[str, Literal["model", "checks"]]
-"""What there is to do for a model: make it, then count and check it."""
+"""The steps of a model: make it, then count and check it."""
 Outcome = tuple[ModelResult, list[Found] | None]
-"""The model as it is after a step, and what came of its checks, None if none were run."""
+"""The model after a step, and the results of its checks, None if none ran."""
 
 _STOPPED = "the build failed fast"
 
@@ -102,11 +102,11 @@ class Run:
     raw: dict[str, ir.Table] = field(default_factory=dict)
     read: dict[str, SourceRead] = field(default_factory=dict)
     made: dict[str, ModelResult] = field(default_factory=dict)
-    """The models that were made so far, or that could not be."""
+    """The results of the models so far."""
     found: dict[str, list[Found]] = field(default_factory=dict)
-    """What came of the checks of each model that was checked so far."""
+    """The results of the checks of each model so far."""
     failed: set[str] = field(default_factory=set)
-    """The models that can't be used, by their own fault."""
+    """The models that failed themselves."""
     stopped: bool = False
     """Whether a failure ended the build."""
     masking: Masking = field(init=False)
@@ -165,7 +165,7 @@ class Run:
         return self.raw[name] if name in self.raw else self.workspace.table(name)
 
     def work(self) -> None:
-        """Make and check the models, each when what it reads is made; tell of them in order."""
+        """Make and check each model when its upstream models are made; report them in order."""
         needs: dict[Step, list[Step]] = {}
         for name in self.names:
             above = self.graph.models[name].upstream
@@ -278,7 +278,7 @@ class Run:
 
     def _end(self, step: Step, outcome: Outcome) -> None:
         name, what = step
-        # when the build has stopped, what was under way is cancelled
+        # when the build has stopped, the running steps are cancelled
         if not self.stopped:
             self._keep(name, *outcome)
         if what == "checks":
@@ -305,7 +305,7 @@ class Run:
             return self._error(model, error, time.perf_counter() - clock), None
 
     def _look(self, model: Model) -> Outcome:
-        """Count a model's rows and its source's arrivals where that is still to do; check it."""
+        """Count a model's rows and its source's arrivals if they are not counted yet; check it."""
         made, counts, clock = self.made[model.name], None, time.perf_counter()
         built = partial(self.workspace.table, model.name)
         fetch = partial(self.workspace.fetch, model=model.name)
@@ -360,7 +360,7 @@ class Run:
         )
 
     def _tell(self, name: str) -> None:
-        """Tell what came of a model and of its checks; all that it reads has been told of."""
+        """Report a model and its checks; its upstream models have been reported already."""
         model, made, found = self.graph.models[name], self.made.get(name), self.found.get(name)
         is_left = made is None or (self.stopped and made.rows is None and made.status == "OK")
         if made is None or is_left or self.broken(name) not in ("", f"{name} failed"):

@@ -1,4 +1,4 @@
-"""Steps that wait for one another, as many at once as an engine takes."""
+"""Runs steps that wait for one another, as many at once as an engine takes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def work_through(
 ) -> None:
     """Do all steps, each when the steps that it needs are done, and the first ones first.
 
-    `begin` returns the work of a step, or None where there is nothing to do; `end` gets its result.
+    `begin` returns the work of a step, or None if there is nothing to do; `end` gets its result.
     Both run in the caller's thread, so they need no lock. With one step at a time the work does
     too, so Ctrl-C reaches the engine.
 
-    An exception of a step ends everything: `cancel` stops what is under way, and the exception goes
-    on when that has ended.
+    An exception of a step ends everything: `cancel` stops the running steps, and then the exception
+    goes on.
     """
     order = {step: number for number, step in enumerate(needs)}
     steps = TopologicalSorter(needs)
@@ -58,7 +58,7 @@ def work_through(
 
 
 def all_at_once(works: Collection[Callable[[], Made]], at_once: int) -> list[Made]:
-    """Return the results of some works, in their order, as many under way as `at_once` says."""
+    """Return the results of functions in their order; at most `at_once` run at a time."""
     results: dict[int, Made] = {}
     listed = list(works)
     needs: dict[int, Collection[int]] = dict.fromkeys(range(len(listed)), ())
@@ -67,7 +67,7 @@ def all_at_once(works: Collection[Callable[[], Made]], at_once: int) -> list[Mad
 
 
 class InOrder:
-    """Tells of each name in order, when it and all before it have ended."""
+    """Reports each name in order, when it and all names before it have ended."""
 
     def __init__(self, names: Sequence[str], tell: Callable[[str], None]) -> None:
         self._waiting, self._ended, self._tell = list(names), set[str](), tell

@@ -68,7 +68,7 @@ def test(
         return partial(checked, graph, tables, name, masking, others, rows, options.warn_error)
 
     def end(name: str, came: list[Found]) -> None:
-        # when the test has stopped, what was under way is cancelled
+        # when the test has stopped, the running checks are cancelled
         if not stopped():
             found[name] = came
             for result, failing in came:

@@ -66,11 +66,11 @@ class Tables(Protocol):
 
     @property
     def at_once(self) -> int:
-        """How many statements may run at a time."""
+        """The most statements that may run at a time."""
         ...
 
     def cancel(self) -> None:
-        """Cancel the statements that other threads run, and let them begin none."""
+        """Cancel the statements of other threads, and let no new one begin."""
         ...
 
     def names(self) -> set[str]:

@@ -47,7 +47,7 @@ class Jobs:
     max_bytes_billed: int | None
     labels: Mapping[str, str] = field(default_factory=dict)
     at_once: int = 8
-    """How many jobs may run at a time."""
+    """The most jobs that may run at a time."""
     under_way: set[str] = field(default_factory=set, init=False, compare=False)
     """The ids of the jobs that run now."""
     billed: list[int] = field(default_factory=list, init=False, compare=False)
@@ -176,7 +176,7 @@ class Jobs:
 
     def _once(self, start: Callable[[str], Any]) -> tuple[Any, Any]:
         if self.over.is_set():
-            raise EngineError("BigQuery was not asked any more: the run has ended.")
+            raise EngineError("No job was sent: the run has ended.")
         job_id = str(uuid.uuid4())
         self.under_way.add(job_id)
         try:
@@ -187,7 +187,7 @@ class Jobs:
                     # BigQuery has the job already: its answer to an earlier request was lost
                     job = self.client.get_job(job_id, location=self.location)
                 if self.over.is_set():
-                    self._cancel(job_id)  # which came too early for this job
+                    self._cancel(job_id)  # cancel() came too early for this job
                 result = job.result()
                 self.billed.append(getattr(job, "total_bytes_billed", None) or 0)
                 return job, result

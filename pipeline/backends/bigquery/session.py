@@ -30,11 +30,11 @@ class BigQuerySession:
 
     @property
     def at_once(self) -> int:
-        """How many jobs may run at a time."""
+        """The most jobs that may run at a time."""
         return self._published.at_once
 
     def cancel(self) -> None:
-        """Cancel the jobs that run, and let none begin."""
+        """Cancel the running jobs, and let no new one begin."""
         self._published.cancel()
 
     def names(self) -> set[str]:

@@ -79,7 +79,7 @@ class Dataset:
             return self.con.client.update_table(table, fields)
 
     def drop(self, table: str) -> None:
-        """Remove a table, view or other object if it exists; this is no job."""
+        """Remove a table, view or other object if it exists; this takes no job."""
         with told():
             self.con.client.delete_table(self.full_name(table), not_found_ok=True)
 
@@ -102,26 +102,26 @@ class Dataset:
 
 @dataclass(frozen=True)
 class PublishedTables:
-    """The published models of a dataset, each of which BigQuery is asked about once."""
+    """The published models of a dataset; it asks BigQuery once for each description."""
 
     charges_by_bytes: ClassVar[bool] = True
 
     dataset: Dataset
     described: dict[str, bigquery.Table] = field(default_factory=dict, init=False)
-    """What BigQuery said of each table and view so far."""
+    """BigQuery's descriptions of tables and views so far."""
 
     @property
     def at_once(self) -> int:
-        """How many jobs may run at a time."""
+        """The most jobs that may run at a time."""
         return self.dataset.jobs.at_once
 
     def cancel(self) -> None:
-        """Cancel the jobs that run, and let none begin."""
+        """Cancel the running jobs, and let no new one begin."""
         self.dataset.jobs.cancel()
 
     @cached_property
     def kinds(self) -> dict[str, str]:
-        """What was published when this was first asked for."""
+        """The published objects at the time of the first request."""
         return self.dataset.kinds()
 
     def names(self) -> set[str]:
@@ -129,13 +129,13 @@ class PublishedTables:
         return set(self.kinds)
 
     def describe(self, name: str) -> bigquery.Table:
-        """Return what BigQuery says about a table or view."""
+        """Return BigQuery's description of a table or view."""
         if name not in self.described:
             self.described[name] = self.dataset.get(name)
         return self.described[name]
 
     def table(self, name: str) -> ir.Table:
-        """Return a table or view, with the types that it has."""
+        """Return a table or view, with its own types."""
         found = self.describe(name)
         return sources.table(self.dataset.con, found, schema_of(found.schema))
 

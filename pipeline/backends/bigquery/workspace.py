@@ -164,7 +164,7 @@ class BigQueryWorkspace(PublishedTables):
             self.dataset.drop(name)
 
     def _view(self, model: Model, name: str, query: sge.Query) -> None:
-        """Make a view for this build alone; unlike CREATE VIEW this is no job."""
+        """Make a view only for this build; unlike CREATE VIEW this takes no job."""
         view = bigquery.Table(self.dataset.full_name(name))
         view.view_query = query.sql(DIALECT, pretty=True)
         view.expires = self._expiry()

@@ -33,7 +33,7 @@ class DuckDBTables:
 
     @property
     def at_once(self) -> int:
-        """DuckDB shares one statement among all processors."""
+        """One: DuckDB runs a statement on all processors."""
         return 1
 
     def cancel(self) -> None:

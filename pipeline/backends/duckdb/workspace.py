@@ -245,7 +245,7 @@ class DuckDBWorkspace(DuckDBTables):
                 f"were staged then. --allow-fewer-rows goes on without them. {UNCHANGED}",
             )
         if gone and self.if_gone == "keep":
-            # rows that a changed file no longer has would pass for those of a gone one
+            # rows that a changed file no longer has would count as rows of a gone file
             manifest.compare(self.held.files or (), found)
             self.gone.extend(gone)
             self.notes.append(f"{fact} stay as they were staged then")
