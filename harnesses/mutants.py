@@ -22,10 +22,11 @@ TESTS = {
     "units.py": _UNITS,
     "changes.py": _INCREMENTAL,
     "incremental.py": _INCREMENTAL,
-    "fingerprints.py": _INCREMENTAL,
+    "fingerprints.py": ("test_fingerprints.py",),
     "backends/duckdb/manifest.py": _INCREMENTAL,
     "backends/duckdb/increment.py": _INCREMENTAL,
     "slices.py": ("test_slices.py",),
+    "staged.py": _INCREMENTAL,
     "staging/stg_readings.py": ("test_units.py", "staging/test_stg_readings.py"),
     "staging/stg_repeated_events.py": ("test_units.py", "staging/test_stg_repeated_events.py"),
     "rules/window.py": ("marts/test_fct_command_readings.py",),
@@ -488,7 +489,11 @@ MUTANTS = (
         '"code": "",',
         "code that has changed",
     ),
+    # rows of files that are gone
+    Mutant("staged.py", "_.place < _.gone", "_.place >= _.gone", "the rows that stay"),
+    Mutant("staged.py", '(kinds["most"] or 0) > 1', "False", "rows that can't be told apart"),
     # slices
+    Mutant("slices.py", "self.share + self.shares", "self.share", "the other half of a day"),
     Mutant("slices.py", "if number and number + count > most:", "if False:", "slices"),
     Mutant(
         "slices.py",
