@@ -2,8 +2,8 @@
 
 python -m harnesses.diff --commands 100000
 
-`diff` must find exactly the altered rows. Of all rows of a table, at most a hundredth may leave the
-engine; the others stay where they are, summed up by bucket.
+`diff` must find exactly the altered rows. At most a hundredth of a table's rows may leave the
+engine; it sums up the others by bucket.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from pipeline.generate import generate
 DELETED, ADDED, CHANGED = 3, 3, 4
 ALTERED = DELETED + ADDED + CHANGED
 ONE_OF = 100
-"""At most one of so many rows may leave the engine."""
+"""One of so many rows, at most, may leave the engine."""
 
 MODELS = {
     "stg_sync_events": ("_uid", "map_revision"),
     "fct_command_readings": ("command_uuid", "command_map_revision"),
 }
-"""Tables to alter: the column that makes an added row another one, and the one that changes."""
+"""The tables to alter: the column that makes an added row unique, and the column that changes."""
 
 FIGURES = ["models", "rows_of_both_sides", "altered_rows", "rows_that_left_the_engines"]
 

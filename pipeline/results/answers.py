@@ -33,7 +33,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The bytes that building a model would be billed, or why they are unknown."""
+    """The bytes that BigQuery would bill for building a model, or why they are unknown."""
 
     name: str
     bytes: int | None

@@ -48,15 +48,15 @@ class ChargesByBytes(Protocol):
 
     @property
     def threads(self) -> int:
-        """How many jobs may run at a time."""
+        """The most jobs that may run at a time."""
         ...
 
 
 def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> Iterator[Estimate]:
-    """Estimate all that a build would be billed for each model, on the published tables.
+    """Estimate BigQuery's bill for each model of a build, on the published tables.
 
-    That is to make it, to check it, and to publish its rows. Creates nothing. Where a model is not
-    built yet, the checks are unknown.
+    It covers making, checking and publishing the model. Creates nothing. If a model is not built
+    yet, the bill of its checks is unknown.
 
     Raises:
         InputError: a raw table is missing, or lacks a column that the models read.
