@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import resource
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.backends.duckdb.increment import DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.workspace import VERSION
 from pipeline.contract import Grows, RowCheck, Within, model
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import InputError, ResourceError, UsageError
 from pipeline.graph import Graph
 from pipeline.incremental import build_incrementally
 from pipeline.options import RunOptions
@@ -398,6 +399,49 @@ def test_the_first_build_is_a_full_one(place):
 
     assert place.incremental().mode == "full"
     assert place.told == ["building in full: nothing is published yet"]
+
+
+# --- Short of something, and readers --------------------------------------------------------------
+
+
+def test_readers_keep_the_old_build_until_they_connect_again(place):
+    place.events("1", event("c"))
+    place.full()
+    place.events("2", event("e"))
+
+    with duckdb.connect(place.database, read_only=True) as reader:
+        assert place.incremental().published
+        assert reader.execute("SELECT count(*) FROM commands").fetchone() == (1,)
+    assert place.query("SELECT count(*) FROM commands") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("short", "told"),
+    [
+        ({"memory_limit": "1MB"}, "ran out of memory"),
+        ({}, "disk of .* is full"),
+    ],
+    ids=["too little memory", "a full disk"],
+)
+def test_short_of_something_the_old_build_stays(place, short, told):
+    place.events("1", event("c"))
+    place.full()
+    before = place.database.read_bytes()
+    place.events("2", event("e"))
+    there = {path.name for path in place.folder.iterdir()}
+    room, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    backend = DuckDB(place.database, inputs=place.inputs, **short)
+
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room if short else 100_000, most))
+        with pytest.raises(ResourceError, match=told):
+            build_incrementally(GRAPH, backend, RunOptions())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
+
+    assert place.database.read_bytes() == before
+    assert {path.name for path in place.folder.iterdir()} == there
+    assert place.incremental().published
 
 
 # --- Code that has changed ------------------------------------------------------------------------
