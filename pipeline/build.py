@@ -288,13 +288,13 @@ class Run:
         self.made[name] = made
         if found is not None:
             self.found[name] = found
-        for result, rows in found or ():
-            if rows is not None:
-                self.options.on_failure(result, rows, self.workspace)
         if made.status == "ERROR" or any(result.failed for result, _ in found or ()):
             self.failed.add(name)
             if self.options.fail_fast:
                 self.stopped = True
+                # failing rows are kept before no statement may begin any more
+                for each in self.names:
+                    self.told.end(each)
                 self.workspace.cancel()
 
     def _make(self, model: Model) -> Outcome:
@@ -372,8 +372,10 @@ class Run:
         if made.status == "ERROR":
             self._skip_checks(model, f"{name} failed")
         elif found is not None:
-            for result, _ in found:
+            for result, rows in found:
                 self._add(result)
+                if rows is not None:
+                    self.options.on_failure(result, rows, self.workspace)
         elif self.stopped:
             self._skip_checks(model, _STOPPED)
 

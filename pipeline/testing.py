@@ -71,20 +71,22 @@ def test(
         # when the test has stopped, the running checks are cancelled
         if not stopped():
             found[name] = came
-            for result, failing in came:
-                if failing is not None:
-                    options.on_failure(result, failing, tables)
             if stopped():
+                # failing rows are kept before no statement may begin any more
+                for each in names:
+                    told.end(each)
                 tables.cancel()
         told.end(name)
 
     def tell(name: str) -> None:
-        results = [each for each, _ in found.get(name, ())]
-        for each in results or skipped(graph, [name], "the test failed fast"):
+        left = [(each, None) for each in skipped(graph, [name], "the test failed fast")]
+        for each, failing in found.get(name, left):
             if each.name == COLUMNS and each.failed:
                 each = replace(each, message=older.get(name, each.message))
             result.checks.append(each)
             report(each)
+            if failing is not None:
+                options.on_failure(each, failing, tables)
 
     told = InOrder(names, tell)
     needs = {
