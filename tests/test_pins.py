@@ -86,6 +86,7 @@ WORDS: dict[str, list[list[str]]] = {
     "lineage": [["lineage", "stg_commands.pin"], ["lineage", "stg_commands.pin", "--down"]],
     "ls": [["ls"], ["ls", "--format", "json"]],
     "runs": [["runs"], ["runs", "--format", "json"]],
+    "freshness": [["freshness"], ["freshness", "--error-after", "1h", "--format", "json"]],
     "digest": [["digest"], ["digest", "--format", "json"]],
     "diff": [["diff", "results.json", "events.ndjson"], ["diff", "events.ndjson", "events.ndjson"]],
     "docs": [["docs"]],
