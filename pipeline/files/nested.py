@@ -25,6 +25,17 @@ class Node:
     children: tuple[Node, ...] = ()
 
 
+def is_taken_for_unnamed(node: Node) -> bool:
+    """Tell whether DuckDB takes a struct in this column for one without names.
+
+    It does if the first name is empty, and fails to read such a struct if it holds a list.
+    """
+    first = node.children[0] if node.children else None
+    return first is not None and (
+        first.name == "" or any(is_taken_for_unnamed(child) for child in node.children)
+    )
+
+
 def json_text(kind: DuckDBPyType, node: Node, value: sge.Expression) -> sge.Expression:
     """Return the JSON text of a value, NULL if it is NULL or JSON can't hold it.
 

@@ -17,7 +17,14 @@ from ibis.backends.duckdb import Backend
 from pipeline.errors import InputError
 from pipeline.files import parquet_copy
 from pipeline.files.finding import UNCHANGED
-from pipeline.files.nested import Node, as_text, call, decoded, json_text
+from pipeline.files.nested import (
+    Node,
+    as_text,
+    call,
+    decoded,
+    is_taken_for_unnamed,
+    json_text,
+)
 from pipeline.files.parquet_footer import (
     Footer,
     first_line,
@@ -120,9 +127,10 @@ class _Shape:
         return any("VariantType" in str(node.type) for node in self._nodes.values())
 
     def _can_be_read(self, footer: Footer) -> bool:
-        return footer.metadata is None or times_can_be_read(
-            self.schema, self._nodes, footer.metadata
-        )
+        if footer.metadata is None:
+            return True
+        unnamed = any(is_taken_for_unnamed(node) for node in self._nodes.values())
+        return not unnamed and times_can_be_read(self.schema, self._nodes, footer.metadata)
 
 
 def parts(

@@ -28,6 +28,9 @@ def struct(value, **types):
 VALUES = [
     pytest.param(pa.array([{"State": "x", "state": "y", "STATE": None}]), id="names by case"),
     pytest.param(pa.array([{'a"b': 1, "": 2, "ä.\n": [3]}]), id="odd names"),
+    pytest.param(
+        struct({"": 2, "a": [3]}, **{"": pa.int64(), "a": pa.list_(pa.int64())}), id="no name first"
+    ),
     pytest.param(pa.array([{"a": [{"b": [1, None], "B": "x"}, None], "c": []}]), id="lists"),
     pytest.param(pa.array([{"a": '"\\ \n\u2028 😀', "t": True}]), id="texts"),
     pytest.param(pa.array([{"a": 2**62, "b": -7, "c": 7.0, "d": 72.5, "e": 1e300}]), id="numbers"),
