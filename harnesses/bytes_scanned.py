@@ -207,9 +207,11 @@ def table(found: Mapping[str, list[tuple[str, int]]]) -> list[str]:
         most = ", ".join(
             f"{label} {size / GB:.1f}"
             for label, size in by_label.most_common(8)
-            if size > total / 50
+            if size > total / 50 and len(by_label) > 1
         )
-        lines.append(f"| `{command}` | {total / GB:.1f} | {most} |")
+        # a dry run bills nothing; this is its estimate
+        size = f"{total / GB:.1f}" + (" (estimate)" if "--dry-run" in command else "")
+        lines.append(f"| `{command}` | {size} | {most} |")
     return lines
 
 
