@@ -244,7 +244,7 @@ import sys
 from click.testing import CliRunner
 from pipeline.cli import cli
 run = lambda *words: print(CliRunner().invoke(cli, [*words, "--database", sys.argv[1]]).output)
-run("build", "--select", "+dim_users stg_sync_events")
+run("build")
 run("show", "dim_users", "--limit", "1")
 run("show", "dim_users", "--limit", "1", "--format", "json")
 print([name for name in ("pandas", "pyarrow.compute", "google.cloud") if name in sys.modules])

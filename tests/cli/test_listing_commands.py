@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import gc
 import json
 import shlex
 from pathlib import Path
 
+import click
 import duckdb
 import pytest
+from click.testing import CliRunner
 from command_line import sample, type_
 
 from pipeline import catalog
+from pipeline.cli import cli
 from pipeline.sources import SOURCES
 
 __all__ = ["sample", "type_"]
@@ -222,3 +226,14 @@ def test_no_line_of_a_list_ends_in_blanks(type_, words):
 
     assert len(lines) > 1
     assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_a_command_looks_for_garbage_rarely_and_its_process_as_before(monkeypatch):
+    during, before = [], gc.get_threshold()
+    probe = click.Command("probe", callback=lambda: during.extend(gc.get_threshold()))
+    monkeypatch.setitem(cli.commands, "probe", probe)
+
+    assert CliRunner().invoke(cli, ["probe"]).exit_code == 0
+
+    assert [more > usual for more, usual in zip(during, before, strict=True)] == [True] * 3
+    assert gc.get_threshold() == before

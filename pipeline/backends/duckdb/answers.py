@@ -1,7 +1,7 @@
 """An expression's rows as DuckDB answers them, and texts as its SQL writes them.
 
 Neither loads pandas, which takes as long as a small build: Ibis's `to_pyarrow` does, and so does
-DuckDB with the first parameter of a statement.
+DuckDB with the first parameter of a statement. No rows load no compute functions of PyArrow.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend as IbisDuckDB
-from ibis.formats.pyarrow import PyArrowData
+from ibis.formats.pyarrow import PyArrowData, PyArrowType
 
 from pipeline.sql import to_sql
 
@@ -23,8 +23,10 @@ class _Converter(PyArrowData):
 
     @classmethod
     def convert_column(cls, column: pa.Array, dtype: dt.DataType) -> pa.Array:
-        # DuckDB has no type of NULL alone
-        return pa.nulls(len(column)) if dtype.is_null() else super().convert_column(column, dtype)
+        # DuckDB has no type of NULL alone, and to cast no rows would load all compute functions
+        if dtype.is_null() or not len(column):
+            return pa.nulls(len(column), PyArrowType.from_ibis(dtype))
+        return super().convert_column(column, dtype)
 
 
 def fetched(con: IbisDuckDB, expr: ir.Table) -> pa.Table:
