@@ -18,7 +18,7 @@ from pipeline.backends.base import Backend, KeepsStaged, RawTable, Workspace
 from pipeline.checks import Found, Measured, RowCounts, Scope, measure, row_count
 from pipeline.contract import Arrivals, Model
 from pipeline.errors import EngineError, UsageError
-from pipeline.expressions import bound, columns_read
+from pipeline.expressions import bound, columns_read, declared_expression
 from pipeline.fingerprints import Code
 from pipeline.graph import Graph
 from pipeline.masking import Masking
@@ -64,6 +64,8 @@ def build(
             than half of what that build read.
         ContractError: an expression and its declared columns disagree.
     """
+    for name in names:
+        declared_expression(graph, name)  # a faulty model stops a build before anything runs
     columns = columns_read(graph, names)
     started, clock = datetime.now(UTC), time.perf_counter()
     partial = len(names) < len(graph.models)

@@ -116,6 +116,8 @@ def columns_read(graph: Graph, names: Iterable[str]) -> dict[str, frozenset[str]
     """Return, per source, the columns that these models read."""
     read: dict[str, set[str]] = {}
     for name in names:
+        if not graph.sources_of([name]):
+            continue
         for field in declared_expression(graph, name).op().find(ops.Field):
             if isinstance(field.rel, ops.UnboundTable) and field.rel.name in SOURCES:
                 read.setdefault(field.rel.name, set()).add(field.name)
