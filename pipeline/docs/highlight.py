@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import Any
 
 from markupsafe import Markup
@@ -20,9 +21,15 @@ MARKED = (Keyword, Name.Builtin, Name.Constant, String.Single, String.Escape, Co
 def _few(_: Any, lexer: Any, stream: Iterator[Any], options: Any) -> Iterator[Any]:
     # names and signs stay bare, which halves the pages
     for kind, text in stream:
-        yield (kind if any(kind in marked for marked in MARKED) else Token), text
+        yield _marked(kind), text
 
 
+@cache
+def _marked(kind: Any) -> Any:
+    return kind if any(kind in marked for marked in MARKED) else Token
+
+
+@lru_cache(maxsize=256)
 def highlighted(sql: str, engine: str) -> Markup:
     """Return an engine's SQL as HTML."""
     lexer = get_lexer_by_name(LEXERS[engine], filters=[_few()])

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -31,18 +32,19 @@ Entry = dict[str, str | bool]
 
 def render(site: Site) -> dict[str, str]:
     """Return the text of each file by its path; the same site gives the same text."""
-    templates = _environment(site)
     found = {name: _static(name) for name in STATIC}
     found["columns.js"] = _script(_entries(site)) + _lineage_script(site.edges)
-    found["index.html"] = templates.get_template("index.html").render(root="")
-    template = templates.get_template("contract.html")
-    found[contract.PATH] = template.render(contract=contract.page(), root="")
+
+    def add(path: str, template: str, root: str, **given: object) -> None:
+        made = _templates().get_template(template)
+        found[path] = made.render(site=site, root=root, **given)
+
+    add("index.html", "index.html", "")
+    add(contract.PATH, "contract.html", "", contract=contract.page())
     for page in site.models:
-        template = templates.get_template("model.html")
-        found[page.path] = template.render(page=page, model=page.model, root="../")
+        add(page.path, "model.html", "../", page=page, model=page.model)
     for source in site.sources:
-        template = templates.get_template("source.html")
-        found[source.path] = template.render(page=source, source=source.source, root="../")
+        add(source.path, "source.html", "../", page=source, source=source.source)
     return found
 
 
@@ -50,7 +52,8 @@ def _static(name: str) -> str:
     return (files("pipeline.docs") / "static" / name).read_text(encoding="utf-8")
 
 
-def _environment(site: Site) -> Environment:
+@cache
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("pipeline.docs"),
         autoescape=True,
@@ -68,7 +71,7 @@ def _environment(site: Site) -> Environment:
         took=_took,
         type_=_type,
     )
-    environment.globals.update(site=site, engines=ENGINES, generator=GENERATOR, outcomes=OUTCOMES)
+    environment.globals.update(engines=ENGINES, generator=GENERATOR, outcomes=OUTCOMES)
     return environment
 
 
