@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import googlesql
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
+import pipeline
 from pipeline import catalog
 from pipeline.expressions import declared_table, expression
 from pipeline.sources import SOURCES
@@ -165,6 +167,14 @@ def built(duckdb: IbisDuckDB) -> Callable[..., Built]:
         return Built(duckdb, raw)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the sample, built once without checks; tests must not change it."""
+    database = tmp_path_factory.mktemp("sample") / "pipeline.duckdb"
+    pipeline.connect("duckdb", database=database).build(checks=False)
+    return database
 
 
 Evaluate = Callable[[Callable[[ir.Table], ir.Table], pa.Table], list[Row]]

@@ -33,12 +33,6 @@ def type_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
     return type_
 
 
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample, built once; tests must not change it."""
-    return run_into(tmp_path_factory.mktemp("sample") / "pipeline.duckdb")
-
-
 def run_into(database: Path, *options: str) -> Path:
     """Build a database without any check, for tests to look at."""
     words = ["run", "--database", str(database), *options]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command_line import built, parquet_rows, rows, sample, type_, write_raw
+from command_line import built, parquet_rows, rows, type_, write_raw
 from conftest import command, raw_event, raw_user, reading, result
 
 from pipeline.catalog import load
 
-__all__ = ["built", "sample", "type_"]
+__all__ = ["built", "type_"]
 
 AJAR = command("c1", "LockedState", "ajar")
 PIN = command("p", "PinAssignment", 1, "98")

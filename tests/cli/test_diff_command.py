@@ -6,11 +6,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command_line import built, parquet_rows, sample, type_
+from command_line import built, parquet_rows, type_
 
 import pipeline
 
-__all__ = ["built", "sample", "type_"]
+__all__ = ["built", "type_"]
 
 A_COMMAND = "00627d57-4ec0-48af-a5e9-815fbf3b0943"
 

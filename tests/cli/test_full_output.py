@@ -6,11 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import sample
 
 ROOT = Path(__file__).parents[2]
-
-__all__ = ["sample"]
 
 
 @pytest.mark.parametrize(

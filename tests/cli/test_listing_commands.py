@@ -9,13 +9,13 @@ import click
 import duckdb
 import pytest
 from click.testing import CliRunner
-from command_line import sample, type_
+from command_line import type_
 
 from pipeline import catalog
 from pipeline.cli import cli
 from pipeline.sources import SOURCES
 
-__all__ = ["sample", "type_"]
+__all__ = ["type_"]
 
 
 def names(typed) -> list[str]:

@@ -4,9 +4,9 @@ import re
 import shlex
 from pathlib import Path
 
-from command_line import built, sample, type_
+from command_line import built, type_
 
-__all__ = ["built", "sample", "type_"]
+__all__ = ["built", "type_"]
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

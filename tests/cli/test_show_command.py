@@ -4,10 +4,10 @@ import csv
 import io
 
 import pytest
-from command_line import built, rows, run_into, sample, type_, write_raw
+from command_line import built, rows, run_into, type_, write_raw
 from conftest import command, raw_user, reading, result
 
-__all__ = ["built", "sample", "type_"]
+__all__ = ["built", "type_"]
 
 PIN = command("p1", "PinAssignment", 3, "4711")
 

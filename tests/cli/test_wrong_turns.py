@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from command_line import built, sample, type_, write_raw
+from command_line import built, type_, write_raw
 from conftest import command, raw_user
 
 from pipeline.backends.duckdb.folder import building_folder
 from pipeline.cli import cli
 
-__all__ = ["built", "sample", "type_"]
+__all__ = ["built", "type_"]
 
 ROOT = Path(__file__).parents[2]
 BUILD = "Build it first: `python cli.py build`"

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import duckdb_extensions
+import sqlglot
 import sqlglot.expressions as sge
 import structlog
 from sqlglot.parser import Parser
@@ -41,6 +44,17 @@ def _without_copies(parser: Parser, query: sge.Query) -> sge.Query:
 
 
 Parser._implicit_unnests_to_explicit = _without_copies
+
+_parse_one = sqlglot.parse_one
+_parsed = functools.lru_cache(maxsize=64)(_parse_one)
+
+
+def _parsed_once(sql: str, read: str | None = None, **options: Any) -> sge.Expr:
+    """Parse a text once, and return a copy each time: the emulator parses one a dozen times."""
+    return _parse_one(sql, read, **options) if options else _parsed(sql, read).copy()
+
+
+sqlglot.parse_one = _parsed_once
 
 
 @contextlib.contextmanager
