@@ -688,6 +688,32 @@ def _digests_at(place: str, given: Mapping[str, Any]) -> Mapping[str, Digest]:
     return Project.at(place, **given).digest_built()
 
 
+@cli.command()
+@options(CONNECTION, LIST_FORMAT)
+@click.option("--share", default="1%", show_default=True, help="Share of the devices; 100% is all.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Which devices. [default: the days since 1970, so each night takes others]",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["duckdb"]),
+    help="Make the rows of a BigQuery dataset anew on this machine.",
+)
+def verify(share: str, seed: int | None, on: str | None, row_format: str, **given: Any) -> None:
+    """Make published rows anew from the raw rows that the build read, and compare the two.
+
+    It takes whole devices: a share of them, and those that share a command id with one of them.
+    Models whose rows belong to no device are compared whole.
+    """
+    from pipeline.output import render
+
+    found = _project(given).verify(share, seed=seed, on=on)
+    _list(row_format, found, render.verification_json, render.verification_view)
+    sys.exit(0 if found.ok else 1)
+
+
 @cli.command(cls=SelectingCommand)
 @options(CONNECTION, SELECT)
 @click.option(

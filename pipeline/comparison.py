@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from pipeline.backends.base import Tables
 from pipeline.contract import Model
 from pipeline.dialect import md5
 from pipeline.digest import BUCKETS, bucket, content_by_bucket, row_hash, text_of
@@ -28,6 +27,26 @@ SAMPLES = 5
 Sides = tuple[ir.Table, ir.Table]
 
 
+class Readable(Protocol):
+    """Tables to compare, on an engine of their own."""
+
+    def names(self) -> set[str]:
+        """Return the names of all tables and views there."""
+        ...
+
+    def table(self, name: str) -> ir.Table:
+        """Return a table or view."""
+        ...
+
+    def fetch(self, expr: ir.Table) -> pa.Table:
+        """Evaluate an expression of these tables."""
+        ...
+
+    def export(self, expr: ir.Table, file: Path) -> None:
+        """Write the rows of an expression of these tables to a Parquet file."""
+        ...
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Compares models in two databases, A and B, on a local connection with a folder of its own.
@@ -37,7 +56,7 @@ class Comparison:
     kind as samples, and writes all of them to the folder `store`.
     """
 
-    tables: tuple[Tables, Tables]
+    tables: tuple[Readable, Readable]
     local: Any
     folder: Path
     sensitive: Callable[[str], Collection[str]]

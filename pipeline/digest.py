@@ -77,6 +77,11 @@ def row_hash(table: ir.Table, columns: Iterable[str]) -> ir.StringValue:
     return md5(_joined(text_of(table[name]) for name in columns))
 
 
+def number_of(text: ir.StringValue) -> ir.IntegerValue:
+    """Return a whole number of 32 bits for a text, the same on every engine."""
+    return _part(md5(text), 0)
+
+
 def _parts(hashes: ir.StringValue) -> dict[str, ir.Value]:
     return {f"part_{i}": total(_part(hashes, i)).fill_null(0) for i in range(_PARTS)}
 

@@ -26,6 +26,7 @@ from pipeline.contract import Grows, Model, TableCheck, Within
 from pipeline.expressions import columns_read
 from pipeline.fingerprints import Code, why_modified
 from pipeline.graph import Graph
+from pipeline.older import outdated
 from pipeline.options import Report, RunOptions
 from pipeline.results import CheckResult, ModelResult, Note, Result, RunRecord
 from pipeline.sources import EVENTS, SOURCES
@@ -153,20 +154,8 @@ def _plan(graph: Graph, backend: Backend, increment: Increment) -> Plan | str:
     for name, why in modified.items():
         if EVENTS in graph.models[name].upstream:
             return f"{name}: {why}"
-    remade = _with_downstream(graph, {**_outdated(graph, previous), **modified})
+    remade = _with_downstream(graph, {**outdated(graph, previous), **modified})
     return Plan(graph, previous, remade, code)
-
-
-def _outdated(graph: Graph, previous: RunRecord) -> dict[str, str]:
-    """Return the models that are older than one of their upstream tables, and why."""
-    now = {name: read.read_at for name, read in previous.sources.items()}
-    now |= {made.name: made.built_at.isoformat() for made in previous.models if made.built_at}
-    found = {}
-    for made in previous.models:
-        for name, was in made.made_from.items():
-            if made.name in graph.models and now.get(name) != was:
-                found[made.name] = f"{name} is newer"
-    return found
 
 
 def _with_downstream(graph: Graph, models: Mapping[str, str]) -> dict[str, str]:

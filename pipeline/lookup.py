@@ -13,6 +13,7 @@ import pyarrow as pa
 
 import pipeline.lineage as lineage
 from pipeline.backends.base import Backend, Session
+from pipeline.backends.choosing import choose
 from pipeline.catalog import load
 from pipeline.digest import digest
 from pipeline.display import Displayed
@@ -22,12 +23,13 @@ from pipeline.fingerprints import Code, why_modified
 from pipeline.freshness import freshness
 from pipeline.graph import Models
 from pipeline.masking import Masking, masked
-from pipeline.older import current
+from pipeline.older import current, outdated
 from pipeline.results import (
     Digests,
     Freshness,
     Overview,
     RunRecord,
+    Verification,
 )
 from pipeline.sources import SOURCES
 from pipeline.where import columns_of, condition
@@ -200,6 +202,69 @@ class Lookup(Displayed):
         if not runs:
             raise UsageError("Nothing is built yet.", "Build first: `python cli.py build`.")
         return freshness(runs, datetime.now(UTC), warn_after, error_after)
+
+    def verify(
+        self, share: str = "1%", *, seed: int | None = None, on: str | None = None
+    ) -> Verification:
+        """Make the published rows of some devices anew from the raw rows, and compare the two.
+
+        The devices are a `share` of all, and those that share a command id with one of them. By
+        default `seed` is the number of days since 1970: each night takes other devices, and a
+        hundred nights of 1 % take all. Models whose rows belong to no device are compared whole.
+        `on="duckdb"` makes the rows of a BigQuery dataset anew on this machine.
+
+        Raises:
+            UsageError: nothing is built, other code built it, or a partial build left models older
+                than the ones that they are made from.
+            InputError: the files or raw tables are not as the build read them.
+        """
+        from pipeline.backends.duckdb.scratch import scratch
+        from pipeline.verification import Share, Verifier
+
+        part = Share.of(share, seed)
+        if on not in (None, "duckdb"):
+            raise UsageError(f"Rows can't be made anew on {on!r}.", "Take on=duckdb.")
+        if on is None and self.backend.engine != "duckdb":
+            raise UsageError(
+                f"The rows of {self.backend.place} are made anew on this machine.",
+                "Add --on duckdb.",
+            )
+        run = self._verifiable()
+        limits = {
+            name: getattr(self.backend, name, None) if self.backend.engine == "duckdb" else None
+            for name in ("threads", "memory_limit")
+        }
+        with scratch() as (con, folder):
+            verifier = Verifier(
+                self._graph,
+                self._session,
+                self.backend.place,
+                lambda database, files: choose(
+                    "duckdb",
+                    database=database,
+                    events=files.get("raw_sync_events", ()),
+                    users=files.get("raw_users", ()),
+                    **limits,
+                ),
+                con,
+                folder,
+            )
+            return verifier.verify(run, part)
+
+    def _verifiable(self) -> RunRecord:
+        """Return the record of the published build if the current code made all of it."""
+        run = self._session.last_run()
+        if run is None:
+            raise UsageError("Nothing is built yet.", "Build first: `python cli.py build`.")
+        names = {made.name for made in run.models}
+        stale = {**outdated(self._graph, run), **self.modified()}
+        if why := [f"{name} ({stale[name]})" for name in self.models if name in names & {*stale}]:
+            raise UsageError(
+                f"These models are not what the current code makes of what they read: "
+                f"{', '.join(why)}.",
+                "Bring them up to date: `python cli.py build --incremental`.",
+            )
+        return run
 
     def overview(self) -> Overview:
         """Return the overview that this object shows of itself."""

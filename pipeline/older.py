@@ -10,6 +10,8 @@ import ibis.expr.types as ir
 from pipeline.backends.base import Tables
 from pipeline.contract import Model
 from pipeline.errors import EngineError, UsageError
+from pipeline.graph import Graph
+from pipeline.results import RunRecord
 
 
 def current(model: Model, tables: Tables) -> ir.Table:
@@ -38,6 +40,21 @@ def built_by_older_code(model: Model, tables: Tables) -> str:
         what = f"{model.name} was built by older code ({'; '.join(differences)})"
         return f"{what}: build --select {model.name}+"
     return ""
+
+
+def outdated(graph: Graph, published: RunRecord) -> dict[str, str]:
+    """Return the models that are older than one of their upstream tables, and why.
+
+    A partial build leaves the models as they are that need the ones that it makes.
+    """
+    now = {name: read.read_at for name, read in published.sources.items()}
+    now |= {made.name: made.built_at.isoformat() for made in published.models if made.built_at}
+    found = {}
+    for made in published.models:
+        for name, was in made.made_from.items():
+            if made.name in graph.models and now.get(name) != was:
+                found[made.name] = f"{name} is newer"
+    return found
 
 
 def _differences(model: Model, tables: Tables) -> Iterator[str]:

@@ -102,11 +102,27 @@ class Tables(Protocol):
         ...
 
 
+Choose = Callable[[ir.Table], ir.Table]
+"""Leaves out the rows of a source that nobody needs."""
+
+
 class Session(Tables, Protocol):
     """The published tables and the raw sources on one connection; each is opened when needed."""
 
     def source(self, source: Source, columns: Collection[str]) -> ir.Table:
         """Return a source with these columns; the session looks through it once."""
+        ...
+
+    def rows_read(
+        self, source: Source, columns: Collection[str], chosen: Choose, folder: Path
+    ) -> Sequence[Path]:
+        """Return files on this machine with the rows of a source that the published build read.
+
+        They hold at least the chosen rows, with these columns. New files go into the folder.
+
+        Raises:
+            InputError: the source is not as the build read it.
+        """
         ...
 
     def refresh(self) -> None:

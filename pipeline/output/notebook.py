@@ -31,6 +31,7 @@ from pipeline.results import (
     Result,
     RunRecord,
     Started,
+    Verification,
 )
 
 view.register(Explanation, timeline)
@@ -87,6 +88,7 @@ def _(found: CheckResult) -> RenderableType:
 
 
 view.register(Diff, render.diff_view)
+view.register(Verification, render.verification_view)
 
 
 @view.register

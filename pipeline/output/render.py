@@ -31,6 +31,7 @@ from pipeline.results import (
     Read,
     Result,
     RunRecord,
+    Verification,
 )
 
 if TYPE_CHECKING:
@@ -225,13 +226,66 @@ def _diff_line(model: ModelDiff) -> str:
     if None in model.rows:
         return model.model
     a, b = model.rows
+    return f"{model.model}: {_counted(model) or 'same rows'} ({a:,} rows in A, {b:,} in B)"
+
+
+def _counted(model: ModelDiff) -> str:
     counts = {
         "only in A": model.only_in_a,
         "only in B": model.only_in_b,
         "changed": model.changed,
     }
-    told = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
-    return f"{model.model}: {told or 'same rows'} ({a:,} rows in A, {b:,} in B)"
+    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+
+
+def verification_view(found: Verification) -> RenderableType:
+    """Return how each model was verified, and the rows that differ from those made anew."""
+    chosen = f"{found.devices:,} of {found.all_devices or found.devices:,} devices"
+    events = f"{found.events:,} of {found.all_events:,} raw events"
+    how = (
+        f"{found.percent:g} %"
+        if found.percent == 100
+        else f"{found.percent:g} %, seed {found.seed}"
+    )
+    rows = [
+        (
+            each.model,
+            "-" if each.rows[1] is None else f"{each.rows[1]:,}",
+            found.made_from[each.model],
+            (_counted(each) or "; ".join(each.notes)) if each.differs else "equal",
+        )
+        for each in found.diff.models
+    ]
+    headings = ("model", "rows", "made anew from", "published rows")
+    sheet = Sheet(headings, _texts(rows), right=("rows",), words=("made anew from",))
+    differs = (
+        [diff_view(found.diff)] if found.diff.differing else [Text("No model differs.", "bold")]
+    )
+    return Group(Text(f"{chosen}, with {events} ({how})"), Text(), sheet, Text(), *differs)
+
+
+def verification_json(found: Verification) -> dict[str, Any]:
+    """Return a verification as a JSON object, with a member for each model; no values of rows."""
+    return {
+        "percent": found.percent,
+        "seed": found.seed,
+        "devices": found.devices,
+        "events": found.events,
+        "ok": found.ok,
+        "models": {
+            each.model: {
+                "made_from": found.made_from[each.model],
+                "published_rows": each.rows[0],
+                "rows_made_anew": each.rows[1],
+                "only_published": each.only_in_a,
+                "only_made_anew": each.only_in_b,
+                "changed": each.changed,
+                "columns": dict(each.columns),
+                "notes": list(each.notes),
+            }
+            for each in found.diff.models
+        },
+    }
 
 
 def _changes(rows: pa.Table) -> Sheet:

@@ -14,6 +14,7 @@ from pipeline.results.contents import Difference as Difference
 from pipeline.results.contents import Digest as Digest
 from pipeline.results.contents import Digests as Digests
 from pipeline.results.contents import ModelDiff as ModelDiff
+from pipeline.results.contents import Verification as Verification
 from pipeline.results.records import FileRead as FileRead
 from pipeline.results.records import Freshness as Freshness
 from pipeline.results.records import LastTest as LastTest

@@ -1,4 +1,4 @@
-"""The contents of databases, and the differences of two."""
+"""The contents of databases, the differences of two, and the proof of one."""
 
 from __future__ import annotations
 
@@ -87,3 +87,30 @@ class Diff(Displayed):
     def differing(self) -> tuple[ModelDiff, ...]:
         """The models that differ."""
         return tuple(model for model in self.models if model.differs)
+
+
+@dataclass(frozen=True, repr=False)
+class Verification(Displayed):
+    """The published rows (A) beside the same rows made anew (B).
+
+    `percent` of all devices were chosen by `seed`, with the devices that share a command id with
+    them; these are `devices` of `all_devices`, with `events` of `all_events` raw rows. `made_from`
+    says for each model what its rows were made anew from.
+    """
+
+    diff: Diff
+    percent: float
+    seed: int
+    devices: int
+    all_devices: int | None
+    events: int
+    all_events: int
+    made_from: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all published rows are as they should be."""
+        return not self.diff.differing

@@ -125,6 +125,30 @@ def test_digests_are_those_of_duckdb(duckdb, warehouse, built):
     assert found == {name: vars(digest) for name, digest in duckdb.digest().items()}
 
 
+def test_rows_made_anew_on_this_machine_show_an_altered_row(warehouse, built):
+    table = f"`{PROJECT}.{built}.fct_command_readings`"
+    [row] = warehouse.rows(f"SELECT command_uuid, outcome FROM {table} ORDER BY 1 LIMIT 1")
+
+    def set_outcome(text: str) -> None:
+        where = f"command_uuid = '{row['command_uuid']}'"
+        warehouse.rows(f"UPDATE {table} SET outcome = '{text}' WHERE {where}")
+
+    def verify(*words: str, status: int = 0) -> str:
+        return warehouse.run("verify", "--on", "duckdb", *words, dataset=built, status=status)
+
+    part = verify("--share", "40%", "--seed", "1")
+    set_outcome("lost")
+    try:
+        wrong = verify("--share", "100%", status=1)
+    finally:
+        set_outcome(row["outcome"])
+
+    assert "No model differs." in part
+    assert "1 of 17 models differ." in wrong
+    assert row["command_uuid"] in wrong
+    assert "lost" in wrong
+
+
 def test_one_commands_story_is_told_from_its_raw_events(duckdb, warehouse, built):
     uuid = duckdb.table("stg_commands").command_uuid.min().to_pyarrow().as_py()
 

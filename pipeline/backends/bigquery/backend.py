@@ -112,7 +112,7 @@ class BigQuery:
     @contextlib.contextmanager
     def session(self) -> Iterator[BigQuerySession]:
         """Open one connection for the published tables and the raw ones; it reads nothing yet."""
-        yield BigQuerySession(self._open, self.raw)
+        yield BigQuerySession(self._open, self.raw, self._require_raw)
 
     @contextlib.contextmanager
     def sources(self, columns: Mapping[str, Collection[str]]) -> Iterator[dict[str, ir.Table]]:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
+import sqlglot.expressions as sge
+from google.cloud import bigquery
 
+from pipeline.backends.base import Choose
+from pipeline.backends.bigquery.statements import DIALECT, as_of
 from pipeline.backends.bigquery.tables import PublishedTables
-from pipeline.results import RunRecord
+from pipeline.errors import EngineError, InputError
+from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import Source
+from pipeline.sql import to_query
+
+_ANEW = "Build again: `python cli.py build --backend bigquery`."
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,7 @@ class BigQuerySession:
 
     open: Callable[[], PublishedTables]
     raw: Callable[[Source, Collection[str]], ir.Table]
+    describe_raw: Callable[[Source], bigquery.Table]
 
     @property
     def at_once(self) -> int:
@@ -72,6 +83,57 @@ class BigQuerySession:
             InputError: there is no such table, or it lacks one of the columns.
         """
         return self.raw(source, columns)
+
+    def rows_read(
+        self, source: Source, columns: Collection[str], chosen: Choose, folder: Path
+    ) -> Sequence[Path]:
+        """Write the chosen rows of a raw table to a file, as they were when the build read them.
+
+        BigQuery keeps a table's past for seven days; of a raw view it knows only the present.
+
+        Raises:
+            InputError: the raw table has another number of rows than the build read, or BigQuery
+                can't read it as it was.
+        """
+        run, rows = self.last_run(), self.raw(source, columns)
+        read = run.sources.get(source.name) if run else None
+        if read is None:
+            raise InputError(f"The published build has no record of {source.name}.")
+        file = folder / f"{source.name}.parquet"
+        held = self._as_it_was(source, read)
+        try:
+            counted = self.fetch(held(rows.aggregate(rows=rows.count())))
+            self.export(held(chosen(rows)), file)
+        except EngineError as error:
+            raise InputError(
+                f"{source.name} can't be read as it was at {read.read_at}. {error.what}", _ANEW
+            ) from error
+        (number,) = counted.column(0).to_pylist()
+        if number != read.rows:
+            raise InputError(
+                f"{source.name} has {number:,} rows, and the published build read {read.rows:,}.",
+                _ANEW,
+            )
+        return [file]
+
+    def _as_it_was(self, source: Source, read: SourceRead) -> Callable[[ir.Table], ir.Table]:
+        """Return a function that makes an expression read the raw table of the build's moment."""
+        found = self.describe_raw(source)
+        held = {found.table_id} if found.table_type == "TABLE" else set()
+        moment = datetime.fromisoformat(read.read_at)
+
+        def as_it_was(expr: ir.Table) -> ir.Table:
+            rows = as_of(to_query(expr, "bigquery"), held, moment).subquery("rows_then")
+            # by name: a raw table may have more columns, and Ibis writes * for all that it knows
+            names = [
+                sge.alias_(sge.column(name, quoted=True), name, quoted=True)
+                for name in expr.columns
+            ]
+            query = sge.select(*names).from_(rows).sql(DIALECT)
+            con = self._published.dataset.con
+            return ops.SQLQueryResult(query, expr.schema(), con).to_expr()
+
+        return as_it_was
 
     def refresh(self) -> None:
         """Ask BigQuery anew from now on."""

@@ -20,6 +20,8 @@ from pipeline.results import FileRead
 
 FILES = "files"
 _TABLE = f"{RECORDS}.{FILES}"
+_NAMED = 20
+"""The most files that a message names."""
 
 
 def read(con: IbisDuckDB) -> tuple[FileRead, ...] | None:
@@ -75,6 +77,31 @@ def compare(recorded: Sequence[FileRead], found: Sequence[Path]) -> Compared:
     return Compared(
         tuple(path for path in found if os.path.realpath(path) not in known), tuple(gone)
     )
+
+
+def require_as_read(recorded: Sequence[FileRead]) -> None:
+    """Check that all recorded files are there, with the size and time that they had.
+
+    Raises:
+        InputError: files are gone or have changed.
+    """
+    faulty = [f"{each.path} {what}" for each in recorded if (what := _change_of(each))]
+    if faulty:
+        some = ", ".join(faulty[:_NAMED])
+        more = f", and {len(faulty) - _NAMED:,} more" if len(faulty) > _NAMED else ""
+        raise InputError(
+            f"The published build can't be compared with its files: {some}{more}.",
+            "Put the files back as they were, or build in full: `python cli.py build`.",
+        )
+
+
+def _change_of(recorded: FileRead) -> str:
+    try:
+        state = Path(recorded.path).stat()
+    except OSError as error:
+        return "is gone" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
+    same = (state.st_size, state.st_mtime_ns) == (recorded.bytes, recorded.modified_ns)
+    return "" if same else "has changed"
 
 
 def find(patterns: Sequence[str], recorded: Collection[str]) -> tuple[Path, ...]:

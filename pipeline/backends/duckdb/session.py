@@ -6,21 +6,23 @@ import contextlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
+from pipeline.backends.base import Choose
+from pipeline.backends.duckdb import manifest
 from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.errors import engine_errors, opening
 from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.tables import DuckDBTables
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import InputError, PipelineError, UsageError
 from pipeline.files import read
 from pipeline.results import RunRecord
-from pipeline.sources import Source
+from pipeline.sources import EVENTS, Source
 
 _PUBLISHED = "published"
 """The published database's name on the connection."""
@@ -76,6 +78,25 @@ class DuckDBSession(DuckDBTables):
             table = raw.table
             self._raw[source.name] = (wanted, table)
         return table.select(*(column.name for column in source.columns if column.name in columns))
+
+    def rows_read(
+        self, source: Source, columns: Collection[str], chosen: Choose, folder: Path
+    ) -> Sequence[Path]:
+        """Return the files of a source that the published build read, with all of their rows.
+
+        Raises:
+            InputError: a file is gone or has changed, or the build kept no record of its files.
+        """
+        run = self.last_run()
+        read = run.sources.get(source.name) if run else None
+        recorded = manifest.read(self.con) if source.name == EVENTS else read and read.files
+        if not recorded:
+            raise InputError(
+                f"The published build keeps no record of the files of {source.name}.",
+                "Build in full: `python cli.py build`.",
+            )
+        manifest.require_as_read(recorded)
+        return [Path(each.path) for each in recorded]
 
     def refresh(self) -> None:
         """Open the build that is published now; look through the files anew when needed."""
