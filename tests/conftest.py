@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -120,9 +122,9 @@ class Built:
 
     def __init__(self, con: IbisDuckDB, raw: Mapping[str, pa.Table]) -> None:
         self._con = con
-        self._sources = tuple(
-            (name, con.create_table(name, table).schema()) for name, table in raw.items()
-        )
+        for name, rows in raw.items():
+            put(con, name, rows)
+        self._sources = tuple((name, schema_of(rows.schema)) for name, rows in raw.items())
         self._made = set(raw)
 
     def __getitem__(self, model: str) -> list[Row]:
@@ -142,12 +144,50 @@ class Built:
             self._made.add(model)
 
 
+@functools.cache
+def _engine(**settings: Any) -> IbisDuckDB:
+    return ibis.duckdb.connect(**settings)
+
+
+_numbers = itertools.count()
+
+
+@contextlib.contextmanager
+def in_memory(**settings: Any) -> Iterator[IbisDuckDB]:
+    """Open an empty database in memory, in an engine of these settings.
+
+    The engine stays for other tests: to start one takes longer than most of them.
+    """
+    con = ibis.duckdb.from_connection(_engine(**settings).con.cursor())
+    name = f"test_{next(_numbers)}"
+    con.raw_sql(f"ATTACH ':memory:' AS {name}; USE {name}")
+    try:
+        yield con
+    finally:
+        con.raw_sql(f"USE memory; DETACH {name}")
+        con.disconnect()
+
+
+def put(con: IbisDuckDB, name: str, rows: pa.Table) -> None:
+    """Make a table of these rows."""
+    con.con.register("incoming", rows)
+    con.con.execute(f"CREATE TABLE {name} AS FROM incoming")
+    con.con.unregister("incoming")
+
+
+@functools.cache
+def schema_of(types: pa.Schema) -> ibis.Schema:
+    """The types that DuckDB gives to columns of these types."""
+    with in_memory() as con:
+        put(con, "rows", types.empty_table())
+        return con.table("rows").schema()
+
+
 @pytest.fixture
 def duckdb() -> Iterator[IbisDuckDB]:
     """An empty DuckDB in memory."""
-    con = ibis.duckdb.connect()
-    yield con
-    con.disconnect()
+    with in_memory() as con:
+        yield con
 
 
 @pytest.fixture
@@ -181,18 +221,15 @@ Evaluate = Callable[[Callable[[ir.Table], ir.Table], pa.Table], list[Row]]
 
 
 def _on_duckdb(make: Callable[[ir.Table], ir.Table], rows: pa.Table) -> list[Row]:
-    con = ibis.duckdb.connect()
-    found = con.to_pyarrow(make(con.create_table("rows", rows))).to_pylist()
-    con.disconnect()
-    return found
+    with in_memory() as con:
+        put(con, "rows", rows)
+        sql = to_sql(make(ibis.table(schema_of(rows.schema), name="rows")), "duckdb")
+        return con.con.execute(sql).to_arrow_table().to_pylist()
 
 
 def _on_googlesql(make: Callable[[ir.Table], ir.Table], rows: pa.Table) -> list[Row]:
     # DuckDB's types, with microseconds as in BigQuery's tables
-    con = ibis.duckdb.connect()
-    schema = con.create_table("rows", rows).schema()
-    con.disconnect()
-    table = ibis.table(schema, name="rows", catalog="project", database="dataset")
+    table = ibis.table(schema_of(rows.schema), name="rows", catalog="project", database="dataset")
     sql = to_sql(make(table), "bigquery")
     return googlesql.query(sql, {"project.dataset.rows": rows}).to_pylist()
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import ibis
 import pyarrow as pa
 import pytest
+from conftest import in_memory
 
 from pipeline import files
 from pipeline.errors import InputError
@@ -32,11 +32,8 @@ Reader = Callable[..., Read]
 
 @pytest.fixture
 def con() -> Iterator[Any]:
-    con = ibis.duckdb.connect()
-    con.raw_sql("SET TimeZone = 'UTC'")
-    con.raw_sql("SET preserve_insertion_order = false")
-    yield con
-    con.disconnect()
+    with in_memory(preserve_insertion_order=False) as con:
+        yield con
 
 
 @pytest.fixture
