@@ -476,7 +476,7 @@ MUTANTS = (
         "if not VERSION:",
         "another version of the engine",
     ),
-    Mutant("incremental.py", "{**_outdated(graph, previous), **modified}", "modified", "age"),
+    Mutant("incremental.py", "{**outdated(graph, previous), **modified}", "modified", "age"),
     Mutant(
         "incremental.py",
         'found.fingerprint == self.code.checks.get((model, found.name), "")',
