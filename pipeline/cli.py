@@ -277,7 +277,7 @@ CONNECTION = options(
         type=click.IntRange(1, 1024),
         help="DuckDB threads, BigQuery jobs at once. [default: all cores; 8 jobs]",
     ),
-    common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
+    common("--memory-limit", metavar="SIZE", help="Memory on DuckDB, such as 4GB."),
     *BIGQUERY,
 )
 DIFF_CONNECTION = options(
@@ -286,7 +286,7 @@ DIFF_CONNECTION = options(
         type=click.IntRange(1, 1024),
         help="DuckDB threads, BigQuery jobs at once. [default: all cores; 8 jobs]",
     ),
-    common("--memory-limit", metavar="SIZE", help="DuckDB memory, such as 4GB."),
+    common("--memory-limit", metavar="SIZE", help="Memory on DuckDB, such as 4GB."),
     common("--location", help="Where BigQuery runs jobs."),
     common("--api-endpoint", metavar="URL", help="An emulator instead of BigQuery."),
     common(

@@ -16,6 +16,7 @@ from pyarrow import parquet
 import pipeline
 from pipeline import catalog
 from pipeline.backends.duckdb.backend import DuckDB
+from pipeline.backends.duckdb.memory import limit_of
 from pipeline.errors import ResourceError, UsageError
 
 SAMPLE = ROOT / "data"
@@ -386,6 +387,17 @@ def test_the_limits_reach_the_engine_for_readers_too(project, database):
 
     settings = con.raw_sql("SELECT current_setting('threads'), current_setting('memory_limit')")
     assert settings.fetchone() == (1, "190.7 MiB")
+
+
+@pytest.mark.parametrize(("given", "engine"), [("1020MB", 770_000_000), ("40MB", 30_000_000)])
+def test_a_build_leaves_a_part_of_its_limit_to_the_rest_of_the_process(database, given, engine):
+    database.parent.mkdir()
+
+    with DuckDB(database, memory_limit=given).workspace(["dim_users"], keep=False) as workspace:
+        limit = limit_of(workspace.con)
+
+    # DuckDB tells its limit in tenths of a MiB
+    assert limit == pytest.approx(engine, abs=2**20)
 
 
 def test_readers_leave_nothing_beside_the_database(project, database):

@@ -31,6 +31,7 @@ from pipeline.backends.duckdb.folder import building_folder
 from pipeline.backends.duckdb.increment import DuckDBIncrement, DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.inputs import inputs_of
 from pipeline.backends.duckdb.interrupts import interruptible
+from pipeline.backends.duckdb.memory import leave_room
 from pipeline.backends.duckdb.session import DuckDBSession, attach
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
@@ -150,6 +151,8 @@ class DuckDB:
         if readable and copied:
             published.copy(readable, work, log=True)
         with self._connection(work) as con:
+            if self.memory_limit is not None:
+                leave_room(con)
             workspace = kind(
                 con,
                 work,

@@ -21,6 +21,7 @@ from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
 from pipeline.backends.duckdb.folder import sync_folder
 from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.interrupts import interruptible
+from pipeline.backends.duckdb.memory import limit_of
 from pipeline.backends.duckdb.order import row_order
 from pipeline.backends.duckdb.published import log_of, renew_identity
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
@@ -35,8 +36,6 @@ from pipeline.sql import to_sql
 
 VERSION = ".".join(duckdb.__version__.split(".")[:2])
 """The engine's version, cut to the part that may change results."""
-
-_SIZES = {"BYTES": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 _PUBLISHED = "published"
 """The published file's name on the connection."""
@@ -122,9 +121,7 @@ class DuckDBWorkspace(DuckDBTables):
 
     def memory(self) -> int:
         """Return a third of the limit: as much as arrays in an aggregate may take."""
-        row = self.con.con.execute("SELECT current_setting('memory_limit')").fetchone()
-        number, unit = str(row[0] if row else "1 GiB").split()
-        return int(float(number) * _SIZES[unit.upper()]) // 3
+        return limit_of(self.con) // 3
 
     def create(
         self, model: Model, expr: ir.Table, fill: Callable[[Append], None] = lambda append: None
