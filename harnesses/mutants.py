@@ -44,6 +44,7 @@ TESTS = {
     "staging/stg_sync_events.py": ("staging",),
     "dialect.py": ("test_dialect.py",),
     "checks.py": ("test_checks.py",),
+    "counting.py": ("test_checks.py",),
     "contract.py": ("test_checks.py",),
     "masking.py": ("cli/test_show_command.py",),
     "where.py": ("cli/test_show_command.py",),
@@ -386,7 +387,7 @@ MUTANTS = (
         "texts do not run together",
     ),
     Mutant("contract.py", ".fill_null(null_passes)", ".fill_null(True)", "NULL is no value"),
-    Mutant("checks.py", "_[column.name].isnull()", "_[column.name].notnull()", "not-NULL checks"),
+    Mutant("counting.py", "_[column.name].isnull()", "_[column.name].notnull()", "not-NULL checks"),
     Mutant("checks.py", "key_hashes < measured.rows", "key_hashes > measured.rows", "unique keys"),
     Mutant(
         "backends/duckdb/workspace.py",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 import ibis.expr.types as ir
-import pyarrow as pa
 
-from pipeline.arrow_values import dicts_of
 from pipeline.contract import Arrivals
 from pipeline.errors import InputError
 from pipeline.results import SourceRead
@@ -18,25 +14,17 @@ SHARE = 0.5
 """A source with less than this share of its former rows or devices counts as damaged."""
 
 
-def measured(
-    read: SourceRead,
-    arrivals: Arrivals,
-    built: ir.Table,
-    fetch: Callable[[ir.Table], pa.Table],
-    now: datetime,
-) -> SourceRead:
-    """Return `read` with the devices and the newest event and load of the staged table."""
-    return replace(read, **dicts_of(fetch(arrived(arrivals, built, now)))[0])
+def arrived(arrivals: Arrivals, built: ir.Table, now: datetime) -> dict[str, ir.Value]:
+    """Return the devices of a staged table, and its newest event and load until now.
 
-
-def arrived(arrivals: Arrivals, built: ir.Table, now: datetime) -> ir.Table:
-    """Return one row: the devices of a staged table, and its newest event and load until now."""
+    The names are the fields of a `SourceRead`.
+    """
     event, load = built[arrivals.event], built[arrivals.load]
-    return built.aggregate(
-        devices=built[arrivals.device].nunique(),
-        newest_event=event.max(where=event <= now),
-        newest_load=load.max(where=load <= now),
-    )
+    return {
+        "devices": built[arrivals.device].nunique(),
+        "newest_event": event.max(where=event <= now),
+        "newest_load": load.max(where=load <= now),
+    }
 
 
 def require_whole(source: str, before: SourceRead | None, now: SourceRead) -> None:

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
 from pipeline import slices, staged
-from pipeline.arrivals import measured, require_whole
+from pipeline.arrivals import arrived, require_whole
+from pipeline.arrow_values import dicts_of
 from pipeline.backends.base import Backend, KeepsStaged, RawTable, Workspace
-from pipeline.checks import Found, Measured, RowCounts, Scope, measure, row_count
-from pipeline.contract import Arrivals, Model
+from pipeline.checks import Found, Scope
+from pipeline.contract import Model
+from pipeline.counting import Measured, RowCounts, measure, row_count
 from pipeline.errors import EngineError, UsageError
 from pipeline.expressions import bound, columns_read, declared_expression
 from pipeline.fingerprints import Code
@@ -144,11 +146,12 @@ class Run:
 
     def read_sources(self, columns: Mapping[str, frozenset[str]]) -> None:
         """Open the sources that the models read."""
-        previous = self.workspace.last_run()
-        self.read = dict(previous.sources) if previous else {}
         sources = self.graph.sources_of(self.names)
-        read = [partial(self.workspace.read_source, SOURCES[s], columns[s]) for s in sources]
-        for source, raw in zip(sources, all_at_once(read, self.workspace.at_once), strict=True):
+        asked: list[Callable[[], Any]] = [self.workspace.last_run]
+        asked += [partial(self.workspace.read_source, SOURCES[s], columns[s]) for s in sources]
+        previous, *read = all_at_once(asked, self.workspace.at_once)
+        self.read = dict(previous.sources) if previous else {}
+        for source, raw in zip(sources, read, strict=True):
             self.raw[source] = raw.table
             self.note_read(source, raw)
 
@@ -309,29 +312,29 @@ class Run:
     def _look(self, model: Model) -> Outcome:
         """Count a model's rows and its source's arrivals if they are not counted yet; check it."""
         made, counts, clock = self.made[model.name], None, time.perf_counter()
-        built = partial(self.workspace.table, model.name)
         fetch = partial(self.workspace.fetch, model=model.name)
+        arrivals = model.arrivals if made.mode != "kept" else None
+        has_to_check = self.options.checks and self.has_to_check(model)
         try:
-            if made.rows is None:
+            built = self.workspace.table(model.name)
+            more = arrived(arrivals, built, self.started) if arrivals else {}
+            if (made.rows is None or more) and has_to_check and self.scope(model) is None:
                 # counting a view computes it, so one query counts all that its checks need
-                if self.options.checks:
-                    certain = certain_columns(self.graph, self.workspace, model.name)
-                    counts = measure(model, built(), fetch, certain)
-                rows = counts.rows if counts else row_count(built(), fetch)
+                certain = certain_columns(self.graph, self.workspace, model.name)
+                counts = measure(model, built, fetch, certain, more)
+            if made.rows is None:
+                rows = counts.rows if counts else row_count(built, fetch)
                 made = self.made[model.name] = replace(made, rows=rows)
-            if model.arrivals and made.mode != "kept":
-                self._note_arrivals(model, model.arrivals)
+            if more:
+                found = counts.more if counts else dicts_of(fetch(built.aggregate(**more)))[0]
+                self._note_arrivals(model, found)
         except EngineError as error:
             return self._error(model, error, time.perf_counter() - clock), None
-        if not self.options.checks or not self.has_to_check(model):
-            return made, None
-        return made, self._check(model, counts)
+        return made, self._check(model, counts) if has_to_check else None
 
-    def _note_arrivals(self, model: Model, arrivals: Arrivals) -> None:
+    def _note_arrivals(self, model: Model, found: Mapping[str, Any]) -> None:
         [source] = model.upstream
-        fetch = partial(self.workspace.fetch, model=model.name)
-        built = self.workspace.table(model.name)
-        self.read[source] = measured(self.read[source], arrivals, built, fetch, self.started)
+        self.read[source] = replace(self.read[source], **found)
         self._require_whole(source)
 
     def _require_whole(self, source: str) -> None:

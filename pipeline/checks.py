@@ -6,22 +6,30 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from pipeline.contract import Check, Model, RowCheck, TableCheck
-from pipeline.dialect import key_hash
+from pipeline.contract import Check, Model, TableCheck
+from pipeline.counting import (
+    Fetch,
+    Measured,
+    Queryable,
+    RowCounts,
+    measure,
+    row_checks,
+    row_count,
+)
 from pipeline.expressions import declared_table
 from pipeline.graph import Graph
 from pipeline.masking import Masking
 from pipeline.results import CheckResult, CheckStatus, Severity
+from pipeline.schedule import all_at_once
 from pipeline.sources import SOURCES
 
-Fetch = Callable[[ir.Table], pa.Table]
 Found = tuple[CheckResult, ir.Table | None]
 """The result of a check, and an expression of the rows that break it."""
 
@@ -31,30 +39,6 @@ COLUMNS = "columns"
 SAMPLE_ROWS = 5
 FETCHED_ROWS = 10_000
 """The most failing rows of a table check that are fetched; beyond, a query counts them."""
-
-
-class Queryable(Protocol):
-    """A place with the tables that a check reads."""
-
-    def table(self, name: str) -> ir.Table:
-        """Return a built model."""
-        ...
-
-    def fetch(self, expr: ir.Table, *, model: str) -> pa.Table:
-        """Evaluate an expression of these tables, for a model's checks."""
-        ...
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The counts of one pass over a built table; `breaking` is in the order of `row_checks`."""
-
-    rows: int
-    key_hashes: int
-    """The number of distinct hashes of the key: as many as rows if the key is unique."""
-    breaking: tuple[int, ...]
-    """The number of rows that break each rule about rows."""
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -83,66 +67,6 @@ class Scope:
         return self.rows is not None and rules | keys <= self.covered
 
 
-class RowCounts(dict[str, int]):
-    """Numbers of rows by source and model; a model's rows are counted at first use."""
-
-    def __init__(self, known: Mapping[str, int], tables: Queryable) -> None:
-        super().__init__(known)
-        self._tables = tables
-
-    def __missing__(self, name: str) -> int:
-        fetch = partial(self._tables.fetch, model=name)
-        self[name] = row_count(self._tables.table(name), fetch)
-        return self[name]
-
-
-def row_count(table: ir.Table, fetch: Fetch) -> int:
-    """Count the rows of a table."""
-    return int(fetch(table.aggregate(rows=table.count()))["rows"][0].as_py())
-
-
-def measure(model: Model, built: ir.Table, fetch: Fetch, certain: Collection[str] = ()) -> Measured:
-    """Count a table's rows, its keys, and the rows that break each rule, in one aggregate.
-
-    The table has the declared columns. The `certain` ones are never NULL by construction, so
-    nothing reads them to check that.
-    """
-    started = time.perf_counter()
-    rules = row_checks(model)
-    found = fetch(counting(model, built, certain)).to_pylist()[0]
-    return Measured(
-        found["rows"],
-        found.get("key_hashes", found["rows"]),
-        tuple(found.get(check_column(i), 0) for i in range(len(rules))),
-        time.perf_counter() - started,
-    )
-
-
-def counting(model: Model, built: ir.Table, certain: Collection[str] = ()) -> ir.Table:
-    """Return the one row of counts that `measure` asks for."""
-    counts: dict[str, ir.Value] = {"rows": built.count()}
-    if model.key:
-        counts["key_hashes"] = key_hash(*(built[column] for column in model.key)).nunique()
-    rules = row_checks(model)
-    held = {never_null_rule(name) for name in certain}
-    counts |= {
-        check_column(i): built.count(where=built.bind(rule.breaks)[0])
-        for i, rule in enumerate(rules)
-        if rule.name not in held
-    }
-    return built.aggregate(**counts)
-
-
-def check_column(number: int) -> str:
-    """Return the column of `counting` that counts the rows that break a rule of `row_checks`."""
-    return f"check_{number}"
-
-
-def never_null_rule(column: str) -> str:
-    """Return the name of the rule that a column is never NULL."""
-    return f"not_null_{column}"
-
-
 def measure_changed(model: Model, scope: Scope, built: ir.Table, fetch: Fetch) -> Measured:
     """Count the rows that break the rules among those that came, and repeated keys.
 
@@ -162,21 +86,6 @@ def measure_changed(model: Model, scope: Scope, built: ir.Table, fetch: Fetch) -
         repeated = found.rows - found.key_hashes
     seconds = time.perf_counter() - started
     return Measured(scope.rows, scope.rows - repeated, breaking, seconds)
-
-
-def row_checks(model: Model) -> list[RowCheck]:
-    """Return all rules about single rows of a model: never NULL, then those it declares."""
-    never_null = [
-        RowCheck(
-            never_null_rule(column.name),
-            _[column.name].isnull(),
-            f"{column.name} is never NULL",
-            columns=(column.name,),
-        )
-        for column in model.columns
-        if not column.nullable
-    ]
-    return never_null + [check for check in model.checks if isinstance(check, RowCheck)]
 
 
 def declared_checks(graph: Graph, name: str) -> list[tuple[str, Severity, str]]:
@@ -218,46 +127,58 @@ def check(
             message = "the columns are not the declared"
             yield CheckResult(name, check_name, severity, text, "SKIP", message=message), None
         return
-    if scope and scope.looks_at_few(model):
-        few = measure_changed(model, scope, built, fetch)
-        rows[name] = few.rows
-        if scope.came is not None:
-            keys = built if scope.fresh is None else scope.fresh
-            declared = declared_table(graph, name)
-            for found, failing in _check_rows(model, scope.came, judge, few, keys, declared):
-                yield replace(found, changed_rows=scope.number), failing
-    else:
-        measured = measured or measure(model, built, fetch, certain)
-        rows[name] = measured.rows
-        yield from _check_rows(model, built, judge, measured, built)
-    # a check can't compare with a source that no build has recorded
-    absent = {**absent, **{source: "not recorded" for source in SOURCES if source not in rows}}
-    for rule in graph.table_checks[name]:
-        if scope and rule.name in scope.untouched:
-            continue
-        missing = [f"{read} ({absent[read]})" for read in rule.reads if read in absent]
+
+    def of_rows() -> list[Found]:
+        if scope and scope.looks_at_few(model):
+            return list(_check_changed_rows(graph, model, built, judge, rows, scope))
+        counts = measured or measure(model, built, fetch, certain)
+        rows[name] = counts.rows
+        return list(_check_rows(model, built, judge, counts, built))
+
+    def of_tables(rule: TableCheck) -> list[Found]:
+        missing = [
+            f"{read} ({absent.get(read, 'not recorded')})"
+            for read in rule.reads
+            if read in absent or (read in SOURCES and read not in rows)
+        ]
         if missing:
-            skipped = CheckResult(
-                name,
-                rule.name,
-                rule.severity,
-                rule.description,
-                "SKIP",
-                message=f"needs {', '.join(missing)}",
-            )
-            yield skipped, None
-            continue
+            return [(judge.skipped(rule, f"needs {', '.join(missing)}"), None)]
         few_rows = scope.arguments(rule) if scope and rule.name in scope.covered else None
         if scope and few_rows is not None:
-            declared_tables = [declared_table(graph, read) for read in rule.reads]
-            like = rule.function(*declared_tables)
+            like = rule.function(*(declared_table(graph, read) for read in rule.reads))
             found, failing = judge.rows(rule, rule.function(*few_rows), like)
-            yield replace(found, changed_rows=scope.number), failing
-            continue
+            return [(replace(found, changed_rows=scope.number), failing)]
         arguments = [
             rows[read] if read in rule.counted else tables.table(read) for read in rule.reads
         ]
-        yield judge.rows(rule, rule.function(*arguments))
+        return [judge.rows(rule, rule.function(*arguments))]
+
+    rules = [
+        rule for rule in graph.table_checks[name] if not scope or rule.name not in scope.untouched
+    ]
+    counted = dict.fromkeys(read for rule in rules for read in rule.reads if read in rule.counted)
+    rows.look_up(read for read in counted if read != name and read not in absent)
+    # a rule that compares the number of the model's own rows waits until they are counted
+    waiting = [rule for rule in rules if name in rule.counted]
+    first: list[Callable[[], list[Found]]] = [of_rows]
+    first += [partial(of_tables, rule) for rule in rules if rule not in waiting]
+    found = [each for some in all_at_once(first, tables.at_once) for each in some]
+    found += [each for rule in waiting for each in of_tables(rule)]
+    order = [each for each, *_ in declared_checks(graph, name)]
+    yield from sorted(found, key=lambda each: order.index(each[0].name))
+
+
+def _check_changed_rows(
+    graph: Graph, model: Model, built: ir.Table, judge: _Judge, rows: RowCounts, scope: Scope
+) -> Iterator[Found]:
+    few = measure_changed(model, scope, built, judge.fetch)
+    rows[model.name] = few.rows
+    if scope.came is None:
+        return
+    keys = built if scope.fresh is None else scope.fresh
+    declared = declared_table(graph, model.name)
+    for found, failing in _check_rows(model, scope.came, judge, few, keys, declared):
+        yield replace(found, changed_rows=scope.number), failing
 
 
 @dataclass(frozen=True)
@@ -272,6 +193,8 @@ class _Judge:
     def rows(self, rule: Check, failing: ir.Table, like: ir.Table | None = None) -> Found:
         # fetched, not counted: so one statement both finds and shows a few failing rows
         started = time.perf_counter()
+        if _is_empty(failing):
+            return self.result(rule.name, rule.severity, rule.description, 0, None, 0.0)
         found = self.fetch(self.masking.rows(failing, like).limit(FETCHED_ROWS))
         count = found.num_rows
         if count == FETCHED_ROWS:
@@ -285,6 +208,11 @@ class _Judge:
             time.perf_counter() - started,
             sample=found.slice(0, SAMPLE_ROWS),
             like=like,
+        )
+
+    def skipped(self, rule: Check, why: str) -> CheckResult:
+        return CheckResult(
+            self.model, rule.name, rule.severity, rule.description, "SKIP", message=why
         )
 
     def result(
@@ -321,6 +249,12 @@ class _Judge:
             sample=sample,
         )
         return result, failing
+
+
+def _is_empty(rows: ir.Table) -> bool:
+    # a rule that compares known numbers says so itself; no engine need answer
+    op = rows.op()
+    return isinstance(op, ops.Limit) and op.n == 0
 
 
 def _columns_check(model: Model) -> tuple[str, Severity, str]:

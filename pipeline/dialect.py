@@ -431,7 +431,9 @@ def _iso_time_duckdb(compiler: Any, op: IsoTime, *, text: sge.Expression) -> sge
 
 
 def _iso_time_bigquery(compiler: Any, op: IsoTime, *, text: sge.Expression) -> sge.Expression:
-    cut = _function("REGEXP_REPLACE", text, r"(\.[0-9]{6})[0-9]+", r"\1")
+    # a text without a zone would be in the project's default one
+    with_zone = _function("REGEXP_REPLACE", text, r"^(.{19}(?:\.[0-9]{1,6})?)[0-9]*$", r"\1+00")
+    cut = _function("REGEXP_REPLACE", with_zone, r"(\.[0-9]{6})[0-9]+", r"\1")
     return _function("SAFE_CAST", sge.Alias(this=cut, alias=sge.var("TIMESTAMP")))
 
 
@@ -449,11 +451,19 @@ class UtcTime(ops.Value):
     dtype = UTC_MICROSECONDS
 
 
+def _utc_time_bigquery(compiler: Any, op: UtcTime, *, time: sge.Expression) -> sge.Expression:
+    kind = op.time.dtype
+    if kind.is_timestamp() and kind.timezone:
+        return sge.cast(time, "timestamptz")
+    # a cast would take the project's default zone
+    return _function("TIMESTAMP", time, "UTC")
+
+
 rules(
     UtcTime,
     # at the ends of INT64 even a TRY_CAST raises
     duckdb=lambda compiler, op, *, time: _function("try", sge.cast(time, "timestamptz")),
-    bigquery=lambda compiler, op, *, time: sge.cast(time, "timestamptz"),
+    bigquery=_utc_time_bigquery,
 )
 
 
@@ -505,15 +515,15 @@ def _time_text_duckdb(compiler: Any, op: TimeText, *, time: sge.Expression) -> s
 
 def _time_text_bigquery(compiler: Any, op: TimeText, *, time: sge.Expression) -> sge.Expression:
     # A cast writes 0, 3 or 6 digits of the second. FORMAT_TIMESTAMP writes 6, but the year 1 as
-    # `1`; `%E4Y` would write `0001`, but the tests' emulator does not know it.
-    text = sge.cast(time, "text")
+    # `1`; `%E4Y` would write `0001`, but the tests' emulator does not know it. A cast of the time
+    # itself would write it in the project's default zone.
+    text = sge.cast(_function("DATETIME", time, "UTC"), "text")
     point = sge.If(
-        this=sge.EQ(this=_function("LENGTH", text.copy()), expression=sge.convert(22)),
+        this=sge.EQ(this=_function("LENGTH", text.copy()), expression=sge.convert(19)),
         true=sge.convert("."),
         false=sge.convert(""),
     )
-    digits = _function("RPAD", _function("REPLACE", text, "+00", point), 26, "0")
-    return _function("CONCAT", digits, "+00")
+    return _function("CONCAT", _function("RPAD", _function("CONCAT", text, point), 26, "0"), "+00")
 
 
 rules(TimeText, duckdb=_time_text_duckdb, bigquery=_time_text_bigquery)
@@ -522,6 +532,21 @@ rules(TimeText, duckdb=_time_text_duckdb, bigquery=_time_text_bigquery)
 def time_text(time: ir.Value) -> ir.StringColumn:
     """Write a UTC time as `YYYY-MM-DD HH:MM:SS.ffffff+00`, the same on every engine."""
     return TimeText(time).to_expr()
+
+
+class Day(ops.Value):
+    """The day of a UTC time."""
+
+    time: ops.Value[dt.Timestamp]
+    shape = rlz.shape_like("time")
+    dtype = dt.date
+
+
+rules(
+    Day,
+    duckdb=lambda compiler, op, *, time: sge.cast(time, "date"),
+    bigquery=lambda compiler, op, *, time: _function("DATE", time, "UTC"),
+)
 
 
 class Days(ops.Value):
@@ -545,6 +570,11 @@ rules(
     duckdb=_days_duckdb,
     bigquery=lambda compiler, op, *, first, last: _function("GENERATE_DATE_ARRAY", first, last),
 )
+
+
+def day(time: ir.Value) -> ir.DateColumn:
+    """Return the day of a UTC time; Ibis' `date()` takes the session's time zone."""
+    return Day(time).to_expr()
 
 
 def days(first: ir.Value, last: ir.Value) -> ir.ArrayColumn:

@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline.checks import check_column, counting, row_checks
 from pipeline.contract import Model, TableCheck
+from pipeline.counting import check_column, counting, row_checks
 from pipeline.expressions import declared_table, model_sql
 from pipeline.graph import Graph
 from pipeline.results import CheckResult, ModelResult, RunRecord

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import pipeline.lineage as lineage
 from pipeline.backends.base import Backend, Session
 from pipeline.backends.choosing import choose
 from pipeline.catalog import load
+from pipeline.contract import Model
 from pipeline.digest import digest
 from pipeline.display import Displayed
 from pipeline.errors import EngineError, PipelineError, UsageError, did_you_mean
@@ -22,7 +23,7 @@ from pipeline.expressions import columns_read, expression, model_sql, unbuilt
 from pipeline.fingerprints import Code, why_modified
 from pipeline.freshness import freshness
 from pipeline.graph import Models
-from pipeline.masking import Masking, masked
+from pipeline.masking import Masking, hidden, masked
 from pipeline.older import current, outdated
 from pipeline.results import (
     Digests,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pipeline.lineage.columns import ColumnLineage
 
 Spec = str | Sequence[str]
-_HISTORY = 20
+HISTORY = 20
 """The number of builds that a history covers."""
 
 
@@ -118,7 +119,10 @@ class Lookup(Displayed):
 
         masking = Masking(self._graph, reveal)
         return explain(
-            command_uuid, self._current, lambda expr: self.backend.fetch(masking.rows(expr))
+            command_uuid,
+            self._current,
+            lambda expr: self.backend.fetch(masking.rows(expr)),
+            self._session.at_once,
         )
 
     def lineage(self, column: str, *, down: bool = False) -> ColumnLineage:
@@ -163,14 +167,20 @@ class Lookup(Displayed):
         model = lineage.of(self._graph).resolved(name)
         names = columns_of(model, columns)
         table = self.preview(name) if preview else self._current(name)
+        if where is None and not preview:
+            listed = self._session.listed(name, names, limit)
+            if listed is not None:
+                return listed if reveal else hidden(listed, model.sensitive)
         if not reveal:
             table = masked(table, model.sensitive)
+        parts: Iterable[ir.Table] = [table]
         if where is not None:
             tree = condition(where, model, self.backend.engine, reveal=reveal)
-            table = self.backend.filtered(table, tree)
-        ordered = table.order_by(list(model.key)) if model.key else table
+            parts = [self.backend.filtered(table, tree)]
+        elif not preview:
+            parts = self._session.parts(model, table)
         try:
-            return self.backend.fetch(ordered.select(*names).limit(limit))
+            return self._first(model, parts, names, limit)
         except EngineError as error:
             # without the cause, because a traceback would show it
             what = Masking(self._graph, reveal).text(name, error.what)
@@ -181,11 +191,22 @@ class Lookup(Displayed):
                 "Guard it, with TRY_CAST for instance.",
             ) from None
 
+    def _first(
+        self, model: Model, parts: Iterable[ir.Table], names: Sequence[str], limit: int
+    ) -> pa.Table:
+        """Return the first rows of the first part that has enough of them, else of the last one."""
+        for part in parts:
+            ordered = part.order_by(list(model.key)) if model.key else part
+            rows = self.backend.fetch(ordered.select(*names).limit(limit))
+            if rows.num_rows == limit:
+                break
+        return rows
+
     def last_run(self) -> RunRecord | None:
         """Return the record of the last build; None before the first one."""
         return self.backend.last_run()
 
-    def runs(self, limit: int = _HISTORY) -> list[RunRecord]:
+    def runs(self, limit: int = HISTORY) -> list[RunRecord]:
         """Return the records of the last published builds, the latest first."""
         with self.backend.reader() as tables:
             return tables.runs(limit)
@@ -198,7 +219,7 @@ class Lookup(Displayed):
         Raises:
             UsageError: nothing is built yet.
         """
-        runs = self.runs(_HISTORY)
+        runs = self.runs(HISTORY)
         if not runs:
             raise UsageError("Nothing is built yet.", "Build first: `python cli.py build`.")
         return freshness(runs, datetime.now(UTC), warn_after, error_after)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 import pipeline.lineage as lineage
 from pipeline.engine_text import MASK, without_values
@@ -47,3 +48,12 @@ def masked(table: ir.Table, sensitive: Collection[str]) -> ir.Table:
         if name in sensitive
     }
     return table.mutate(**hidden) if hidden else table
+
+
+def hidden(rows: pa.Table, sensitive: Collection[str]) -> pa.Table:
+    """Replace the values of these columns by `***`, in rows at hand; NULL stays NULL."""
+    for number, name in enumerate(rows.column_names):
+        if name in sensitive:
+            masks = [None if value is None else MASK for value in rows[name].to_pylist()]
+            rows = rows.set_column(number, name, pa.array(masks, pa.string()))
+    return rows

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 
 import ibis.expr.operations as ops
 
-from pipeline.dialect import KeyHash, Microseconds, TimeOfMicroseconds
+from pipeline.dialect import Day, KeyHash, Microseconds, TextOfParts, TimeOfMicroseconds
 from pipeline.expressions import declared_expression
 from pipeline.graph import Graph
 
-_NEVER = (ops.IsNull, ops.NotNull, ops.RowNumber, ops.Count, ops.CountStar)
+_NEVER = (ops.IsNull, ops.NotNull, ops.RowNumber, ops.Count, ops.CountStar, TextOfParts)
 _NULL_OF_NULL_ONLY = (
     *(ops.Cast, ops.Add, ops.Subtract, ops.Multiply),
     *(ops.StringLength, ops.Lowercase, ops.Uppercase, ops.StringJoin),
     *(ops.Comparison, ops.And, ops.Or, ops.Not),
-    *(Microseconds, TimeOfMicroseconds, KeyHash),
+    *(Day, Microseconds, TimeOfMicroseconds, KeyHash),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from pipeline.disk import writing
 from pipeline.display import Watch, view, watch
 from pipeline.errors import PipelineError, UsageError, did_you_mean
 from pipeline.expressions import model_sql
-from pipeline.lookup import Lookup, Spec, as_list
+from pipeline.lookup import HISTORY, Lookup, Spec, as_list
 from pipeline.older import built_by_older_code
 from pipeline.options import OnFailure, Report, RunOptions, keep_none
 from pipeline.results import (
@@ -34,6 +34,7 @@ from pipeline.results import (
     Result,
     RunRecord,
 )
+from pipeline.schedule import all_at_once
 from pipeline.sql import Engine
 from pipeline.testing import test
 
@@ -162,7 +163,7 @@ class Project(Lookup):
                 on_failure=on_failure,
             )
             result = self._test(select, exclude, options)
-            self._keep_tested(self._session.last_run(), result, options)
+            self._keep_tested(result, options)
             watching.end(result)
         return result
 
@@ -174,8 +175,8 @@ class Project(Lookup):
         self._graph.require(names)
         return test(self._graph, tables, names, options)
 
-    def _keep_tested(self, build: RunRecord | None, result: Result, options: RunOptions) -> None:
-        if build is None or not isinstance(self.backend, KeepsTested):
+    def _keep_tested(self, result: Result, options: RunOptions) -> None:
+        if not isinstance(self.backend, KeepsTested) or not (build := self._session.last_run()):
             return
         # an engine's message may hold sensitive values if the test revealed them
         checks = [
@@ -318,21 +319,26 @@ class Project(Lookup):
         from pipeline.docs import describe, write
 
         names = self._selected(select, exclude)
-        run, tested_at = self.last_run(), None
-        if run:
-            run, tested_at = self._with_last_test(run)
+        runs, audit = self._history() if self._session.exists() else ([], [])
+        run, tested_at = self._with_last_test(runs[0]) if runs else (None, None)
         site = describe(
             self._graph,
             names,
             engine=self.backend.engine,
             sql=self._sql_on_each_engine(names),
             run=run,
-            audit=self._audit() if run else [],
+            audit=audit if run else [],
             places=self._places(),
-            runs=self.runs() if run else [],
+            runs=runs,
             tested_at=tested_at,
         )
         return write(site, Path(output))
+
+    def _history(self) -> tuple[list[RunRecord], list[dict[str, Any]]]:
+        """Return the records of the last builds, and the rows of the audit."""
+        asked: list[Callable[[], Any]] = [lambda: self._session.runs(HISTORY), self._audit]
+        runs, audit = all_at_once(asked, self._session.at_once)
+        return runs, audit
 
     def _places(self) -> tuple[tuple[str, str], tuple[str, str]]:
         """Return database and schema of the models, and of the sources, as the engine names them.

@@ -106,7 +106,10 @@ def evaluator() -> tuple[Evaluator, Any]:
     ]
     options.product_mode = language.PRODUCT_EXTERNAL
     return client, options_pb2.AnalyzerOptionsProto(
-        language_options=options, default_timezone="UTC", error_message_mode=1
+        # a project's default may be any zone, so no statement may depend on it
+        language_options=options,
+        default_timezone="America/New_York",
+        error_message_mode=1,
     )
 
 

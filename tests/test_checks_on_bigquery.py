@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ import pytest
 from conftest import command, raw_user, reading, result
 
 from pipeline import catalog
-from pipeline.checks import RowCounts, check
+from pipeline.checks import check
+from pipeline.counting import RowCounts
 from pipeline.expressions import declared_table
 from pipeline.masking import Masking
 from pipeline.sql import to_sql
@@ -49,19 +51,23 @@ class Place:
 
     table: Callable[[str], ir.Table]
     evaluate: Callable[[ir.Table], pa.Table]
+    at_once: int = 1
 
     def fetch(self, expr, *, model):
         return self.evaluate(expr)
 
+    def last_run(self):
+        return None
 
-def outcomes(name, place):
+
+def outcomes(name, place, rows=RAW_ROWS):
     found = check(
         GRAPH,
         name,
         place,
         masking=Masking(GRAPH),
         absent={},
-        rows=RowCounts(RAW_ROWS, place),
+        rows=RowCounts(rows, place),
     )
     return [(each.name, each.status, each.failures) for each, _failing in found]
 
@@ -101,3 +107,30 @@ def test_a_miscounted_raw_row_is_found_on_bigquery(both):
 
     failed = {each.name: each.failures for each, _failing in found if each.failed}
     assert failed == {"every_raw_row_is_accounted_for": 1}
+
+
+STATEMENTS = {
+    # the counts of its rows, and four rules
+    "audit_dispositions": 5,
+    # the counts, and three rules: the fourth compares numbers that are known
+    "fct_command_statuses": 4,
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_models_counts_and_rules_are_asked_at_once_and_known_numbers_of_nobody(both, name):
+    models, _ = both
+    together, one_at_a_time = threading.Barrier(STATEMENTS[name], timeout=60), threading.Lock()
+
+    def evaluate(expr):
+        together.wait()
+        with one_at_a_time:
+            return expr.to_pyarrow()
+
+    tables = {each: models.table(each) for each in GRAPH.models}
+    rows = {each: table.count().to_pyarrow().as_py() for each, table in tables.items()}
+    place = Place(tables.__getitem__, evaluate, at_once=8)
+    found = outcomes(name, place, RAW_ROWS | rows)
+
+    assert found == outcomes(name, Place(models.table, lambda expr: expr.to_pyarrow()))
+    assert not together.n_waiting

@@ -9,7 +9,7 @@ import pytest
 from ibis import _
 
 from pipeline import catalog
-from pipeline.checks import measure
+from pipeline.counting import measure
 from pipeline.nullness import Nullness, never_null
 
 GRAPH = catalog.load()

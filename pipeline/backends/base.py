@@ -109,6 +109,21 @@ Choose = Callable[[ir.Table], ir.Table]
 class Session(Tables, Protocol):
     """The published tables and the raw sources on one connection; each is opened when needed."""
 
+    def exists(self) -> bool:
+        """Tell whether there is a database with published tables, or a place for them."""
+        ...
+
+    def listed(self, name: str, columns: Sequence[str], limit: int) -> pa.Table | None:
+        """Return some rows of a table, unmasked; None if only a query can find them.
+
+        An engine lists rows if a query would be billed; it lists them in no order.
+        """
+        ...
+
+    def parts(self, model: Model, table: ir.Table) -> Iterator[ir.Table]:
+        """Yield parts of a model's table that cost little to read, then all of it if need be."""
+        ...
+
     def source(self, source: Source, columns: Collection[str]) -> ir.Table:
         """Return a source with these columns; the session looks through it once."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ibis.expr.types as ir
@@ -13,13 +14,23 @@ from ibis import _
 from pipeline.dialect import given_text
 from pipeline.display import Displayed
 from pipeline.errors import UsageError
-from pipeline.explain.commands import Neighbour, asked, command_row, neighbours, outcome_reason
+from pipeline.explain.commands import (
+    Neighbour,
+    asked,
+    command_on,
+    command_row,
+    day_of,
+    neighbours,
+    outcome_reason,
+)
 from pipeline.explain.events import Event, events_of
 from pipeline.explain.readings import Reading, attributions, readings_of
 from pipeline.explain.rows import Rows
+from pipeline.explain.search import Search
 from pipeline.rules.items import COMMAND, COMMAND_ITEMS, READING_ITEMS
+from pipeline.schedule import all_at_once
 
-MODELS = ("stg_sync_events", "fct_command_readings", "dim_users")
+MODELS = ("stg_sync_events", "stg_repeated_events", "fct_command_readings", "dim_users")
 """The built models that an explanation reads."""
 
 _SIMILAR = 5
@@ -58,32 +69,45 @@ def explain(
     uuid: str,
     table: Callable[[str], ir.Table],
     fetch: Callable[[ir.Table], pa.Table],
+    at_once: int = 1,
 ) -> Explanation:
     """Explain the command with this id; `fetch` masks sensitive values.
 
+    At most `at_once` statements run at a time.
+
     Raises:
-        UsageError: the id is empty, or one of the READ models is not built.
+        UsageError: the id is empty, or one of the MODELS is not built.
     """
     if not uuid:
         raise UsageError(
             "A command's id is not empty.", "`python cli.py show stg_commands` lists some."
         )
-    events, commands, users = (table(name) for name in MODELS)
+    events, repeated, commands, users = (table(name) for name in MODELS)
 
     def rows(expr: ir.Table) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = fetch(expr).to_pylist()
         return found
 
-    carrying = events_of(events, uuid, rows)
-    found = rows(command_row(commands, users, uuid))
+    search = Search(events, repeated, uuid, rows, at_once)
+    found = rows(day_of(commands, uuid))
     if not found:
+        carrying = events_of(search.parts(None), rows, at_once)
         similar = _similar(commands, uuid, rows)
         why = _unknown_reason(carrying)
         return Explanation(uuid, None, "", None, why, carrying, similar=similar)
-    (command,) = found
-    nearby = neighbours(commands, command, rows)
-    owners = attributions(commands, command, rows)
-    readings = readings_of(commands, command, owners, nearby, rows)
+    own = command_on(commands, uuid, found[0]["command_date"])
+    (command,) = rows(command_row(own, users))
+    by_command: list[Callable[[], Any]] = [
+        partial(neighbours, commands, command, rows),
+        partial(attributions, commands, command, rows),
+        partial(search.parts, command),
+    ]
+    nearby, owners, parts = all_at_once(by_command, at_once)
+    at_last: list[Callable[[], Any]] = [
+        partial(events_of, parts, rows, at_once),
+        partial(readings_of, own, command, owners, nearby, rows),
+    ]
+    carrying, readings = all_at_once(at_last, at_once)
     return Explanation(
         uuid,
         command,

@@ -35,11 +35,21 @@ class Neighbour:
     relation: str
 
 
-def command_row(commands: ir.Table, users: ir.Table, uuid: str) -> ir.Table:
+def day_of(commands: ir.Table, uuid: str) -> ir.Table:
+    """Return the command's day: narrow columns, so the other queries read one day alone."""
+    return commands.filter(_.command_uuid == given_text(uuid)).select("command_date")
+
+
+def command_on(commands: ir.Table, uuid: str, day: date) -> ir.Table:
+    """Return the row of the command with this id, on its day."""
+    return commands.filter(_.command_date == day, _.command_uuid == given_text(uuid))
+
+
+def command_row(command: ir.Table, users: ir.Table) -> ir.Table:
     """Return the command's row without its readings, with its user's name and expectations."""
-    command = with_expectation(commands.filter(_.command_uuid == given_text(uuid)).drop("readings"))
     names = users.select("user_id", "username")
-    return command.left_join(names, "user_id").drop("user_id_right")
+    expected = with_expectation(command.drop("readings"))
+    return expected.left_join(names, "user_id").drop("user_id_right")
 
 
 def within_reach(commands: ir.Table, command: Mapping[str, Any]) -> ir.Table:

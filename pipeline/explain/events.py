@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-from ibis import _
 
-from pipeline.dialect import given_text
 from pipeline.explain.rows import Rows
 from pipeline.rules.dedup import CONTENT, DEDUP_KEY, criteria, earliest, with_key_device
 from pipeline.rules.dispositions import EVENT_DISPOSITIONS, STAGED
 from pipeline.rules.items import ACTIVE, COMMAND, RESULT
+from pipeline.schedule import all_at_once
 
 _REASONS = {each.name: each.reason for each in EVENT_DISPOSITIONS}
 _LATER = {
@@ -51,12 +51,18 @@ class Event:
     item_data: str | None
 
 
-def events_of(stg_sync_events: ir.Table, uuid: str, rows: Rows) -> tuple[Event, ...]:
-    """Return all raw events that carry the id, by time; also those whose JSON is broken."""
-    # broken JSON is not parsed, but an id between quotes can still be found
-    broken = (_.disposition == "malformed_json") & _.item_data.contains(given_text(f'"{uuid}"'))
-    events = stg_sync_events.select(*dict.fromkeys((*_COLUMNS, *CONTENT)))
-    carrying = with_key_device(events.filter((_.item_uuid == given_text(uuid)) | broken))
+def events_of(parts: Collection[ir.Table], rows: Rows, at_once: int) -> tuple[Event, ...]:
+    """Return all raw events that carry an id, by time; `parts` are tables that hold them.
+
+    All copies of an event are in the same part.
+    """
+    asked = [partial(_events_of, part, rows) for part in parts]
+    found = [event for events in all_at_once(asked, at_once) for event in events]
+    return tuple(sorted(found, key=_order))
+
+
+def _events_of(part: ir.Table, rows: Rows) -> list[Event]:
+    carrying = with_key_device(part.select(*dict.fromkeys((*_COLUMNS, *CONTENT))))
     copies = [*DEDUP_KEY, "disposition"]
     ranks = {
         f"rank_{name}": ibis.dense_rank().over(group_by=copies, order_by=keys)
@@ -67,8 +73,7 @@ def events_of(stg_sync_events: ir.Table, uuid: str, rows: Rows) -> tuple[Event, 
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in sorted(found, key=lambda row: row["position"]):
         groups.setdefault(tuple(row[name] for name in copies), []).append(row)
-    events = [_event(row, group) for group in groups.values() for row in group]
-    return tuple(sorted(events, key=_order))
+    return [_event(row, group) for group in groups.values() for row in group]
 
 
 def _order(event: Event) -> tuple[bool, datetime, str, str]:

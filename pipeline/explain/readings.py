@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import ibis.expr.types as ir
-from ibis import _
 
 from pipeline.explain.commands import Neighbour, within_reach
 from pipeline.explain.rows import Rows
@@ -50,15 +49,14 @@ class Reading:
 
 
 def readings_of(
-    commands: ir.Table,
+    own: ir.Table,
     command: Mapping[str, Any],
     owners: Owners,
     nearby: Sequence[Neighbour],
     rows: Rows,
 ) -> tuple[Reading, ...]:
-    """Return the readings in the command's window, in their order."""
-    own = with_expectation(commands.filter(_.command_uuid == command["command_uuid"]))
-    pairs = _unnested(own, "command", "expected_word", "expected_number")
+    """Return the readings in the command's window, in their order; `own` is its row."""
+    pairs = _unnested(with_expectation(own), "command", "expected_word", "expected_number")
     read, converted = set_points(pairs)
     compared = pairs.mutate(word=reading_word(pairs), read=read, converted=converted)
     in_order = compared.order_by("update_timestamp", "reading_type", "reading_uuid")

@@ -331,7 +331,7 @@ EXPRESSION_RULES = (
         "naive_time",
         "error",
         "A timestamp without a zone is a DATETIME on BigQuery, another type.",
-        "Cast to contract.TIMESTAMP; write date().cast(TIMESTAMP) for truncate().",
+        "Cast to contract.TIMESTAMP; write utc_time(day(x)) for truncate().",
         f"{SQL}/data-types#datetime_type",
         every(ops.Value, when=lambda value: _is_naive(value.dtype)),
     ),

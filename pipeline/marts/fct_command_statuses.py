@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.contract import TIMESTAMP, Column, TableCheck, Within, model, names_of
+from pipeline.dialect import day
 from pipeline.rules.columns import (
     COMMAND,
     COMMAND_DATE,
@@ -126,5 +127,5 @@ def fct_command_statuses(
     return joined.mutate(
         is_hub_success=_.is_hub_success.fill_null(False),
         has_hub_response=_._command_result_uid.notnull(),
-        command_date=_.command_update_timestamp.date(),
+        command_date=day(joined.command_update_timestamp),
     ).select(*names_of(COLUMNS))

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.contract import TIMESTAMP, Column, TableCheck, model
-from pipeline.dialect import days
+from pipeline.dialect import day, days, utc_time
 from pipeline.rules.columns import USERNAME
 from pipeline.rules.reconciliation import counts
 
@@ -27,9 +27,10 @@ def every_command_is_counted(
 
 def command_days_are_plausible(met_daily_command_count_by_username: ir.Table) -> ir.Table:
     """The command days span at most 3,660 days: one wrong clock would stretch the daily counts."""
-    day = met_daily_command_count_by_username.timestamp_date.date()
-    span = met_daily_command_count_by_username.aggregate(first_day=day.min(), last_day=day.max())
-    return span.filter(span.last_day.delta(span.first_day, unit="day") >= MAX_DAYS)
+    time = met_daily_command_count_by_username.timestamp_date
+    span = met_daily_command_count_by_username.aggregate(first=time.min(), last=time.max())
+    days = span.select(first_day=day(span["first"]), last_day=day(span["last"]))
+    return days.filter(days.last_day.delta(days.first_day, unit="day") >= MAX_DAYS)
 
 
 @model(
@@ -76,7 +77,7 @@ def met_daily_command_count_by_username(
     )
     return joined.select(
         spine.username,
-        timestamp_date=spine.day.cast(TIMESTAMP),
+        timestamp_date=utc_time(spine.day),
         number_of_commands=counts.number_of_commands.fill_null(0),
         number_of_successful_commands=counts.number_of_successful_commands.fill_null(0),
     )

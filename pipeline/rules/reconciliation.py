@@ -20,8 +20,8 @@ def counts(**numbers: int) -> ir.Table:
 
 def differing_counts(expected: int, found: int) -> ir.Table:
     """Compare two tables' numbers of rows: return one row with both if they differ, else none."""
-    both = counts(expected_rows=expected, found_rows=found)
-    return both.filter(_.expected_rows != _.found_rows)
+    # the numbers are known here, so no engine need compare them
+    return counts(expected_rows=expected, found_rows=found).limit(int(expected != found))
 
 
 def differing_sums(rows: ir.Table, by: str, expected: Mapping[str, int]) -> ir.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ibis.expr.types as ir
 
-from pipeline.dialect import time_text, utc_time
+from pipeline.dialect import text_of_parts, time_text, utc_time
 from pipeline.rules.mixed import of_each_type
 
 _EXACT = 2.0**53
@@ -27,6 +27,15 @@ def as_text(column: ir.Column) -> ir.StringColumn:
     if kind.is_timestamp() or kind.is_date():
         return time_text(utc_time(column))
     return _text(column)
+
+
+def uid_of(events: ir.Table) -> ir.StringColumn:
+    """Write an event's `_uid`: device, map revision and update_timestamp; NULL is empty.
+
+    Contract: section 4, stg_sync_events.
+    """
+    time = as_text(events.update_timestamp)
+    return text_of_parts(events.device_id, "_", events.map_revision, "_", time)
 
 
 def _float_text(number: ir.FloatingColumn) -> ir.StringColumn:

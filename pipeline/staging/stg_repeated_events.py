@@ -18,6 +18,7 @@ from pipeline.rules.dedup import (
     staged,
 )
 from pipeline.rules.items import STAGED_KIND
+from pipeline.rules.source_values import uid_of
 
 COLUMNS = (
     Column("item_key", "string", "kind of telemetry", nullable=False),
@@ -47,7 +48,7 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     """
     # only the keys: an engine may store a wide table as a whole if a query reads it twice
     keys = staged(stg_sync_events.select("staged_kind", "item_key", "device_id", "item_uuid"))
-    events = staged(stg_sync_events)
+    events = staged(stg_sync_events.drop("_uid"))
     # Each hash comes once, so an inner join keeps rows like a semi join. An engine may run a semi
     # join as a subquery for each row.
     copies = events.mutate(key_hash=hash_of(events, DEDUP_KEY)).join(
@@ -58,4 +59,5 @@ def stg_repeated_events(stg_sync_events: ir.Table) -> ir.Table:
     position = ibis.row_number().over(group_by=DEDUP_KEY, order_by=order)
     number = copies.count().over(group_by=DEDUP_KEY, order_by=order, rows=(None, None))
     kept = copies.mutate(position=position, copies=number).filter(_.position == 0)
-    return kept.select(*names_of(COLUMNS))
+    # written again for the few, not read for all: it is one of the widest columns
+    return kept.mutate(_uid=uid_of(kept)).select(*names_of(COLUMNS))

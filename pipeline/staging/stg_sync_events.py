@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.contract import TIMESTAMP, Arrivals, Column, Grows, model, names_of
-from pipeline.dialect import json_elements, json_members, json_scalar, text_of_parts
+from pipeline.dialect import json_elements, json_members, json_scalar
 from pipeline.rules.columns import EVENT, PARSED, RAW_DATE_CREATED, UID
 from pipeline.rules.commands import ALL_COMMANDS, ELEMENTS
 from pipeline.rules.dispositions import (
@@ -19,7 +19,7 @@ from pipeline.rules.dispositions import (
 )
 from pipeline.rules.items import COMMAND, READING, STAGED_KIND, kind_of
 from pipeline.rules.numbers import number
-from pipeline.rules.source_values import as_text
+from pipeline.rules.source_values import as_text, uid_of
 from pipeline.rules.time import item_time, source_time
 
 COLUMNS = (
@@ -93,9 +93,8 @@ def _parsed(events: ir.Table) -> ir.Table:
         nested=("desired_state", "state"),
         found="is_object",
     )
-    time = as_text(items.update_timestamp)
     identified = items.mutate(
-        _uid=text_of_parts(items.device_id, "_", items.map_revision, "_", time),
+        _uid=uid_of(items),
         uuid=_.uuid.nullif(""),
         command_id=_.command_id.nullif(""),
     )

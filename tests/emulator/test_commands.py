@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shutil
 import signal
 import time
@@ -119,6 +120,36 @@ def test_show_masks_and_takes_a_condition(warehouse, built):
     assert "BigQuery does not take the condition" in refused
 
 
+def test_rows_of_a_table_are_listed_without_a_query(warehouse, built, duckdb):
+    options = ["--columns", "command_uuid,readings,pin", "--limit", "3", "--format", "json"]
+    before = len(warehouse.service.asked)
+
+    rows = json.loads(warehouse.run("show", "fct_command_readings", *options, dataset=built))
+
+    assert not any("configuration" in each.body for each in warehouse.service.asked[before:])
+    table = duckdb.table("fct_command_readings")
+    for row in rows:
+        (there,) = table.filter(table.command_uuid == row["command_uuid"]).to_pyarrow().to_pylist()
+        assert list(row) == ["command_uuid", "readings", "pin"]
+        assert len(row["readings"]) == len(there["readings"])
+        assert row["pin"] == (None if there["pin"] is None else "***")
+    assert len(rows) == 3
+    none = warehouse.run("show", "dim_users", "--limit", "0", "--format", "json", dataset=built)
+    assert json.loads(none) == []
+
+
+def test_rows_of_a_view_are_those_of_a_few_days(warehouse, built):
+    before = len(warehouse.service.asked)
+
+    rows = json.loads(warehouse.run("show", "stg_commands", "--format", "json", dataset=built))
+
+    (sql,) = (each.sql for each in warehouse.service.asked[before:] if each.sql)
+    assert re.search(r"`update_timestamp` BETWEEN \S+\('\d{4}-\d\d-\d\dT00:00:00\+00:00'\)", sql), (
+        sql
+    )
+    assert len(rows) == 10
+
+
 def test_digests_are_those_of_duckdb(duckdb, warehouse, built):
     found = json.loads(warehouse.run("digest", "--format", "json", dataset=built))
 
@@ -152,9 +183,15 @@ def test_rows_made_anew_on_this_machine_show_an_altered_row(warehouse, built):
 def test_one_commands_story_is_told_from_its_raw_events(duckdb, warehouse, built):
     uuid = duckdb.table("stg_commands").command_uuid.min().to_pyarrow().as_py()
 
+    before = len(warehouse.service.asked)
     told = warehouse.run("explain", uuid, dataset=built)
 
     assert uuid in told
+    # what is billed is small: all columns only of a few days, and narrow ones of one kind
+    for each in warehouse.service.asked[before:]:
+        if "`stg_sync_events`" in each.sql:
+            assert "`staged_kind`" in each.sql
+            assert "BETWEEN" in each.sql or "`node_id`" not in each.sql
 
 
 def test_the_docs_tell_of_what_is_built(warehouse, built, tmp_path):

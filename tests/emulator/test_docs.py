@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def test_the_site_tells_of_a_build_on_bigquery(warehouse, built, tmp_path):
+    before = len(warehouse.service.asked)
     warehouse.run("docs", "--output", str(tmp_path), dataset=built)
+    asked = warehouse.service.asked[before:]
     index = (tmp_path / "index.html").read_text("utf-8")
     model = (tmp_path / "models" / "dim_users.html").read_text("utf-8")
 
@@ -15,6 +17,12 @@ def test_the_site_tells_of_a_build_on_bigquery(warehouse, built, tmp_path):
     assert f"`{built}`" in model
     # this backend's own SQL comes first
     assert model.index('data-engine="BigQuery"') < model.index('data-engine="DuckDB"')
+    # the dataset is opened once, and its record and its audit are read once
+    assert (
+        len([each for each in asked if each.path.partition("?")[0].endswith(f"/datasets/{built}")])
+        == 1
+    )
+    assert len([each for each in asked if each.sql]) == 2
 
 
 def test_the_site_is_written_where_nothing_is_built(warehouse, tmp_path):

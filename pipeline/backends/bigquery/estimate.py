@@ -13,8 +13,8 @@ import ibis.expr.types as ir
 
 from pipeline.arrivals import arrived
 from pipeline.backends.base import Tables
-from pipeline.checks import counting
 from pipeline.contract import Model
+from pipeline.counting import counting
 from pipeline.errors import EngineError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
@@ -80,7 +80,7 @@ def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> It
             try:
                 queries = [_made(model, expression(model, table))]
                 if published and name in built and not built_by_older_code(model, published):
-                    queries = [*_of_built(graph, model, published)]
+                    queries = [*checks_of(graph, published, model)]
                     if model.materialized == "table":
                         # made, and read once more to be published
                         queries += [expression(model, table), published.table(name)]
@@ -92,20 +92,16 @@ def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> It
 
 
 def checks_of(graph: Graph, tables: Tables, model: Model) -> Iterator[ir.Table]:
-    """Return the queries that answer a model's checks, if none of them fails."""
-    yield counting(model, tables.table(model.name), never_null(graph, model.name))
+    """Return the queries that a build sends to look at a model, if no check of it fails."""
+    built = tables.table(model.name)
+    more = arrived(model.arrivals, built, datetime.now(UTC)) if model.arrivals else {}
+    yield counting(model, built, never_null(graph, model.name), more)
     there = tables.names()
     for rule in graph.table_checks[model.name]:
         if all(read in there or read in rule.counted for read in rule.reads):
             yield rule.function(
                 *(0 if read in rule.counted else tables.table(read) for read in rule.reads)
             )
-
-
-def _of_built(graph: Graph, model: Model, published: Tables) -> Iterator[ir.Table]:
-    yield from checks_of(graph, published, model)
-    if model.arrivals:
-        yield arrived(model.arrivals, published.table(model.name), datetime.now(UTC))
 
 
 def _made(model: Model, expr: ir.Table) -> ir.Table:

@@ -27,6 +27,9 @@ PAUSES = (1.0, 2.0, 4.0, 8.0)
 LEAST_BILLED = 10_000_000
 """The least number of bytes that BigQuery bills a query for each table that it reads."""
 
+_PAGE = 10_000
+"""The rows of a page. The answer that a query is done has its first page, if we name a size."""
+
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9_-]")
 _LONGEST_LABEL = 63
 _UTC = bigquery.ConnectionProperty("time_zone", "UTC")
@@ -47,13 +50,18 @@ class Jobs:
     max_bytes_billed: int | None
     labels: Mapping[str, str] = field(default_factory=dict)
     at_once: int = 8
-    """The most jobs that may run at a time."""
+    """The most jobs that run at a time; further ones wait."""
     under_way: set[str] = field(default_factory=set, init=False, compare=False)
     """The ids of the jobs that run now."""
     billed: list[int] = field(default_factory=list, init=False, compare=False)
     """The billed bytes of each job so far."""
     over: threading.Event = field(default_factory=threading.Event, init=False, compare=False)
     """Set when no job may begin any more."""
+    free: threading.Semaphore = field(init=False, compare=False)
+    """The number of jobs that may still begin."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", threading.Semaphore(self.at_once))
 
     def query(self, sql: str, **labels: str) -> bigquery.QueryJob:
         """Run a statement, or several as one script, to its end.
@@ -72,7 +80,12 @@ class Jobs:
 
     def fetch(self, expr: ir.Table, **labels: str) -> pa.Table:
         """Evaluate an expression; types and names are those that it declares."""
-        return self.rows(to_sql(expr, "bigquery"), **labels).cast(expr.schema().to_pyarrow())
+        schema = expr.schema().to_pyarrow()
+        _, result = self._query(to_sql(expr, "bigquery"), labels)
+        if not result.total_rows:
+            return schema.empty_table()  # BigQuery need not be asked for rows
+        with told():
+            return result.to_arrow(create_bqstorage_client=False).cast(schema)
 
     def batches(self, expr: ir.Table) -> Iterator[pa.RecordBatch]:
         """Evaluate an expression a page at a time; types and names are those that it declares."""
@@ -162,21 +175,23 @@ class Jobs:
         return self._run(
             lambda job_id: self.client.query(
                 sql, config, job_id=job_id, location=self.location, job_retry=None
-            )
+            ),
+            page_size=_PAGE,
         )
 
-    def _run(self, start: Callable[[str], Any]) -> tuple[Any, Any]:
-        """Run a job to its end; return it and its result."""
-        for pause in PAUSES:
-            try:
-                return self._once(start)
-            except PipelineError as error:
-                if not is_passing(error.__cause__):
-                    raise
-            time.sleep(pause)
-        return self._once(start)
+    def _run(self, start: Callable[[str], Any], **waiting: Any) -> tuple[Any, Any]:
+        """Run a job to its end; return it and its result, asked for with these settings."""
+        with self.free:
+            for pause in PAUSES:
+                try:
+                    return self._once(start, waiting)
+                except PipelineError as error:
+                    if not is_passing(error.__cause__):
+                        raise
+                time.sleep(pause)
+            return self._once(start, waiting)
 
-    def _once(self, start: Callable[[str], Any]) -> tuple[Any, Any]:
+    def _once(self, start: Callable[[str], Any], waiting: Mapping[str, Any]) -> tuple[Any, Any]:
         if self.over.is_set():
             raise EngineError("No job was sent: the run has ended.")
         job_id = str(uuid.uuid4())
@@ -190,7 +205,7 @@ class Jobs:
                     job = self.client.get_job(job_id, location=self.location)
                 if self.over.is_set():
                     self._cancel(job_id)  # cancel() came too early for this job
-                result = job.result()
+                result = job.result(**waiting)
                 self.billed.append(getattr(job, "total_bytes_billed", None) or 0)
                 return job, result
         except (KeyboardInterrupt, SystemExit):

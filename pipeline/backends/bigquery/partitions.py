@@ -27,11 +27,13 @@ def parts_of(jobs: Jobs, rows: str, table: bigquery.Table, **labels: str) -> lis
     layout = table.time_partitioning
     column = quoted(layout.field)
     (kind,) = (field.field_type for field in table.schema if field.name == layout.field)
-    start = f"DATE_TRUNC(DATE({column}), {layout.type_})"
+    # without a zone, a time would be in the project's default one
+    in_utc, midnight = (", 'UTC'", " 00:00:00+00") if kind == "TIMESTAMP" else ("", "")
+    start = f"DATE_TRUNC(DATE({column}{in_utc}), {layout.type_})"
     found = jobs.rows(f"SELECT DISTINCT {start} AS day FROM {quoted(rows)}", **labels)
     days = sorted(day for day in found["day"].to_pylist() if day is not None)
     # one less, because rows without a day are a partition too
-    bounds = [f"{kind} '{day.isoformat()}'" for day in days[:: MOST - 1]]
+    bounds = [f"{kind} '{day.isoformat()}{midnight}'" for day in days[:: MOST - 1]]
     parts = [f"{column} >= {lower}" for lower in bounds]
     parts = [
         f"{part} AND {column} < {upper}" for part, upper in zip(parts, bounds[1:], strict=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,9 +16,11 @@ import sqlglot.expressions as sge
 from google.cloud import bigquery
 
 from pipeline.backends.base import Choose
+from pipeline.backends.bigquery.errors import is_missing
 from pipeline.backends.bigquery.statements import DIALECT, as_of
 from pipeline.backends.bigquery.tables import PublishedTables
-from pipeline.errors import EngineError, InputError
+from pipeline.contract import Model
+from pipeline.errors import EngineError, InputError, UsageError
 from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import Source
 from pipeline.sql import to_query
@@ -48,6 +50,15 @@ class BigQuerySession:
         """Cancel the running jobs, and let no new one begin."""
         self._published.cancel()
 
+    def exists(self) -> bool:
+        """Tell whether there is a dataset for the models."""
+        try:
+            return bool(self._published)
+        except UsageError as error:
+            if not is_missing(error.__cause__):
+                raise
+            return False
+
     def names(self) -> set[str]:
         """Return the names of all tables and views."""
         return self._published.names()
@@ -75,6 +86,14 @@ class BigQuerySession:
     def last_run(self) -> RunRecord | None:
         """Return the record of the last build, if there is one."""
         return self._published.last_run()
+
+    def listed(self, name: str, columns: Sequence[str], limit: int) -> pa.Table | None:
+        """Return some rows of a table, which is free; None for a view, which only a query reads."""
+        return self._published.listed(name, columns, limit)
+
+    def parts(self, model: Model, table: ir.Table) -> Iterator[ir.Table]:
+        """Yield a view's rows of a few days, then all of it if need be."""
+        return self._published.parts(model, table)
 
     def source(self, source: Source, columns: Collection[str]) -> ir.Table:
         """Return a raw table with these columns.

@@ -22,6 +22,14 @@ from pipeline.sources import Source
 DOCUMENT = "ItemData"
 """The one column that may hold a nested value; the pipeline reads it as JSON text."""
 
+_FIRST = {
+    "DATE": "DATE '0001-01-01'",
+    "DATETIME": "DATETIME '0001-01-01'",
+    # without a zone it would be in the project's default one
+    "TIMESTAMP": "TIMESTAMP '0001-01-01 00:00:00+00'",
+}
+"""The first value of each type that a partition column may have."""
+
 
 def used_fields(
     source: Source, found: Table, columns: Collection[str]
@@ -80,10 +88,10 @@ def every_row(found: Table) -> str:
     if by_range is not None:
         column, least = quoted(by_range.field), str(-(2**63))
     elif by_time.field is None:
-        column, least = "_PARTITIONTIME", "TIMESTAMP '0001-01-01'"
+        column, least = "_PARTITIONTIME", _FIRST["TIMESTAMP"]
     else:
         kind = {field.name: field.field_type for field in found.schema}[by_time.field]
-        column, least = quoted(by_time.field), f"{kind} '0001-01-01'"
+        column, least = quoted(by_time.field), _FIRST[kind]
     return f"({column} >= {least} OR {column} IS NULL)"
 
 

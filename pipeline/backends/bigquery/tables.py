@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +19,12 @@ from pipeline.backends.bigquery import lock, runs, sources
 from pipeline.backends.bigquery.errors import told
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.types import schema_of
+from pipeline.contract import Model
+from pipeline.errors import PipelineError
 from pipeline.results import RunRecord
+
+_LISTED = 100
+"""The rows of a table that are listed to find days that have rows."""
 
 PREFIX = "_building_"
 """The prefix of the tables that a build makes for itself."""
@@ -152,6 +159,46 @@ class PublishedTables:
         with pq.ParquetWriter(file, expr.schema().to_pyarrow()) as writer:
             for batch in self.dataset.jobs.batches(expr):
                 writer.write_batch(batch)
+
+    def listed(self, name: str, columns: Sequence[str], limit: int) -> pa.Table | None:
+        """Return some rows of a table without a job, in no order; None if only a query can."""
+        if self.is_view(name):
+            return None
+        try:
+            return self._listed(name, columns, limit)
+        except PipelineError:
+            # BigQuery may list no rows of a table with row access policies; a query respects them,
+            # and says what is wrong otherwise
+            return None
+
+    def _listed(self, name: str, columns: Sequence[str], limit: int) -> pa.Table:
+        with told():
+            rows = self.dataset.con.client.list_rows(
+                self.describe(name),
+                [field for field in self.describe(name).schema if field.name in columns],
+                max_results=limit,
+            )
+            found = rows.to_arrow(create_bqstorage_client=False)
+        types = {each: kind.to_pyarrow() for each, kind in self.table(name).schema().items()}
+        return found.select(columns).cast(pa.schema([(each, types[each]) for each in columns]))
+
+    def parts(self, model: Model, table: ir.Table) -> Iterator[ir.Table]:
+        """Yield a view's rows of a few days, then all of it if there may be more.
+
+        The days are those of the first rows of the table that the view reads: to list them is free.
+        BigQuery bills a query only for the partitions between the times that it names.
+        """
+        for name in model.upstream if self.is_view(model.name) else ():
+            layout = self.describe(name).time_partitioning if name in self.names() else None
+            if layout is None or layout.field not in table.columns:
+                continue
+            listed = self._listed(name, [layout.field], _LISTED)
+            days = sorted(at.date() for at in listed[layout.field].to_pylist() if at)
+            if days:
+                first = datetime.combine(days[0], time.min, UTC)
+                last = datetime.combine(days[-1], time.max, UTC)
+                yield table.filter(table[layout.field].between(first, last))
+        yield table
 
     def runs(self, limit: int) -> list[RunRecord]:
         """Return the records of the last published builds, the latest first."""

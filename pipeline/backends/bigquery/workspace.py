@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -126,8 +127,12 @@ class BigQueryWorkspace(PublishedTables):
         Returns notes on builds that published meanwhile, and on our tables that no model makes any
         more: the build does not drop them, because others may read them.
         """
-        others, left = all_at_once([self._published_since, self._left], self.at_once)
-        job = publish(self.dataset, self.kinds, self.built, record, self.run)
+        asked: list[Callable[[], Any]] = [
+            partial(publish, self.dataset, self.kinds, self.built, record, self.run),
+            self._published_since,
+            self._left,
+        ]
+        job, others, left = all_at_once(asked, self.at_once)
         said = [
             f"The build {other} was published since this one began: this one replaces its tables"
             " of these models."
@@ -146,7 +151,9 @@ class BigQueryWorkspace(PublishedTables):
     def _published_since(self) -> list[str]:
         if runs.RUNS not in self.kinds:
             return []
-        return runs.published_since(self.dataset.jobs, self.describe(runs.RUNS), self.moment)
+        found = self.describe(runs.RUNS)
+        published = runs.published_since(self.dataset.jobs, found, self.moment)
+        return [other for other in published if other != self.run]
 
     def _left(self) -> list[str]:
         if not self.whole or runs.RUNS not in self.kinds:

@@ -21,8 +21,8 @@ from pipeline.backends.duckdb.contents import Contents
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.inputs import Inputs, inputs_of
 from pipeline.backends.duckdb.workspace import VERSION, DuckDBWorkspace
-from pipeline.checks import row_count
 from pipeline.contract import Model
+from pipeline.counting import row_count
 from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import EVENTS, SOURCES, Source
 

@@ -6,11 +6,12 @@ import contextlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from pipeline.backends.base import Choose
@@ -19,6 +20,7 @@ from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.errors import engine_errors, opening
 from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.tables import DuckDBTables
+from pipeline.contract import Model
 from pipeline.errors import InputError, PipelineError, UsageError
 from pipeline.files import read
 from pipeline.results import RunRecord
@@ -40,6 +42,10 @@ class DuckDBSession(DuckDBTables):
     _raw: dict[str, tuple[frozenset[str], ir.Table]] = field(default_factory=dict)
     """The columns and the table of each source whose files are open."""
 
+    def exists(self) -> bool:
+        """Tell whether there is a database file."""
+        return self._is_open() or self.database.exists()
+
     def names(self) -> set[str]:
         """Return the names of all tables and views.
 
@@ -56,10 +62,17 @@ class DuckDBSession(DuckDBTables):
 
     def runs(self, limit: int) -> list[RunRecord]:
         """Return the records of the last builds, none if nothing is built yet."""
-        if not self._is_open() and not self.database.exists():
+        if not self.exists():
             return []
         self._attach()
         return super().runs(limit)
+
+    def listed(self, name: str, columns: Sequence[str], limit: int) -> pa.Table | None:
+        """Return None: a query costs nothing, and its rows have an order."""
+
+    def parts(self, model: Model, table: ir.Table) -> Iterator[ir.Table]:
+        """Yield all of a table."""
+        yield table
 
     def source(self, source: Source, columns: Collection[str]) -> ir.Table:
         """Return a source's files as one table; the session looks through them once.
@@ -120,7 +133,7 @@ class DuckDBSession(DuckDBTables):
     def _attach(self) -> None:
         if self._is_open():
             return
-        if not self.database.exists():
+        if not self.exists():
             raise UsageError(
                 f"There is no database {self.database} yet.",
                 "Build it first: `python cli.py build`, or name another one with --database.",

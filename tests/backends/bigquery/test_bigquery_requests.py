@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 
 import answers
 import ibis
@@ -11,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.backends.bigquery.backend import BigQuery
-from pipeline.backends.bigquery.jobs import label
+from pipeline.backends.bigquery.jobs import Jobs, label
 from pipeline.cli import cli
 from pipeline.errors import EngineError, InputError, UsageError
+from pipeline.schedule import all_at_once
 
 
 @pytest.fixture
@@ -67,6 +71,40 @@ def test_what_passes_is_tried_again(server, reason):
     backend(server).jobs.query("SELECT 1")
 
     assert len(server.bodies("POST", "/jobs")) == 2
+
+
+def test_no_more_jobs_run_at_a_time_than_may():
+    together = threading.Barrier(2, timeout=60)
+    running, most, lock = 0, 0, threading.Lock()
+
+    class Job:
+        total_bytes_billed = 0
+
+        def result(self, **settings):
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            together.wait()
+            with lock:
+                running -= 1
+            together.wait()
+
+    jobs = Jobs(SimpleNamespace(query=lambda *_, **__: Job()), None, None, at_once=2)
+    all_at_once([partial(jobs.query, "SELECT 1")] * 6, 6)
+
+    assert most == 2
+
+
+def test_the_answer_that_a_query_is_done_has_its_rows(server):
+    field = {"name": "n", "type": "INTEGER", "mode": "NULLABLE"}
+    status, found = answers.job()
+    rows = {"totalRows": "1", "rows": [{"f": [{"v": "7"}]}], "schema": {"fields": [field]}}
+    server.answer("POST", "/jobs", answers.job())
+    server.answer("GET", "/queries/job", (status, found | rows))
+
+    assert backend(server).jobs.rows("SELECT 7 AS n").to_pylist() == [{"n": 7}]
+    assert [method for method, _, _ in server.asked] == ["POST", "GET"]
 
 
 def test_jobs_carry_labels_and_the_limit_of_bytes(server):
@@ -160,6 +198,19 @@ def test_without_a_dataset_there_is_nothing_to_read(server):
 
     assert found.exit_code == 2
     assert "Not found" in found.output
+
+
+def test_rows_that_bigquery_does_not_list_are_queried(server):
+    table = {"projectId": "project", "datasetId": "models", "tableId": "dim_users"}
+    found = {"tableReference": table, "type": "TABLE", "schema": {"fields": []}}
+    server.answer("GET", "/datasets/models", answers.dataset())
+    server.answer("GET", "/tables/dim_users", (200, found))
+    server.answer("GET", "/dim_users/data", answers.refusal(403, "accessDenied", "row policies"))
+
+    with backend(server).reader() as tables:
+        assert tables.listed("dim_users", ["user_id"], 10) is None
+
+    assert [path for _, path, _ in server.asked][-1].endswith("/dim_users/data")
 
 
 def test_a_missing_raw_table_is_named(server):

@@ -134,11 +134,11 @@ def test_rows_are_published_in_one_transaction_by_parts_where_they_are_many():
         ),
         (
             {"time_partitioning": bigquery.TimePartitioning(field="at")},
-            "(`at` >= TIMESTAMP '0001-01-01' OR `at` IS NULL)",
+            "(`at` >= TIMESTAMP '0001-01-01 00:00:00+00' OR `at` IS NULL)",
         ),
         (
             {"time_partitioning": bigquery.TimePartitioning()},
-            "(_PARTITIONTIME >= TIMESTAMP '0001-01-01' OR _PARTITIONTIME IS NULL)",
+            "(_PARTITIONTIME >= TIMESTAMP '0001-01-01 00:00:00+00' OR _PARTITIONTIME IS NULL)",
         ),
         (
             {"range_partitioning": bigquery.RangePartitioning(field="n")},
