@@ -131,6 +131,7 @@ class Model(Displayed):
     partition_unit: PartitionUnit = "day"
     carries: tuple[str, ...] = ()
     arrivals: Arrivals | None = None
+    parsed_apart: bool = False
 
     def __repr__(self) -> str:
         return f"<model {self.name}: {self.grain}>"
@@ -189,6 +190,7 @@ def model(
     partition_unit: PartitionUnit = "day",
     carries: Sequence[str] = (),
     arrivals: Arrivals | None = None,
+    parsed_apart: bool = False,
 ) -> Callable[[TableFunction], TableFunction]:
     """Declare a function of tables as a model; it stays a plain function.
 
@@ -197,7 +199,8 @@ def model(
     Without it, every build makes the model in full, which is always right. `carries` names upstream
     models whose columns come before this model's own `columns`: the graph adds their declarations,
     including which are sensitive. `arrivals` is for the one model that reads a source whose age and
-    devices matter.
+    devices matter. `parsed_apart` is for a statement that a warehouse calls too complex: it then
+    parses the JSON by one statement, into a column of structs, and makes the model by a second one.
 
     In a join, put the smaller table on the right: an engine builds its hash table from the right
     side and streams the left one past it. The pipeline turns off DuckDB's own guess of the sides.
@@ -217,6 +220,7 @@ def model(
             partition_unit,
             tuple(carries),
             arrivals,
+            parsed_apart,
         )
         return function
 

@@ -115,6 +115,13 @@ class Jobs:
             scanned, tables = int(job.total_bytes_processed or 0), len(job.referenced_tables)
         return max(scanned, LEAST_BILLED * max(tables, 1)) if scanned else 0
 
+    def columns(self, sql: str) -> Sequence[bigquery.SchemaField]:
+        """Return the columns of a query's result; runs nothing."""
+        config = self._query_config({}, dry_run=True, use_query_cache=False)
+        with told():
+            job = self.client.query(sql, config, location=self.location)
+        return job.schema or []
+
     def copy(self, source: str, target: str, *, replace: bool = False, **labels: str) -> None:
         """Copy a table whole, in one atomic step; onto another table only to `replace` it."""
         config = bigquery.CopyJobConfig(

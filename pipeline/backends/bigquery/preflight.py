@@ -62,9 +62,14 @@ class Preflight(BigQueryWorkspace):
 
     def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
         self._make(model, name, query)
+        query, _ = self._parsed(model, query)
         sql = as_of(query, self.held, self.moment).sql(DIALECT, pretty=True)
         self._plan(model, insert(self.dataset.full_name(name), model.schema.names, sql))
         return Made(0)
+
+    def _run(self, model: Model, statement: str) -> Sequence[bigquery.QueryJob]:
+        self._plan(model, statement)
+        return ()
 
     def _plan(self, model: Model, sql: str) -> None:
         bytes_billed = self.dataset.jobs.bytes_billed(sql, model=model.name, run=self.run)

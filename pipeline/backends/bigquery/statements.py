@@ -96,6 +96,34 @@ def as_of(query: sge.Query, tables: Iterable[str], moment: datetime) -> sge.Quer
     return copy
 
 
+def parsed_apart(query: sge.Query, place: str) -> tuple[sge.Query, sge.Query]:
+    """Split a query that parses JSON, and return two: each is only half as deep.
+
+    The first parses, into a column of structs. The second is the rest, and reads the first one's
+    rows from `place`.
+
+    Raises:
+        ValueError: the query parses nothing.
+    """
+    rest = query.copy()
+    parsing = [each for each in rest.find_all(sge.Subquery) if _makes_structs(each.this)]
+    if not parsing:
+        raise ValueError("the query makes no structs, so it can't be split")
+    innermost = parsing[-1]
+    rows = sge.to_table(quoted(place), dialect=DIALECT)
+    first = innermost.this.copy()
+    innermost.replace(sge.alias_(rows, innermost.alias, table=True))
+    return first, rest
+
+
+def _makes_structs(query: sge.Expression) -> bool:
+    return isinstance(query, sge.Select) and any(
+        inner.args.get("kind") == "STRUCT"
+        for value in query.expressions
+        for inner in value.find_all(sge.Select)
+    )
+
+
 def select(expressions: Iterable[Any], table: str, where: str = "") -> sge.Select:
     """Return a query of expressions over a table given as project.dataset.table."""
     query = sge.Select(expressions=list(expressions)).from_(

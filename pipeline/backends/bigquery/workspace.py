@@ -23,6 +23,7 @@ from pipeline.backends.bigquery.statements import (
     DIALECT,
     as_of,
     insert,
+    parsed_apart,
     quoted,
     select,
 )
@@ -192,16 +193,37 @@ class BigQueryWorkspace(PublishedTables):
 
     def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
         table = self._make(model, name, query)
+        query, before = self._parsed(model, query)
         sql = as_of(query, self.held, self.moment).sql(DIALECT, pretty=True)
         try:
             job = self._insert(model, name, sql)
         except EngineError as error:
             if not partitions.are_too_many(error):
                 raise
-            return self._fill_by_parts(model, table, sql)
-        return _made([job])
+            return self._fill_by_parts(model, table, sql, before)
+        return _made([*before, job], job.num_dml_affected_rows)
 
-    def _fill_by_parts(self, model: Model, table: bigquery.Table, sql: str) -> Made:
+    def _parsed(
+        self, model: Model, query: sge.Query
+    ) -> tuple[sge.Query, Sequence[bigquery.QueryJob]]:
+        """Parse JSON by a statement of its own if the model asks for it; return the rest."""
+        if not model.parsed_apart:
+            return query, ()
+        place = self.dataset.full_name(self._temporary(f"{model.name}_parsed"))
+        first, rest = parsed_apart(query, place)
+        sql = as_of(first, self.held, self.moment).sql(DIALECT, pretty=True)
+        table = bigquery.Table(place, self.dataset.jobs.columns(sql))
+        table.expires = self._expiry()
+        self.dataset.create(table)
+        names = [field.name for field in table.schema]
+        return rest, self._run(model, insert(place, names, sql))
+
+    def _run(self, model: Model, statement: str) -> Sequence[bigquery.QueryJob]:
+        return [self.dataset.jobs.query(statement, model=model.name, run=self.run)]
+
+    def _fill_by_parts(
+        self, model: Model, table: bigquery.Table, sql: str, before: Sequence[bigquery.QueryJob]
+    ) -> Made:
         built, jobs = self.built[model.name], self.dataset.jobs
         aside = self._temporary(f"{model.name}_aside")
         loose = bigquery.Table(self.dataset.full_name(aside), table.schema)
@@ -216,12 +238,12 @@ class BigQueryWorkspace(PublishedTables):
         for part in parts:
             filled.append(self._insert(model, built.name, f"SELECT * FROM {quoted(place)}", part))
         self.built[model.name] = replace(built, parts=tuple(parts))
-        made = _made(filled)
-        return replace(made, rows=filled[0].num_dml_affected_rows)
+        return _made([*before, *filled], filled[0].num_dml_affected_rows)
 
     def _insert(self, model: Model, name: str, sql: str, where: str = "") -> bigquery.QueryJob:
-        statement = insert(self.dataset.full_name(name), model.schema.names, sql, where)
-        return self.dataset.jobs.query(statement, model=model.name, run=self.run)
+        place = self.dataset.full_name(name)
+        (job,) = self._run(model, insert(place, model.schema.names, sql, where))
+        return job
 
     def _count(self, found: bigquery.Table) -> int:
         query = select(
@@ -274,9 +296,9 @@ class BigQueryWorkspace(PublishedTables):
         return datetime.now(UTC) + LIFETIME
 
 
-def _made(jobs: Sequence[bigquery.QueryJob]) -> Made:
+def _made(jobs: Sequence[bigquery.QueryJob], rows: int | None) -> Made:
     return Made(
-        sum(job.num_dml_affected_rows or 0 for job in jobs),
+        rows or 0,
         sum(job.total_bytes_processed or 0 for job in jobs),
         sum(job.total_bytes_billed or 0 for job in jobs),
     )

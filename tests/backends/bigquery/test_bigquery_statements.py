@@ -7,8 +7,11 @@ import json
 import re
 
 import googlesql
+import ibis
+import pyarrow as pa
 import pytest
 import sqlglot.expressions as sge
+from conftest import arrow, command, event_types, raw_event, reading
 from google.cloud import bigquery
 
 from pipeline import catalog
@@ -18,6 +21,7 @@ from pipeline.backends.bigquery.statements import (
     Copied,
     as_of,
     create_view,
+    parsed_apart,
     renamed,
     transaction,
 )
@@ -191,3 +195,32 @@ def test_a_build_reads_each_raw_column_in_use_once_and_no_other():
 
     assert sorted(name for name, _ in read) == ["raw_sync_events", "raw_users"]
     assert {name: frozenset(columns) for name, columns in read} == columns_read(GRAPH, MODELS)
+
+
+def test_a_statement_that_is_too_complex_is_split_at_its_parse_and_makes_the_same_rows():
+    events = [
+        command("c"),
+        command("p", "PinAssignment", 3, "918273"),
+        reading("r"),
+        raw_event("Switch", "{"),
+    ]
+    raw = ibis.table(
+        ibis.Schema.from_pyarrow(pa.schema(list(event_types().items()))),
+        name="raw_sync_events",
+        catalog="project",
+        database="dataset",
+    )
+    whole = to_query(expression(MODELS["stg_sync_events"], lambda name: raw), "bigquery")
+    tables = {"project.dataset.raw_sync_events": arrow(events, event_types())}
+
+    first, rest = parsed_apart(whole, "project.dataset.parsed")
+
+    # the deepest text of the raw column is parsed by the first, and the raw table read by it alone
+    assert "raw_sync_events" not in rest.sql("bigquery")
+    assert first.sql("bigquery").count("SELECT") < whole.sql("bigquery").count("SELECT") / 2
+    tables["project.dataset.parsed"] = googlesql.query(first.sql("bigquery"), tables)
+    made = googlesql.query(rest.sql("bigquery"), tables)
+    assert made.num_rows == len(events)
+    assert made.sort_by("_uid").equals(
+        googlesql.query(whole.sql("bigquery"), tables).sort_by("_uid")
+    )
