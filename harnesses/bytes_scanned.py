@@ -35,7 +35,7 @@ from pipeline.contract import Model
 from pipeline.generate import generate
 from pipeline.sources import SOURCES
 from tests.emulator.server import PROJECT, emulator
-from tests.emulator.service import refusing
+from tests.emulator.service import Asked, refusing
 
 EVENTS = 100_000_000
 LEAST = 10_000_000
@@ -115,7 +115,10 @@ class Reader:
             if name in self.sizes.models or name in SOURCES
         }
         tree = qualify(flat, schema=schema, dialect="bigquery", validate_qualify_columns=False)
-        tree = pushdown_projections(pushdown_predicates(tree, dialect="bigquery"), schema=schema)
+        tree = pushdown_predicates(tree, dialect="bigquery")
+        if _push_into_unions(tree):
+            tree = pushdown_predicates(tree, dialect="bigquery")
+        tree = pushdown_projections(tree, schema=schema)
         for scope in traverse_scope(tree):
             for alias, source in scope.sources.items():
                 if isinstance(source, sge.Table) and source.name in schema:
@@ -158,6 +161,41 @@ class Reader:
                 break
             kept += by_column[column]
         return " AND ".join(f"({each})" for each in kept)
+
+
+def _push_into_unions(tree: sge.Expression) -> bool:
+    """Copy conditions on a union into both sides, as BigQuery does; tell whether there were any."""
+    copied = False
+    for select in list(tree.find_all(sge.Select)):
+        where, source = select.args.get("where"), select.args.get("from_")
+        union = source.this if source is not None else None
+        if where is None or not isinstance(union, sge.Subquery):
+            continue
+        if not isinstance(union.this, sge.Union):
+            continue
+        conditions = where.this.flatten() if isinstance(where.this, sge.And) else [where.this]
+        for condition in conditions:
+            if {c.table for c in condition.find_all(sge.Column)} == {union.alias}:
+                copied = True
+                for side in _sides(union.this):
+                    side.where(_through(condition, side), copy=False)
+    return copied
+
+
+def _sides(union: sge.Expression) -> Iterator[sge.Select]:
+    if isinstance(union, sge.Union):
+        yield from _sides(union.left)
+        yield from _sides(union.right)
+    elif isinstance(union, sge.Select):
+        yield union
+
+
+def _through(condition: sge.Expression, side: sge.Select) -> sge.Expression:
+    """Return a condition on the columns that a side of a union selects, before it selects them."""
+    values = {value.alias_or_name: value.unalias() for value in side.expressions}
+    return condition.copy().transform(
+        lambda node: values[node.name].copy() if isinstance(node, sge.Column) else node
+    )
 
 
 def _plain(name: str) -> str:
@@ -229,12 +267,7 @@ def record(folder: Path) -> dict[str, list[tuple[str, str]]]:
             found = CliRunner().invoke(cli, [words[0], *backend, *where, *words[1:]])
             if found.exit_code:
                 raise RuntimeError(found.output) from found.exception
-            jobs = [job["configuration"] for job in service.jobs()]
-            sent[name] = [
-                (job.get("labels", {}).get("model", "publish"), job["query"]["query"])
-                for job in jobs
-                if "query" in job
-            ]
+            sent[name] = [each for asked in service.asked for each in _statements(asked)]
             return found.output
 
         run("load", "load", *files)
@@ -248,6 +281,16 @@ def record(folder: Path) -> dict[str, list[tuple[str, str]]]:
         del sent["show"]
         run("explain", "explain", uuid[0]["command_uuid"])
     return sent
+
+
+def _statements(asked: Asked) -> Iterator[tuple[str, str]]:
+    """Yield label and statement of a request that runs one, or that makes a view."""
+    job = asked.body.get("configuration", {})
+    if "query" in job:
+        yield job.get("labels", {}).get("model", "publish"), job["query"]["query"]
+    if "view" in asked.body:
+        name = asked.body["tableReference"]["tableId"]
+        yield "publish", f"CREATE VIEW `{name}` AS {asked.body['view']['query']}"
 
 
 def sizes_of(folder: Path, commands: int) -> Sizes:

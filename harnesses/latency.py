@@ -8,7 +8,7 @@ that gives the same answers after the latency: 0.2 s a call, and 1.5 s more unti
 on the service, a new job still runs when BigQuery answers, and the client asks until it is done.
 
 `wall` is the whole time of the command; `requests` is the time with at least one open request,
-which no faster machine would save.
+which no faster machine would save. Both are in whole seconds.
 """
 
 from __future__ import annotations
@@ -241,8 +241,8 @@ def main(keep: bool, only: tuple[str, ...]) -> None:
             with _serving(stand_in) as there:
                 wall = _typed(there, words)
             found[command] = {
-                "wall": round(wall, 1),
-                "requests": round(stand_in.under_way(), 1),
+                "wall": round(wall),
+                "requests": round(stand_in.under_way()),
                 "wanted": WANTED.get(command),
                 "calls": len(stand_in.spans),
                 "jobs": stand_in.jobs,

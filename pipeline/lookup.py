@@ -171,14 +171,12 @@ class Lookup(Displayed):
             listed = self._session.listed(name, names, limit)
             if listed is not None:
                 return listed if reveal else hidden(listed, model.sensitive)
+        parts = self._session.parts(model, table) if where is None and not preview else [table]
         if not reveal:
-            table = masked(table, model.sensitive)
-        parts: Iterable[ir.Table] = [table]
+            parts = (masked(part, model.sensitive) for part in parts)
         if where is not None:
             tree = condition(where, model, self.backend.engine, reveal=reveal)
-            parts = [self.backend.filtered(table, tree)]
-        elif not preview:
-            parts = self._session.parts(model, table)
+            parts = [self.backend.filtered(part, tree) for part in parts]
         try:
             return self._first(model, parts, names, limit)
         except EngineError as error:

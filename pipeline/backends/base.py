@@ -110,14 +110,11 @@ class Session(Tables, Protocol):
     """The published tables and the raw sources on one connection; each is opened when needed."""
 
     def exists(self) -> bool:
-        """Tell whether there is a database with published tables, or a place for them."""
+        """Tell whether there is a database."""
         ...
 
     def listed(self, name: str, columns: Sequence[str], limit: int) -> pa.Table | None:
-        """Return some rows of a table, unmasked; None if only a query can find them.
-
-        An engine lists rows if a query would be billed; it lists them in no order.
-        """
+        """Return some rows of a table, unmasked and in no order; None if it takes a query."""
         ...
 
     def parts(self, model: Model, table: ir.Table) -> Iterator[ir.Table]:
@@ -181,10 +178,7 @@ class Workspace(Tables, Protocol):
         ...
 
     def publish(self, record: RunRecord) -> Sequence[str]:
-        """Replace the published tables by those of this build.
-
-        Returns notes to the user, a line each.
-        """
+        """Replace the published tables by those of this build; return notes, a line each."""
         ...
 
 

@@ -18,7 +18,7 @@ from ibis import _
 from pipeline.contract import TIMESTAMP
 from pipeline.dialect import given_text
 from pipeline.explain.rows import Rows
-from pipeline.rules.items import ACTIVE, COMMAND, COMMAND_ITEMS, READING, RESULT
+from pipeline.rules.items import ACTIVE, COMMAND, COMMAND_ITEMS, READING, RESULT, UNSTAGED
 from pipeline.schedule import all_at_once
 
 _RECORDED = {
@@ -52,7 +52,7 @@ class Search:
     def _unstaged(self) -> ir.Table | None:
         # broken JSON is not parsed, but an id between quotes can still be found
         quoted = _.item_data.contains(given_text(f'"{self.uuid}"'))
-        unstaged = self.events.filter(_.staged_kind.isnull())
+        unstaged = self.events.filter(_.staged_kind == UNSTAGED)
         named = unstaged.filter((_.item_uuid == given_text(self.uuid)) | quoted)
         (found,) = self.rows(_times(named))
         if not found["events"]:

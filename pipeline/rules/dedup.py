@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from pipeline.dialect import key_hash
-from pipeline.rules.items import READING
+from pipeline.rules.items import READING, UNSTAGED
 from pipeline.rules.revision import revision_order
 
 DEDUP_KEY = ("item_key", "key_device_id", "item_uuid")
@@ -70,7 +70,7 @@ def with_key_device(events: ir.Table) -> ir.Table:
 
 def staged(stg_sync_events: ir.Table) -> ir.Table:
     """Return the staged events, including later copies, with the whole dedup key."""
-    return with_key_device(stg_sync_events.filter(_.staged_kind.notnull()))
+    return with_key_device(stg_sync_events.filter(_.staged_kind != UNSTAGED))
 
 
 def one_copy_each(stg_sync_events: ir.Table, stg_repeated_events: ir.Table, kind: str) -> ir.Table:

@@ -128,8 +128,13 @@ READING_ITEMS = tuple(reading.key for reading in READINGS)
 READING = "Reading"
 """The kind of all items by which a device reports its state."""
 
+UNSTAGED = "Unstaged"
+"""The kind of a row that no model stages: a value, because engines skip blocks by values."""
+
 STAGED_KIND = Column(
-    "staged_kind", "string", f"{', '.join(COMMAND_ITEMS)} or {READING} of a staged row, else NULL"
+    "staged_kind",
+    "string",
+    f"{', '.join(COMMAND_ITEMS)} or {READING} of a staged row, else {UNSTAGED}",
 )
 """Whether a row is staged and by which model, in one column: cheap to filter by."""
 

@@ -8,6 +8,7 @@ from ibis import _
 from pipeline.contract import Grows, model, names_of
 from pipeline.rules.columns import EVENT, RAW_DATE_CREATED
 from pipeline.rules.dispositions import DISPOSITION, QUARANTINED_EVENTS
+from pipeline.rules.items import UNSTAGED
 
 COLUMNS = (*EVENT, RAW_DATE_CREATED, DISPOSITION)
 
@@ -18,5 +19,7 @@ def quarantined_events(stg_sync_events: ir.Table) -> ir.Table:
 
     Contract: section 3, quarantined_events.
     """
-    faulty = stg_sync_events.filter(_.disposition.isin(QUARANTINED_EVENTS))
+    # the kind, because an engine skips blocks of other kinds
+    unstaged = stg_sync_events.filter(_.staged_kind == UNSTAGED)
+    faulty = unstaged.filter(_.disposition.isin(QUARANTINED_EVENTS))
     return faulty.select(*names_of(COLUMNS))

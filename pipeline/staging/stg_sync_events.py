@@ -17,7 +17,7 @@ from pipeline.rules.dispositions import (
     STAGED,
     first_that_applies,
 )
-from pipeline.rules.items import COMMAND, READING, STAGED_KIND, kind_of
+from pipeline.rules.items import COMMAND, READING, STAGED_KIND, UNSTAGED, kind_of
 from pipeline.rules.numbers import number
 from pipeline.rules.source_values import as_text, uid_of
 from pipeline.rules.time import item_time, source_time
@@ -141,7 +141,7 @@ def _with_disposition(events: ir.Table) -> ir.Table:
         },
     )
     return events.mutate(disposition=disposition).mutate(
-        staged_kind=(_.disposition == STAGED).ifelse(_.item_kind, ibis.null("string"))
+        staged_kind=(_.disposition == STAGED).ifelse(_.item_kind, UNSTAGED)
     )
 
 
@@ -151,5 +151,8 @@ def _without_spare_texts(events: ir.Table) -> ir.Table:
     desired = ("desired_state", *ELEMENTS)
     return events.mutate(
         item_data=is_quarantined.ifelse(_.item_data, ibis.null("string")),
-        **{name: _.staged_kind.notnull().ifelse(_[name], ibis.null("string")) for name in desired},
+        **{
+            name: (_.staged_kind != UNSTAGED).ifelse(_[name], ibis.null("string"))
+            for name in desired
+        },
     )
