@@ -19,6 +19,7 @@ from pipeline.counting import (
     Measured,
     Queryable,
     RowCounts,
+    asks_anything,
     measure,
     row_checks,
     row_count,
@@ -131,8 +132,12 @@ def check(
     def of_rows() -> list[Found]:
         if scope and scope.looks_at_few(model):
             return list(_check_changed_rows(graph, model, built, judge, rows, scope))
-        counts = measured or measure(model, built, fetch, certain)
-        rows[name] = counts.rows
+        counts = measured
+        if counts is None and not asks_anything(model, certain):
+            counts = Measured(0, 0, (0,) * len(row_checks(model)), 0.0)
+        else:
+            counts = counts or measure(model, built, fetch, certain)
+            rows[name] = counts.rows
         return list(_check_rows(model, built, judge, counts, built))
 
     def of_tables(rule: TableCheck) -> list[Found]:
@@ -163,6 +168,7 @@ def check(
     first: list[Callable[[], list[Found]]] = [of_rows]
     first += [partial(of_tables, rule) for rule in rules if rule not in waiting]
     found = [each for some in all_at_once(first, tables.at_once) for each in some]
+    rows.look_up([name] if waiting else [])
     found += [each for rule in waiting for each in of_tables(rule)]
     order = [each for each, *_ in declared_checks(graph, name)]
     yield from sorted(found, key=lambda each: order.index(each[0].name))

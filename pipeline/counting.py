@@ -133,6 +133,12 @@ def counting(
     return built.aggregate(**counts, **(more or {}))
 
 
+def asks_anything(model: Model, certain: Collection[str]) -> bool:
+    """Tell whether a model has a key, or a rule about rows that does not hold by construction."""
+    held = {never_null_rule(name) for name in certain}
+    return bool(model.key) or any(rule.name not in held for rule in row_checks(model))
+
+
 def check_column(number: int) -> str:
     """Return the column of `counting` that counts the rows that break a rule of `row_checks`."""
     return f"check_{number}"

@@ -17,6 +17,7 @@ from pipeline.checks import check
 from pipeline.counting import RowCounts
 from pipeline.expressions import declared_table
 from pipeline.masking import Masking
+from pipeline.nullness import never_null
 from pipeline.sql import to_sql
 
 GRAPH = catalog.load()
@@ -134,3 +135,24 @@ def test_a_models_counts_and_rules_are_asked_at_once_and_known_numbers_of_nobody
 
     assert found == outcomes(name, Place(models.table, lambda expr: expr.to_pyarrow()))
     assert not together.n_waiting
+
+
+@pytest.mark.parametrize("name", ["quarantined_events", "quarantined_users"])
+def test_where_nothing_needs_a_count_nobody_is_asked(both, name):
+    models, _ = both
+
+    def evaluate(expr):
+        raise AssertionError(to_sql(expr, "bigquery"))
+
+    place = Place(models.table, evaluate)
+    found = check(
+        GRAPH,
+        name,
+        place,
+        masking=Masking(GRAPH),
+        absent={},
+        rows=RowCounts({}, place),
+        certain=never_null(GRAPH, name),
+    )
+
+    assert {each.status for each, _failing in found} == {"PASS"}
