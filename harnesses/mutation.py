@@ -80,7 +80,8 @@ def _copy_to(tree: Path) -> None:
     for name in _COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # with what is compiled, but not what another process is just writing
+            shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy(source, tree / name)
 
