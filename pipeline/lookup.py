@@ -168,9 +168,12 @@ class Lookup(Displayed):
         names = columns_of(model, columns)
         table = self.preview(name) if preview else self._current(name)
         if where is None and not preview:
-            listed = self._session.listed(name, names, limit)
+            listed = self._session.listed(name, list(dict.fromkeys([*names, *model.key])), limit)
             if listed is not None:
-                return listed if reveal else hidden(listed, model.sensitive)
+                if model.key:
+                    listed = listed.sort_by([(column, "ascending") for column in model.key])
+                shown = listed.select(names)
+                return shown if reveal else hidden(shown, model.sensitive)
         parts = self._session.parts(model, table) if where is None and not preview else [table]
         if not reveal:
             parts = (masked(part, model.sensitive) for part in parts)

@@ -134,6 +134,13 @@ def test_rows_of_a_table_are_listed_without_a_query(warehouse, built, duckdb):
         assert len(row["readings"]) == len(there["readings"])
         assert row["pin"] == (None if there["pin"] is None else "***")
     assert len(rows) == 3
+    assert rows == sorted(rows, key=lambda row: row["command_uuid"])
+    texts = json.loads(
+        warehouse.run(
+            "show", "stg_sync_events", "--format", "json", "--limit", "100", dataset=built
+        )
+    )
+    assert {row["item_data"] for row in texts} <= {None, "***"}
     none = warehouse.run("show", "dim_users", "--limit", "0", "--format", "json", dataset=built)
     assert json.loads(none) == []
 
