@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -128,12 +127,8 @@ class BigQueryWorkspace(PublishedTables):
         Returns notes on builds that published meanwhile, and on our tables that no model makes any
         more: the build does not drop them, because others may read them.
         """
-        asked: list[Callable[[], Any]] = [
-            partial(publish, self.dataset, self.kinds, self.built, record, self.run),
-            self._published_since,
-            self._left,
-        ]
-        job, others, left = all_at_once(asked, self.at_once)
+        others, left = all_at_once([self._published_since, self._left], self.at_once)
+        job = publish(self.dataset, self.kinds, self.built, record, self.run)
         said = [
             f"The build {other} was published since this one began: this one replaces its tables"
             " of these models."
@@ -152,9 +147,7 @@ class BigQueryWorkspace(PublishedTables):
     def _published_since(self) -> list[str]:
         if runs.RUNS not in self.kinds:
             return []
-        found = self.describe(runs.RUNS)
-        published = runs.published_since(self.dataset.jobs, found, self.moment)
-        return [other for other in published if other != self.run]
+        return runs.published_since(self.dataset.jobs, self.describe(runs.RUNS), self.moment)
 
     def _left(self) -> list[str]:
         if not self.whole or runs.RUNS not in self.kinds:
