@@ -149,7 +149,7 @@ class Run:
         sources = self.graph.sources_of(self.names)
         asked: list[Callable[[], Any]] = [self.workspace.last_run]
         asked += [partial(self.workspace.read_source, SOURCES[s], columns[s]) for s in sources]
-        previous, *read = all_at_once(asked, self.workspace.at_once)
+        previous, *read = all_at_once(asked, self.workspace.at_once, self.workspace.cancel)
         self.read = dict(previous.sources) if previous else {}
         for source, raw in zip(sources, read, strict=True):
             self.raw[source] = raw.table

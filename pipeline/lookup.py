@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
@@ -32,6 +32,7 @@ from pipeline.results import (
     RunRecord,
     Verification,
 )
+from pipeline.schedule import all_at_once
 from pipeline.sources import SOURCES
 from pipeline.where import columns_of, condition
 
@@ -121,8 +122,8 @@ class Lookup(Displayed):
         return explain(
             command_uuid,
             self._current,
-            lambda expr: self.backend.fetch(masking.rows(expr)),
-            self._session.at_once,
+            lambda expr: self._session.fetch(masking.rows(expr)),
+            partial(all_at_once, at_once=self._session.at_once, cancel=self._session.cancel),
         )
 
     def lineage(self, column: str, *, down: bool = False) -> ColumnLineage:

@@ -337,7 +337,7 @@ class Project(Lookup):
     def _history(self) -> tuple[list[RunRecord], list[dict[str, Any]]]:
         """Return the records of the last builds, and the rows of the audit."""
         asked: list[Callable[[], Any]] = [lambda: self._session.runs(HISTORY), self._audit]
-        runs, audit = all_at_once(asked, self._session.at_once)
+        runs, audit = all_at_once(asked, self._session.at_once, self._session.cancel)
         return runs, audit
 
     def _places(self) -> tuple[tuple[str, str], tuple[str, str]]:

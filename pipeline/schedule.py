@@ -57,12 +57,17 @@ def work_through(
             raise
 
 
-def all_at_once(works: Collection[Callable[[], Made]], at_once: int) -> list[Made]:
-    """Return the results of functions in their order; at most `at_once` run at a time."""
+def all_at_once(
+    works: Collection[Callable[[], Made]], at_once: int, cancel: Callable[[], None] = lambda: None
+) -> list[Made]:
+    """Return the results of functions in their order; at most `at_once` run at a time.
+
+    An exception of one, or Ctrl-C, calls `cancel` and then goes on.
+    """
     results: dict[int, Made] = {}
     listed = list(works)
     needs: dict[int, Collection[int]] = dict.fromkeys(range(len(listed)), ())
-    work_through(needs, at_once, listed.__getitem__, results.__setitem__)
+    work_through(needs, at_once, listed.__getitem__, results.__setitem__, cancel)
     return [results[number] for number in needs]
 
 

@@ -113,3 +113,15 @@ def test_names_are_told_of_in_order_whichever_ends_first():
     assert told == ["a", "b"]
     names.end("c")
     assert told == ["a", "b", "c"]
+
+
+def test_an_exception_of_one_cancels_the_others():
+    cancelled = threading.Event()
+
+    def fail():
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        all_at_once([fail, lambda: cancelled.wait(60)], 2, cancelled.set)
+
+    assert cancelled.is_set()

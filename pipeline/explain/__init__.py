@@ -25,10 +25,9 @@ from pipeline.explain.commands import (
 )
 from pipeline.explain.events import Event, events_of
 from pipeline.explain.readings import Reading, attributions, readings_of
-from pipeline.explain.rows import Rows
+from pipeline.explain.rows import Rows, Together, one_by_one
 from pipeline.explain.search import Search
 from pipeline.rules.items import COMMAND, COMMAND_ITEMS, READING_ITEMS
-from pipeline.schedule import all_at_once
 
 MODELS = ("stg_sync_events", "stg_repeated_events", "fct_command_readings", "dim_users")
 """The built models that an explanation reads."""
@@ -69,11 +68,11 @@ def explain(
     uuid: str,
     table: Callable[[str], ir.Table],
     fetch: Callable[[ir.Table], pa.Table],
-    at_once: int = 1,
+    together: Together = one_by_one,
 ) -> Explanation:
     """Explain the command with this id; `fetch` masks sensitive values.
 
-    At most `at_once` statements run at a time.
+    `together` evaluates several functions, perhaps at once.
 
     Raises:
         UsageError: the id is empty, or one of the MODELS is not built.
@@ -88,10 +87,10 @@ def explain(
         found: list[dict[str, Any]] = fetch(expr).to_pylist()
         return found
 
-    search = Search(events, repeated, uuid, rows, at_once)
+    search = Search(events, repeated, uuid, rows, together)
     found = rows(day_of(commands, uuid))
     if not found:
-        carrying = events_of(search.parts(None), rows, at_once)
+        carrying = events_of(search.parts(None), rows, together)
         similar = _similar(commands, uuid, rows)
         why = _unknown_reason(carrying)
         return Explanation(uuid, None, "", None, why, carrying, similar=similar)
@@ -102,12 +101,12 @@ def explain(
         partial(attributions, commands, command, rows),
         partial(search.parts, command),
     ]
-    nearby, owners, parts = all_at_once(by_command, at_once)
+    nearby, owners, parts = together(by_command)
     at_last: list[Callable[[], Any]] = [
-        partial(events_of, parts, rows, at_once),
+        partial(events_of, parts, rows, together),
         partial(readings_of, own, command, owners, nearby, rows),
     ]
-    carrying, readings = all_at_once(at_last, at_once)
+    carrying, readings = together(at_last)
     return Explanation(
         uuid,
         command,

@@ -11,11 +11,10 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from pipeline.explain.rows import Rows
+from pipeline.explain.rows import Rows, Together
 from pipeline.rules.dedup import CONTENT, DEDUP_KEY, criteria, earliest, with_key_device
 from pipeline.rules.dispositions import EVENT_DISPOSITIONS, STAGED
 from pipeline.rules.items import ACTIVE, COMMAND, RESULT
-from pipeline.schedule import all_at_once
 
 _REASONS = {each.name: each.reason for each in EVENT_DISPOSITIONS}
 _LATER = {
@@ -51,13 +50,13 @@ class Event:
     item_data: str | None
 
 
-def events_of(parts: Collection[ir.Table], rows: Rows, at_once: int) -> tuple[Event, ...]:
+def events_of(parts: Collection[ir.Table], rows: Rows, together: Together) -> tuple[Event, ...]:
     """Return all raw events that carry an id, by time; `parts` are tables that hold them.
 
     All copies of an event are in the same part.
     """
     asked = [partial(_events_of, part, rows) for part in parts]
-    found = [event for events in all_at_once(asked, at_once) for event in events]
+    found = [event for events in together(asked) for event in events]
     return tuple(sorted(found, key=_order))
 
 

@@ -17,9 +17,8 @@ from ibis import _
 
 from pipeline.contract import TIMESTAMP
 from pipeline.dialect import given_text
-from pipeline.explain.rows import Rows
+from pipeline.explain.rows import Rows, Together
 from pipeline.rules.items import ACTIVE, COMMAND, COMMAND_ITEMS, READING, RESULT, UNSTAGED
-from pipeline.schedule import all_at_once
 
 _RECORDED = {
     COMMAND.key: "command_update_timestamp",
@@ -31,13 +30,13 @@ _RECORDED = {
 
 @dataclass(frozen=True)
 class Search:
-    """Looks for an id among the staged events; `at_once` statements may run at a time."""
+    """Looks for an id among the staged events."""
 
     events: ir.Table
     repeated: ir.Table
     uuid: str
     rows: Rows
-    at_once: int
+    together: Together
 
     def parts(self, command: Mapping[str, Any] | None) -> list[ir.Table]:
         """Return tables of all events that carry the id, also those whose JSON is broken.
@@ -46,7 +45,7 @@ class Search:
         id may be that of any event. A reading with a command's id is found on the command's days.
         """
         asked: list[Callable[[], Any]] = [self._unstaged, partial(self._staged, command)]
-        parts = all_at_once(asked, self.at_once)
+        parts = self.together(asked)
         return [part for part in parts if part is not None]
 
     def _unstaged(self) -> ir.Table | None:
