@@ -88,6 +88,7 @@ WORDS: dict[str, list[list[str]]] = {
     "runs": [["runs"], ["runs", "--format", "json"]],
     "freshness": [["freshness"], ["freshness", "--error-after", "1h", "--format", "json"]],
     "digest": [["digest"], ["digest", "--format", "json"]],
+    "verify": [["verify", "--share", "100%"], ["verify", "--share", "100%", "--format", "json"]],
     "diff": [["diff", "results.json", "events.ndjson"], ["diff", "events.ndjson", "events.ndjson"]],
     "docs": [["docs"]],
     "generate": [["generate", "--output", "made", "--commands", "10"]],
