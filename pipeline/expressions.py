@@ -66,13 +66,25 @@ def declared_table(
 
 
 @cache
-def declared_expression(graph: Graph, name: str) -> ir.Table:
+def declared_expression(
+    graph: Graph,
+    name: str,
+    namespace: Names = (None, None),
+    source_namespace: Names = (None, None),
+) -> ir.Table:
     """Return a model as an expression of its declared upstream tables, bound to no connection.
+
+    `namespace` is the place of the models, `source_namespace` that of the sources.
 
     Raises:
         ContractError: as `expression`.
     """
-    return expression(graph.models[name], lambda upstream: declared_table(graph, upstream))
+
+    def table(upstream: str) -> ir.Table:
+        where = source_namespace if upstream in SOURCES else namespace
+        return declared_table(graph, upstream, *where)
+
+    return expression(graph.models[name], table)
 
 
 def bound(graph: Graph, name: str, table: Callable[[str], ir.Table]) -> ir.Table:
@@ -90,26 +102,9 @@ def bound(graph: Graph, name: str, table: Callable[[str], ir.Table]) -> ir.Table
     return expression(model, table)
 
 
-def model_sql(
-    graph: Graph,
-    name: str,
-    engine: Engine,
-    namespace: Names = (None, None),
-    source_namespace: Names = (None, None),
-) -> str:
-    """Return a model's SELECT, with the warehouse's names of its upstream tables.
-
-    `namespace` is the place of the models, `source_namespace` that of the sources.
-    """
-
-    if (None, None) == namespace == source_namespace:
-        return to_sql(declared_expression(graph, name), engine)
-
-    def table(upstream: str) -> ir.Table:
-        where = source_namespace if upstream in SOURCES else namespace
-        return declared_table(graph, upstream, *where)
-
-    return to_sql(expression(graph.models[name], table), engine)
+def model_sql(graph: Graph, name: str, engine: Engine, *namespaces: Names) -> str:
+    """Return a model's SELECT; `namespaces` are as of `declared_expression`."""
+    return to_sql(declared_expression(graph, name, *namespaces), engine)
 
 
 def columns_read(graph: Graph, names: Iterable[str]) -> dict[str, frozenset[str]]:

@@ -156,7 +156,8 @@ _numbers = itertools.count()
 def in_memory(**settings: Any) -> Iterator[IbisDuckDB]:
     """Open an empty database in memory, in an engine of these settings.
 
-    The engine stays for other tests: to start one takes longer than most of them.
+    The engine stays for other tests: to start one takes longer than most of them. For a few rows a
+    second thread only costs time.
     """
     con = ibis.duckdb.from_connection(_engine(**settings).con.cursor())
     name = f"test_{next(_numbers)}"
@@ -178,7 +179,7 @@ def put(con: IbisDuckDB, name: str, rows: pa.Table) -> None:
 @functools.cache
 def schema_of(types: pa.Schema) -> ibis.Schema:
     """The types that DuckDB gives to columns of these types."""
-    with in_memory() as con:
+    with in_memory(threads=1) as con:
         put(con, "rows", types.empty_table())
         return con.table("rows").schema()
 
@@ -186,7 +187,7 @@ def schema_of(types: pa.Schema) -> ibis.Schema:
 @pytest.fixture
 def duckdb() -> Iterator[IbisDuckDB]:
     """An empty DuckDB in memory."""
-    with in_memory() as con:
+    with in_memory(threads=1) as con:
         yield con
 
 
@@ -221,7 +222,7 @@ Evaluate = Callable[[Callable[[ir.Table], ir.Table], pa.Table], list[Row]]
 
 
 def _on_duckdb(make: Callable[[ir.Table], ir.Table], rows: pa.Table) -> list[Row]:
-    with in_memory() as con:
+    with in_memory(threads=1) as con:
         put(con, "rows", rows)
         sql = to_sql(make(ibis.table(schema_of(rows.schema), name="rows")), "duckdb")
         return con.con.execute(sql).to_arrow_table().to_pylist()

@@ -43,7 +43,7 @@ class OnDuckDB:
 
     def __init__(self, types: Types) -> None:
         self._types = types
-        self._con = ibis.duckdb.connect()
+        self._con = ibis.duckdb.connect(threads=1)
         raw = {name: arrow([], columns) for name, columns in types.items()}
         tables = {name: self._con.create_table(name, table) for name, table in raw.items()}
         self._statements = {}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import tempfile
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
+from conftest import in_memory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import files
 from pipeline.rules.source_values import as_text
 from pipeline.sources import SOURCES
+from pipeline.sql import to_sql
 from pipeline.staging import stg_user_versions
 
 NOON = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC)
@@ -36,6 +38,10 @@ ARRAYS = [
     pa.nulls(2),
 ]
 COLUMNS = ("uid", "username", "dateRegistered", "last_modified")
+TEXTS = {
+    "a.csv": ",".join(COLUMNS) + "\n1.0,x,1641038400,2022-01-01 12:00:00 UTC\n",
+    "b.ndjson": '{"uid": 1e16, "username": 7.0, "last_modified": 1641038400.5}\n',
+}
 
 
 def parquet(path, arrays):
@@ -46,16 +52,25 @@ def parquet(path, arrays):
 
 def rows(paths):
     """The users and the texts of all columns from files that are read together."""
-    con = ibis.duckdb.connect()
-    try:
-        raw = files.read(
-            con, SOURCES["raw_users"], paths, COLUMNS, scratch=paths[0].parent / "scratch"
-        ).table
+    with in_memory() as con:
+        scratch = paths[0].parent / "scratch"
+        raw = files.read(con, SOURCES["raw_users"], paths, COLUMNS, scratch=scratch).table
         texts = raw.select(**{name: as_text(raw[name]) for name in COLUMNS})
-        tables = [con.to_pyarrow(stg_user_versions(raw)), con.to_pyarrow(texts)]
+        queries = [to_sql(each, "duckdb") for each in (stg_user_versions(raw), texts)]
+        tables = [con.con.execute(query).to_arrow_table() for query in queries]
         return Counter(repr(row) for table in tables for row in table.to_pylist())
-    finally:
-        con.disconnect()
+
+
+def text(folder, name):
+    path = Path(folder) / name
+    path.write_text(TEXTS[name])
+    return path
+
+
+@functools.cache
+def rows_of_text(name):
+    with tempfile.TemporaryDirectory() as folder:
+        return rows([text(folder, name)])
 
 
 @settings(max_examples=12, deadline=None)
@@ -64,15 +79,12 @@ def rows(paths):
 @example([[place] * 4 for place in range(len(ARRAYS))])
 def test_rows_do_not_depend_on_the_files_beside_them(shapes):
     with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "a.csv"
-        text.write_text(",".join(COLUMNS) + "\n1.0,x,1641038400,2022-01-01 12:00:00 UTC\n")
-        lines = Path(folder) / "b.ndjson"
-        lines.write_text('{"uid": 1e16, "username": 7.0, "last_modified": 1641038400.5}\n')
-        paths = [text, lines]
+        texts, paths = [text(folder, name) for name in TEXTS], []
         for place, shape in enumerate(shapes):
             paths.append(Path(folder) / f"{place}.parquet")
             parquet(paths[-1], [ARRAYS[each] for each in shape])
 
-        together = rows(paths)
+        together = rows([*texts, *paths])
 
-        assert together == sum((rows([path]) for path in paths), Counter())
+        alone = [*map(rows_of_text, TEXTS), *(rows([path]) for path in paths)]
+        assert together == sum(alone, Counter())
