@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from emulator.server import PROJECT, emulator
 from emulator.service import Service, refusing
+from pipeline.cli import cli
+from pipeline.generate import generate
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,12 +33,16 @@ class Warehouse:
             client_options=ClientOptions(api_endpoint=service.url),
         )
 
-    def start(self, command: str, *options: str, dataset: str) -> subprocess.Popen[str]:
-        """Start a command, as typed."""
+    def words(self, command: str, *options: str, dataset: str) -> list[str]:
+        """A command, as typed."""
         backend = [] if command == "load" else ["--backend", "bigquery"]
         where = ["--project", PROJECT, "--dataset", dataset, "--api-endpoint", self.url]
+        return [command, *backend, *where, *options]
+
+    def start(self, command: str, *options: str, dataset: str) -> subprocess.Popen[str]:
+        """Start a command in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "cli.py", command, *backend, *where, *options],
+            [sys.executable, "cli.py", *self.words(command, *options, dataset=dataset)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -45,10 +52,9 @@ class Warehouse:
 
     def run(self, command: str, *options: str, dataset: str, status: int = 0) -> str:
         """Run a command to its end and return what it printed."""
-        process = self.start(command, *options, dataset=dataset)
-        output, _ = process.communicate(timeout=600)
-        assert process.returncode == status, output
-        return output
+        found = CliRunner().invoke(cli, self.words(command, *options, dataset=dataset))
+        assert found.exit_code == status, (found.output, found.exception)
+        return found.output
 
     def names(self, dataset: str) -> set[str]:
         """The names of all tables and views of a dataset."""
@@ -70,14 +76,7 @@ def warehouse() -> Iterator[Warehouse]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Files of both sources: a few devices' days, with all that is messy about them."""
     folder = tmp_path_factory.mktemp("raw")
-    arguments = ["--commands", "40", "--devices", "4", "--days", "4", "--seed", "3"]
-    subprocess.run(
-        [sys.executable, "cli.py", "generate", "--output", str(folder), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    generate(folder, commands=40, devices=4, days=4, seed=3, format="parquet")
     return str(folder / "raw_sync_events*.parquet"), str(folder / "raw_users.parquet")
 
 

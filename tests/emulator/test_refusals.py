@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 
 import ibis.expr.types as ir
 import pytest
-from click.testing import CliRunner
 from google.cloud import bigquery
 
 from emulator.conftest import Warehouse
@@ -26,7 +25,6 @@ from pipeline import build as builds
 from pipeline.backends.bigquery import lock
 from pipeline.backends.bigquery.backend import BigQuery
 from pipeline.backends.bigquery.workspace import PREFIX
-from pipeline.cli import cli
 from pipeline.contract import Column, model
 from pipeline.graph import Graph
 from pipeline.options import RunOptions
@@ -51,11 +49,7 @@ class Place:
         self.client = warehouse.client
 
     def run(self, command: str, *options: str, status: int = 0) -> str:
-        backend = [] if command == "load" else ["--backend", "bigquery"]
-        where = ["--project", PROJECT, "--dataset", self.name, "--api-endpoint", self.service.url]
-        found = CliRunner().invoke(cli, [command, *backend, *where, *options])
-        assert found.exit_code == status, (found.output, found.exception)
-        return found.output
+        return self.warehouse.run(command, *options, dataset=self.name, status=status)
 
     def build(self, *options: str, status: int = 0) -> str:
         return self.run("build", "--select", *MODELS, *options, status=status)
