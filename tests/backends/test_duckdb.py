@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import signal
 import time
 from contextlib import closing
@@ -16,6 +18,7 @@ from pyarrow import parquet
 import pipeline
 from pipeline import catalog
 from pipeline.backends.duckdb.backend import DuckDB
+from pipeline.backends.duckdb.folder import building_folder
 from pipeline.backends.duckdb.memory import limit_of
 from pipeline.errors import ResourceError, UsageError
 
@@ -161,6 +164,25 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 """
+
+
+def test_a_lock_that_an_error_interrupts_is_released(tmp_path, monkeypatch):
+    plain = fcntl.flock
+
+    def lost(*args):
+        plain(*args)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", lost)
+        with (
+            pytest.raises(UsageError, match="Input/output error"),
+            building_folder(tmp_path / "d.duckdb"),
+        ):
+            pass
+
+    with building_folder(tmp_path / "d.duckdb") as folder:
+        assert folder.exists()
 
 
 def test_a_second_build_is_refused_at_once_with_the_first_ones_process(

@@ -56,17 +56,19 @@ def _lock(folder: Path) -> int:
     while True:
         folder.mkdir(exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(handle)
-            raise UsageError(
-                f"Another build of this database is running{_process_in(folder)}.",
-                "Wait until it ends, or build into another file with --database.",
-            ) from error
-        if _is_same(folder, handle):
-            return handle
-        os.close(handle)  # the build that held it has just ended and removed it: try again
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"Another build of this database is running{_process_in(folder)}.",
+                    "Wait until it ends, or build into another file with --database.",
+                ) from error
+            if _is_same(folder, handle):
+                stack.pop_all()
+                return handle
+        # the build that held it has just ended and removed it: try again
 
 
 def _is_same(folder: Path, handle: int) -> bool:
