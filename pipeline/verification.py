@@ -28,7 +28,7 @@ from pipeline.expressions import bound, columns_read, expression
 from pipeline.graph import Graph
 from pipeline.results import Diff, ModelDiff, RunRecord, Verification
 from pipeline.rules.dedup import DEDUP_KEY
-from pipeline.rules.items import READING
+from pipeline.rules.items import COMMAND_ITEMS
 from pipeline.rules.source_values import as_text
 from pipeline.sources import EVENTS, SOURCES
 
@@ -205,7 +205,7 @@ class Verifier:
         if self._staged.name not in self.session.names():
             return []
         events = self.session.table(self._staged.name)
-        sent = events.filter(events.staged_kind.notnull() & (events.staged_kind != READING))
+        sent = events.filter(events.staged_kind.isin(COMMAND_ITEMS))
         sent = sent.select(id=sent.item_uuid, device=sent[self._device])
         each = sent.group_by("id").agg(low=sent.device.min(), high=sent.device.max())
         shared = each.filter(each.low != each.high).select("id")
