@@ -12,7 +12,7 @@ _COMMAND = re.compile(
     r"(?=[`\s.,:]|$)"
 )
 _OPTION = re.compile(
-    r"--(?P<option>[a-z][a-z-]*[a-z])(?:[ =](?P<value>[A-Z]{2,}\b|\+\w+|bigquery))?"
+    r"--(?P<option>[a-z][a-z-]*[a-z])(?:[ =](?P<value>[A-Z]{2,}\b|\+\w+|bigquery|duckdb))?"
 )
 _CONNECTION = {
     *("database", "threads", "memory-limit", "events", "users"),
@@ -23,7 +23,7 @@ _FLAGS = {
     *("allow-fewer-rows", "append", "fail-fast", "incremental", "keep-staged"),
     *("preview", "reveal", "warn-error"),
 }
-_ARGUMENTS = {"columns", "exclude", "limit", "select", "where"}
+_ARGUMENTS = {"columns", "exclude", "limit", "on", "select", "where"}
 
 
 class PipelineError(Exception):

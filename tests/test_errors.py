@@ -22,6 +22,7 @@ from pipeline.errors import UsageError, in_python
         ("--select is empty.", "select is empty."),
         ("Add --reveal if", "Add reveal=True if"),
         ("is for --backend bigquery.", 'is for connect("bigquery").'),
+        ("Add --on duckdb.", 'Add on="duckdb".'),
         ("digest --format json", "digest --format json"),
         ("no option, a dash -- or two", "no option, a dash -- or two"),
     ],
