@@ -570,7 +570,8 @@ def test_a_preflight_tries_every_statement_and_leaves_nothing(place, monkeypatch
     assert all("VIEW" in sql for sql in ran)
     tried = [job["query"]["query"] for job in queries if job.get("dryRun")]
     assert len([sql for sql in tried if sql.startswith("INSERT INTO")]) == len(TABLES)
-    assert len([sql for sql in tried if sql.startswith("SELECT")]) == 5
+    # by construction no row of stg_user_versions breaks a rule, so nothing counts them
+    assert len([sql for sql in tried if sql.startswith("SELECT")]) == 4
     assert place.warehouse.names(place.name) == set()
 
 
