@@ -3,11 +3,14 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from conftest import after, arrow, event_types, raw_user, reading, user_types
 from pyarrow import parquet
 
 import pipeline
+from pipeline import catalog
+from pipeline.arrivals import arrived
 from pipeline.errors import InputError
 
 
@@ -105,6 +108,23 @@ def test_a_build_records_devices_and_the_newest_event_and_load(place):
     read = place.project.last_run().sources["raw_sync_events"]
     assert (read.devices, read.newest_event, read.newest_load) == (2, after(5), after(60))
     assert read == type(read).from_json(read.to_json())
+
+
+def test_both_engines_count_devices_and_find_what_is_newest_until_now(evaluate):
+    arrivals = catalog.load().models["stg_sync_events"].arrivals
+    time = pa.timestamp("us", "UTC")
+    types = {arrivals.device: pa.string(), arrivals.event: time, arrivals.load: time}
+    values = [
+        ("a", after(1), after(60)),
+        ("a", after(5), None),
+        ("b", after(999), after(999)),
+        (None, None, after(7)),
+    ]
+    rows = arrow([dict(zip(types, row, strict=True)) for row in values], types)
+
+    [found] = evaluate(lambda built: built.aggregate(**arrived(arrivals, built, after(100))), rows)
+
+    assert found == {"devices": 2, "newest_event": after(5), "newest_load": after(60)}
 
 
 def test_an_event_file_may_lack_the_time_of_its_load(place):
