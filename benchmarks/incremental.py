@@ -143,7 +143,7 @@ def plot(result: dict[str, Any]) -> alt.Chart:
         alt.Chart(alt.Data(values=rows), width=640, height=240)
         .mark_line(point=True)
         .encode(
-            x=alt.X("rows:Q", title="new events", scale=alt.Scale(type="log")),
+            x=alt.X("rows:Q", title="new events", scale=alt.Scale(type="log", nice=False)),
             y=alt.Y("mean(seconds):Q", title="seconds"),
             color=alt.Color("build:N", title=None),
         )
