@@ -40,15 +40,16 @@ class Place:
 
     def results(self) -> int:
         """Return the number of models and checks that the command has reported."""
-        return self._told(b'{"event": "model"') + self._told(b'{"event": "check"')
+        return self._told("model") + self._told("check")
 
     def done(self) -> bool:
         """Tell whether the command has reported its end."""
-        return self._told(b'{"event": "done"') > 0
+        return self._told("done") > 0
 
-    def _told(self, prefix: bytes) -> int:
+    def _told(self, event: str) -> int:
         lines = self.output.read_bytes().splitlines(keepends=True)
-        return sum(line.startswith(prefix) and line.endswith(b"\n") for line in lines)
+        what = f'"event": "{event}"'.encode()
+        return sum(what in line and line.endswith(b"\n") for line in lines)
 
 
 def live(place: Place, words: Sequence[str]) -> Life:
@@ -66,6 +67,8 @@ def live(place: Place, words: Sequence[str]) -> Life:
     ended = time.perf_counter()
     if process.returncode:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}:\n{told(place)}")
+    if not place.results():
+        raise RuntimeError(f"{' '.join(words)} told no result, so no moment of it is known")
     return Life(ended - started, ended - last, place.results())
 
 
@@ -91,7 +94,7 @@ def kill(place: Place, words: Sequence[str], life: Life, publishing: bool) -> St
 def told(place: Place) -> str:
     """Return the error that a command printed, or else its last line."""
     lines = place.output.read_text().splitlines()
-    errors = [json.loads(line) for line in lines if line.startswith('{"event": "error"')]
+    errors = [json.loads(line) for line in lines if '"event": "error"' in line]
     return str(errors or lines[-1:])
 
 
