@@ -461,7 +461,7 @@ MUTANTS = (
     # the state: files that were read, code, age
     Mutant(
         "backends/duckdb/manifest.py",
-        "if (state.st_size, state.st_mtime_ns) != (each.bytes, each.modified_ns):",
+        "if not _is_as_read(each, state):",
         "if state.st_size > each.bytes + 10**9:",
         "a recorded file that has changed",
     ),

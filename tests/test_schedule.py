@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from crowd import Crowd
 
 from pipeline.schedule import InOrder, all_at_once, work_through
 
@@ -30,22 +31,11 @@ def test_a_step_begins_when_all_that_it_needs_has_ended():
 
 
 def test_as_many_steps_run_as_may_and_no_more():
-    together = threading.Barrier(3, timeout=60)
-    running, most, lock = 0, 0, threading.Lock()
+    crowd = Crowd(3)
 
-    def work():
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        together.wait()
-        with lock:
-            running -= 1
-        together.wait()
+    all_at_once([crowd.work] * 6, 3)
 
-    all_at_once([work] * 6, 3)
-
-    assert most == 3
+    assert crowd.most == 3
 
 
 def test_one_step_at_a_time_works_in_the_callers_thread_in_order():

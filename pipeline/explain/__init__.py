@@ -25,12 +25,15 @@ from pipeline.explain.commands import (
 )
 from pipeline.explain.events import Event, events_of
 from pipeline.explain.readings import Reading, attributions, readings_of
-from pipeline.explain.rows import Rows, Together, one_by_one
+from pipeline.explain.rows import Rows, Together
 from pipeline.explain.search import Search
 from pipeline.rules.items import COMMAND, COMMAND_ITEMS, READING_ITEMS
+from pipeline.schedule import all_at_once
 
 MODELS = ("stg_sync_events", "stg_repeated_events", "fct_command_readings", "dim_users")
 """The built models that an explanation reads."""
+
+_ONE_BY_ONE: Together = partial(all_at_once, at_once=1)
 
 _SIMILAR = 5
 _LETTERS_A_TYPO = 4  # an id may be mistyped in one of so many letters
@@ -68,7 +71,7 @@ def explain(
     uuid: str,
     table: Callable[[str], ir.Table],
     fetch: Callable[[ir.Table], pa.Table],
-    together: Together = one_by_one,
+    together: Together = _ONE_BY_ONE,
 ) -> Explanation:
     """Explain the command with this id; `fetch` masks sensitive values.
 

@@ -12,8 +12,3 @@ Rows = Callable[[ir.Table], list[dict[str, Any]]]
 
 Together = Callable[[Collection[Callable[[], Any]]], list[Any]]
 """Returns the results of functions, which may run at the same time."""
-
-
-def one_by_one(works: Collection[Callable[[], Any]]) -> list[Any]:
-    """Return the results of functions, one after the other."""
-    return [work() for work in works]

@@ -67,7 +67,7 @@ def compare(recorded: Sequence[FileRead], found: Sequence[Path]) -> Compared:
         except FileNotFoundError:
             gone.append(each)
             continue
-        if (state.st_size, state.st_mtime_ns) != (each.bytes, each.modified_ns):
+        if not _is_as_read(each, state):
             raise InputError(
                 f"{each.path} has changed since a build read it: it had {each.bytes:,} bytes, "
                 f"now {state.st_size:,}.",
@@ -100,8 +100,11 @@ def _change_of(recorded: FileRead) -> str:
         state = Path(recorded.path).stat()
     except OSError as error:
         return "is gone" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
-    same = (state.st_size, state.st_mtime_ns) == (recorded.bytes, recorded.modified_ns)
-    return "" if same else "has changed"
+    return "" if _is_as_read(recorded, state) else "has changed"
+
+
+def _is_as_read(recorded: FileRead, state: os.stat_result) -> bool:
+    return (state.st_size, state.st_mtime_ns) == (recorded.bytes, recorded.modified_ns)
 
 
 def find(patterns: Sequence[str], recorded: Collection[str]) -> tuple[Path, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ import answers
 import ibis
 import pytest
 from click.testing import CliRunner
+from crowd import Crowd
 
 from pipeline.backends.bigquery.backend import BigQuery
 from pipeline.backends.bigquery.jobs import Jobs, label
@@ -74,26 +74,18 @@ def test_what_passes_is_tried_again(server, reason):
 
 
 def test_no_more_jobs_run_at_a_time_than_may():
-    together = threading.Barrier(2, timeout=60)
-    running, most, lock = 0, 0, threading.Lock()
+    crowd = Crowd(2)
 
     class Job:
         total_bytes_billed = 0
 
         def result(self, **settings):
-            nonlocal running, most
-            with lock:
-                running += 1
-                most = max(most, running)
-            together.wait()
-            with lock:
-                running -= 1
-            together.wait()
+            crowd.work()
 
     jobs = Jobs(SimpleNamespace(query=lambda *_, **__: Job()), None, None, at_once=2)
     all_at_once([partial(jobs.query, "SELECT 1")] * 6, 6)
 
-    assert most == 2
+    assert crowd.most == 2
 
 
 def test_the_answer_that_a_query_is_done_has_its_rows(server):
