@@ -20,6 +20,7 @@ _INCREMENTAL = ("test_incremental.py",)
 
 TESTS = {
     "units.py": _UNITS,
+    "pruning.py": (*_INCREMENTAL, "test_pruning.py"),
     "changes.py": _INCREMENTAL,
     "incremental.py": _INCREMENTAL,
     "fingerprints.py": ("test_fingerprints.py",),
@@ -441,9 +442,9 @@ MUTANTS = (
         "readings that went",
     ),
     Mutant(
-        "changes.py",
-        "return [went.difference(came, distinct=False), came.difference(went, distinct=False)]",
-        "return [came.difference(went, distinct=False)]",
+        "backends/duckdb/increment.py",
+        "return gone.union(more)",
+        "return more",
         "units of rows that went",
     ),
     Mutant(
@@ -453,9 +454,9 @@ MUTANTS = (
         "rows that only went are deleted",
     ),
     Mutant(
-        "changes.py",
-        "rows is not None and rows != counted",
-        "rows is None",
+        "backends/duckdb/increment.py",
+        "expected.rows is not None and expected.rows != counted",
+        "expected.rows is None",
         "rows have to add up",
     ),
     # the state: files that were read, code, age
@@ -498,8 +499,8 @@ MUTANTS = (
     Mutant("slices.py", "if number and number + count > most:", "if False:", "slices"),
     Mutant(
         "slices.py",
-        'found["low"], found["high"], link.window',
-        'found["low"], found["high"]',
+        "link.at, ranges, after=link.window",
+        "link.at, ranges",
         "readings after a slice's last day",
     ),
 )

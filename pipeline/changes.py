@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
-from pipeline import slices, units
-from pipeline.arrow_values import values_of
-from pipeline.backends.base import IncrementalWorkspace, Made
+from pipeline import pruning, slices, units
+from pipeline.backends.base import Expected, IncrementalWorkspace, Made
 from pipeline.contract import Grows, Model, Near, Within
-from pipeline.dialect import key_hash
-from pipeline.errors import OutOfMemoryError, UsageError
+from pipeline.errors import OutOfMemoryError
 from pipeline.expressions import bound, declared_table, expression
 from pipeline.graph import Graph
 from pipeline.results import ModelMode
+from pipeline.schedule import Once
 from pipeline.sources import SOURCES
 
 LARGE = 0.4
@@ -64,9 +62,15 @@ class Step:
 
 KEPT = Step("kept")
 
+Restricted = tuple[str, str, int, When]
+"""A model, a column of it, the units that the column holds, and the state of the model."""
+
 
 class Changes:
-    """One incremental build: makes models in dependency order, each from its upstream changes."""
+    """One incremental build: makes models in dependency order, each from its upstream changes.
+
+    Several threads may make models at once.
+    """
 
     def __init__(
         self,
@@ -90,7 +94,8 @@ class Changes:
         self._units: dict[str, Units] = {}
         self._known: list[Units] = []
         self._used: dict[str, dict[str, frozenset[str]]] = {}
-        self._restricted: dict[tuple[str, str, int, When], ir.Table] = {}
+        self._restricted = Once[Restricted, ir.Table]()
+        self._days = Once[Restricted, pruning.Days]()
 
     def make(self, model: Model) -> Step:
         """Bring one model up to date, after those that it reads.
@@ -141,7 +146,10 @@ class Changes:
         new = self._raw[upstream] if upstream in SOURCES else self.steps[upstream].came
         if new is None:
             raise TypeError(f"nobody knows which rows came to {upstream}")
-        came = self._workspace.stored(expression(model, lambda _: new))
+        if upstream in SOURCES:
+            came = self._workspace.staged(model, new)
+        else:
+            came = self._workspace.stored(expression(model, lambda _: new), model=model.name)
         number = self._workspace.count(came)
         if not number:
             return KEPT
@@ -162,24 +170,29 @@ class Changes:
             return self._anew(model)  # slices need less memory than all of the units at once
 
     def _updated_units(self, model: Model, found: Units) -> Step:
-        stored = self._workspace.stored
-        new = stored(self._of_units(model, found, "now"))
+        new = self._of_units(model, found, "now")
         if model.materialized == "view":
-            old = stored(self._of_units(model, found, "former"))
+            old = self._of_units(model, found, "former")
         else:
-            unit = _unit(model)
-            old = stored(units.having(self._former(model.name), unit, found.table))
-        went, came, rows_went, rows_came = self._differences(model, old, new)
+            old = self._rows_having(model.name, _unit(model), found, "former")
+        stored = self._workspace.stored
+        new, old = stored(new, model=model.name), stored(old, model=model.name)
+        went, came, rows_went, rows_came = self._workspace.differences(model, old, new)
         if not rows_went and not rows_came:
             return KEPT
         if model.materialized == "table":
-            by = tuple(dict.fromkeys((_unit(model), *model.key)))
-            gone = went.select(*by).union(came.select(*by), distinct=True)
-            gone = stored(gone)
-            # all rows of a key: without checks, a key may come twice
-            fresh = new.semi_join(gone, [new[name].identical_to(gone[name]) for name in by])
-            self._workspace.replace(model, by, gone, fresh)
+            self._replace(model, (_unit(model), *model.key), went, came, new)
         return self._updated(model, went, came, rows_went, rows_came, new)
+
+    def _replace(
+        self, model: Model, key: tuple[str, ...], went: ir.Table, came: ir.Table, new: ir.Table
+    ) -> None:
+        # with the day, so an engine that skips partitions reads those of the changed rows alone
+        day = (model.partition_by,) if model.partition_by else ()
+        by = tuple(dict.fromkeys((*key, *day)))
+        gone = went.select(*by).union(came.select(*by), distinct=True)
+        # all rows of a key: without checks, a key may come twice
+        self._workspace.replace(model, by, gone, new)
 
     def _anew(self, model: Model) -> Step:
         """Make all rows of a model; find out which have changed if its readers need to know."""
@@ -187,11 +200,15 @@ class Changes:
             return Step("updated")
         if not self._is_compared(model):
             return Step("created", rows=self._create(model).rows)
-        new = self._workspace.stored(bound(self._graph, model.name, self.now))
+        whole = bound(self._graph, model.name, self.now)
+        new = self._workspace.stored(whole, model=model.name)
         old = self._former(model.name)
-        went, came, rows_went, rows_came = self._differences(model, old, new)
+        went, came, rows_went, rows_came = self._workspace.differences(model, old, new)
         if not rows_went and not rows_came:
             return KEPT
+        if self._workspace.charges_by_bytes and model.key:
+            self._replace(model, model.key, went, came, new)
+            return self._updated(model, went, came, rows_went, rows_came, new)
         made = self._workspace.create(lineage.of(self._graph).resolved(model.name), new)
         return Step("updated", "", made.rows, went, came, rows_went, rows_came, new)
 
@@ -216,17 +233,10 @@ class Changes:
         rows_came: int,
         fresh: ir.Table | None = None,
     ) -> Step:
-        before = self._rows.get(model.name)
-        rows = None if before is None else before - rows_went + rows_came
+        expected = Expected(self._rows.get(model.name), rows_went, rows_came)
+        rows = expected.rows
         if model.materialized == "table":
-            counted = self._workspace.count(self._workspace.table(model.name))
-            if rows is not None and rows != counted:
-                raise UsageError(
-                    f"{model.name} has {counted:,} rows after this build; {before:,} less "
-                    f"{rows_went:,} that went, plus {rows_came:,} that came, are {rows:,}.",
-                    "Build in full, without --incremental. The last build is unchanged.",
-                )
-            rows = counted
+            rows = self._workspace.counted(model, expected)
         return Step("updated", "", rows, went, came, rows_went, rows_came, fresh)
 
     # --- Units
@@ -252,17 +262,13 @@ class Changes:
             return [*step.changed]
         columns = sorted({link, *self._columns_used(model)[name]})
         went, came = step.went.select(*columns), step.came.select(*columns)
-        return [went.difference(came, distinct=False), came.difference(went, distinct=False)]
+        return [self._workspace.differing(went, came)]
 
     def _units_near(self, unit: str, link: Near, name: str) -> list[ir.Table]:
         changed = [rows.select(link.on, link.at) for rows in self.steps[name].changed]
         rows = self._workspace.stored(ibis.union(*changed) if len(changed) > 1 else changed[0])
-        bounds = self._bounds(rows[link.at])
-        if bounds is None:
-            return []
         of = self.now(link.of)
-        first, last = units.later(bounds[0], -link.window), units.later(bounds[1])
-        near = of.filter(of[link.start].between(first, last))
+        near = pruning.between(of, link.start, self._spans(rows[link.at]), before=link.window)
         return [units.units_near(near, unit, link, rows)]
 
     def _united(self, parts: list[ir.Table]) -> Units:
@@ -285,6 +291,8 @@ class Changes:
         if model.materialized == "view" or not before:
             return False
         unit = _unit(model)
+        if self._is_pruned(model.name):
+            return sum(self._days_of(model.name, unit, found, "former").values()) > LARGE * before
         column = self._former(model.name).select(unit)
         return self._workspace.count(units.having(column, unit, found.table)) > LARGE * before
 
@@ -303,9 +311,7 @@ class Changes:
         if when == "former" and not self.is_changed(name):
             when = "now"
         key = (name, column, id(found), when)
-        if key not in self._restricted:
-            self._restricted[key] = self._restrict(name, column, found, when)
-        return self._restricted[key]
+        return self._restricted.get(key, lambda: self._restrict(name, column, found, when))
 
     def _restrict(self, name: str, column: str, found: Units, when: When) -> ir.Table:
         model = self._models[name]
@@ -318,25 +324,50 @@ class Changes:
             and name in each.upstream
             and each.locality.link(name) == column
         ]
-        table = self._former(name) if when == "former" else self.now(name)
+        table = self._rows_having(name, column, found, when)
         if len(readers) < 2:
-            return units.having(table, column, found.table)
+            return table
         read = {column}.union(*(self._columns_used(each)[name] for each in readers))
         columns = [each for each in model.schema.names if each in read]
         came = self.steps[name].came
         if when == "now" and isinstance(model.locality, Grows) and came is not None:
             old = self._having(name, column, found, "former")
             both = old.union(units.having(came.select(*columns), column, found.table))
-            return self._workspace.stored(both)
-        return self._workspace.stored(units.having(table.select(*columns), column, found.table))
+            return self._workspace.stored(both, model=name)
+        return self._workspace.stored(table.select(*columns), model=name)
+
+    def _rows_having(self, name: str, column: str, found: Units, when: When) -> ir.Table:
+        table = self._former(name) if when == "former" else self.now(name)
+        if self._is_pruned(name):
+            days = self._days_of(name, column, found, when)
+            table = pruning.of_days(table, str(self._models[name].partition_by), days)
+        return units.having(table, column, found.table)
+
+    def _is_pruned(self, name: str) -> bool:
+        model = self._models[name]
+        is_stored = model.materialized == "table" and model.partition_by is not None
+        return is_stored and self._workspace.charges_by_bytes
+
+    def _days_of(self, name: str, column: str, found: Units, when: When) -> pruning.Days:
+        """Find the days of the units' rows by one narrow scan."""
+
+        def find() -> pruning.Days:
+            step = self.steps.get(name, KEPT)
+            tables = [self.now(name)] if step.mode == "created" else [self._former(name)]
+            if when == "now" and step.mode == "updated":
+                tables += [rows for rows in (step.fresh, step.came) if rows is not None][:1]
+            day = str(self._models[name].partition_by)
+            narrow = [
+                units.having(rows.select(column, day), column, found.table) for rows in tables
+            ]
+            return pruning.days(self._workspace.fetch, narrow, day)
+
+        return self._days.get((name, column, id(found), when), find)
 
     def _near(self, name: str, link: Near, of: ir.Table, when: When) -> ir.Table:
         starts = self._workspace.stored(of.select(link.on, link.start))
         rows = self._former(name) if when == "former" else self.now(name)
-        bounds = self._bounds(starts[link.start])
-        if bounds is None:
-            return rows.limit(0)
-        near = units.between(rows, link.at, *bounds, link.window)
+        near = pruning.between(rows, link.at, self._spans(starts[link.start]), after=link.window)
         return units.near_rows(near, link, starts)
 
     def _former(self, name: str) -> ir.Table:
@@ -351,36 +382,15 @@ class Changes:
 
     # --- Lookups
 
-    def _differences(
-        self, model: Model, old: ir.Table, new: ir.Table
-    ) -> tuple[ir.Table, ir.Table, int, int]:
-        """Return the rows in `old` only and in `new` only, counting copies, and their numbers."""
-        old, stored = old.select(*new.columns), self._workspace.stored
-        # counting copies takes five times as long, so only where keys may repeat
-        distinct = self._has_unique_keys(model, old) and self._has_unique_keys(model, new)
-        went = stored(old.difference(new, distinct=distinct))
-        came = stored(new.difference(old, distinct=distinct))
-        return went, came, self._workspace.count(went), self._workspace.count(came)
-
-    def _has_unique_keys(self, model: Model, rows: ir.Table) -> bool:
-        if not model.key:
-            return False
-        keys = key_hash(*(rows[name] for name in model.key))
-        counts = rows.aggregate(rows=rows.count(), keys=keys.nunique())
-        (found,) = self._workspace.fetch(counts).to_pylist()
-        return bool(found["rows"] == found["keys"])
-
     def _columns_used(self, model: Model) -> dict[str, frozenset[str]]:
         if model.name not in self._used:
             tables = {name: declared_table(self._graph, name) for name in model.upstream}
             self._used[model.name] = units.columns_used(model, tables)
         return self._used[model.name]
 
-    def _bounds(self, time: ir.Column) -> tuple[datetime, datetime] | None:
-        table = time.name("time").as_table()
-        found = self._workspace.fetch(table.aggregate(low=table.time.min(), high=table.time.max()))
-        [(low, high)] = zip(values_of(found["low"]), values_of(found["high"]), strict=True)
-        return None if low is None else (low, high)
+    def _spans(self, time: ir.Column) -> list[pruning.Span]:
+        by_day = self._workspace.charges_by_bytes
+        return pruning.spans(self._workspace.fetch, time, by_day=by_day)
 
 
 def _unit(model: Model) -> str:

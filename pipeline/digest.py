@@ -77,6 +77,20 @@ def row_hash(table: ir.Table, columns: Iterable[str]) -> ir.StringValue:
     return md5(_joined(text_of(table[name]) for name in columns))
 
 
+def differing(one: ir.Table, other: ir.Table) -> ir.Table:
+    """Return the rows that are in one table only, counting copies.
+
+    The column `_side` is 0 for a row of the first table, and 1 for one of the other. Unlike EXCEPT,
+    this needs nothing that an engine lacks, and takes arrays.
+    """
+    names = one.columns
+    both = one.mutate(_side=0).union(other.select(*names).mutate(_side=1))
+    hashed = both.mutate(_row=row_hash(both, names))
+    copies = hashed.mutate(_copy=ibis.row_number().over(group_by=["_side", "_row"]))
+    sides = copies.mutate(_sides=_.count().over(group_by=["_row", "_copy"]))
+    return sides.filter(_._sides == 1).select(*names, "_side")
+
+
 def number_of(text: ir.StringValue) -> ir.IntegerValue:
     """Return a whole number of 32 bits for a text, the same on every engine."""
     return _part(md5(text), 0)

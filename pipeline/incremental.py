@@ -68,7 +68,7 @@ def build_incrementally(
                 options.report(note)
             if not news.sources and not plan.remade and not plan.unchecked(options.checks):
                 return _nothing_new(graph, plan, options.report, clock, notes)
-            with increment.workspace(list(graph.models)) as workspace:
+            with increment.workspace(graph.models) as workspace:
                 names = list(graph.models)
                 run = IncrementalRun(
                     graph, workspace, names, options, started, plan=plan, news=news

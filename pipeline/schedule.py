@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Step = TypeVar("Step")
 Made = TypeVar("Made")
+Key = TypeVar("Key")
 
 
 def work_through(
@@ -82,3 +85,18 @@ class InOrder:
         self._ended.add(name)
         while self._waiting and self._waiting[0] in self._ended:
             self._tell(self._waiting.pop(0))
+
+
+class Once(Generic[Key, Made]):
+    """Results by key: the first thread that asks for one makes it, the others wait for it."""
+
+    def __init__(self) -> None:
+        self._made: dict[Key, Made] = {}
+        self._locks: dict[Key, threading.RLock] = defaultdict(threading.RLock)
+
+    def get(self, key: Key, make: Callable[[], Made]) -> Made:
+        """Return the result for a key; make it if nobody has."""
+        with self._locks[key]:
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from pipeline import units
-from pipeline.arrow_values import dicts_of
+from pipeline import pruning, units
 from pipeline.backends.base import Made, Workspace
 from pipeline.contract import Model, Near, Within
 from pipeline.dialect import key_hash
@@ -175,11 +173,8 @@ def _units_of(rows: ir.Table, day: str, unit: str, slice: Slice) -> ir.Table:
 
 def _near(rows: ir.Table, link: Near, of: ir.Table, workspace: Workspace) -> ir.Table:
     # a range has nearly all devices, so only literal bounds in time pay off
-    bounds = of.aggregate(low=of[link.start].min(), high=of[link.start].max())
-    found: dict[str, Any] = dicts_of(workspace.fetch(bounds))[0]
-    if found["low"] is None:
-        return rows.limit(0)
-    return units.between(rows, link.at, found["low"], found["high"], link.window)
+    ranges = pruning.spans(workspace.fetch, of[link.start], by_day=False)
+    return pruning.between(rows, link.at, ranges, after=link.window)
 
 
 def _links(model: Model) -> dict[str, str | Near]:

@@ -6,13 +6,12 @@ Units are a table with one column `unit`, each value once. Everything here is an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from pipeline.contract import TIMESTAMP, Model
+from pipeline.contract import Model
 from pipeline.dialect import microseconds
 from pipeline.expressions import expression
 from pipeline.locality import Near, Within
@@ -78,25 +77,6 @@ def united(parts: Sequence[ir.Table]) -> ir.Table:
     """Return the units of all parts, each once, without NULL."""
     units = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
     return units.filter(units["unit"].notnull())
-
-
-def between(
-    rows: ir.Table, column: str, low: datetime, high: datetime, window: int = 0
-) -> ir.Table:
-    """Return the rows from one time to another, and so many microseconds after it.
-
-    The bounds are literals, so an engine skips blocks of other times.
-    """
-    return rows.filter(rows[column].between(later(low), later(high, window)))
-
-
-def later(time: datetime, microseconds: int = 0) -> ir.TimestampScalar:
-    """Return a time so much later as a literal, or the first or last possible time."""
-    try:
-        moved = time.astimezone(UTC) + timedelta(microseconds=microseconds)
-    except OverflowError:
-        moved = (datetime.min if microseconds < 0 else datetime.max).replace(tzinfo=UTC)
-    return ibis.literal(moved, type=TIMESTAMP)
 
 
 def units_near(of: ir.Table, unit: str, link: Near, rows: ir.Table) -> ir.Table:

@@ -269,18 +269,52 @@ class News:
     lines: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Expected:
+    """The rows that a changed table should have: those before, less some, plus some.
+
+    `before` is None if their number is unknown.
+    """
+
+    before: int | None
+    went: int
+    came: int
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows now, None if it is unknown."""
+        return None if self.before is None else self.before - self.went + self.came
+
+    def refusal(self, name: str, counted: str) -> str:
+        """Return the message on a model's table that has another number of rows."""
+        return (
+            f"{name} has {counted} rows after this build; {self.before:,} less {self.went:,} that"
+            f" went, plus {self.came:,} that came, are {self.rows:,}."
+        )
+
+
+IN_FULL = "Build in full, without --incremental. The last build is unchanged."
+
+
 class IncrementalWorkspace(Workspace, Protocol):
-    """A workspace that begins as a copy of the published tables, and changes it."""
+    """A workspace that begins with the published tables, and changes them."""
 
     def former(self, name: str) -> ir.Table:
         """Return a published table."""
         ...
 
-    def stored(self, expr: ir.Table) -> ir.Table:
-        """Evaluate an expression into a table that the build drops at its end.
+    def stored(self, expr: ir.Table, *, model: str = "") -> ir.Table:
+        """Evaluate an expression, for a model if it is named, into a table.
+
+        The build drops the table at its end.
+        """
+        ...
+
+    def staged(self, model: Model, new: ir.Table) -> ir.Table:
+        """Store the rows that a model makes of the rows that came to its source.
 
         Raises:
-            InputError: a file that the expression reads is faulty or has changed.
+            InputError: the source is faulty, or has changed other than by new rows.
         """
         ...
 
@@ -288,12 +322,35 @@ class IncrementalWorkspace(Workspace, Protocol):
         """Return the number of rows of a table."""
         ...
 
+    def counted(self, model: Model, expected: Expected) -> int | None:
+        """Return the number of rows of a changed table.
+
+        An engine may count them only when it publishes, and refuse the build then.
+
+        Raises:
+            UsageError: it is another one than expected.
+        """
+        ...
+
+    def differing(self, one: ir.Table, other: ir.Table) -> ir.Table:
+        """Return the rows that are in one table only, counting copies; it may have arrays."""
+        ...
+
+    def differences(
+        self, model: Model, old: ir.Table, new: ir.Table
+    ) -> tuple[ir.Table, ir.Table, int, int]:
+        """Return a model's rows in `old` only and in `new` only, and their numbers."""
+        ...
+
     def append(self, model: Model, rows: ir.Table) -> None:
         """Add rows to a model's table."""
         ...
 
     def replace(self, model: Model, by: tuple[str, ...], gone: ir.Table, rows: ir.Table) -> None:
-        """Delete the table's rows that equal a row of `gone` in the columns `by`; add `rows`."""
+        """Delete the table's rows that equal a row of `gone` in the columns `by`.
+
+        Add those of `rows` that equal one.
+        """
         ...
 
     def read_new(self, source: Source, columns: Collection[str]) -> RawTable:
@@ -321,8 +378,10 @@ class Increment(Protocol):
         """
         ...
 
-    def workspace(self, names: Collection[str]) -> AbstractContextManager[IncrementalWorkspace]:
-        """Open a copy of the published tables, to change and publish."""
+    def workspace(
+        self, models: Mapping[str, Model]
+    ) -> AbstractContextManager[IncrementalWorkspace]:
+        """Open the published tables of all models, to change and publish."""
         ...
 
 

@@ -15,7 +15,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
-from pipeline.backends.base import News, RawTable
+from pipeline.backends.base import IN_FULL, Expected, News, RawTable
 from pipeline.backends.duckdb import manifest
 from pipeline.backends.duckdb.contents import Contents
 from pipeline.backends.duckdb.errors import engine_errors
@@ -23,6 +23,9 @@ from pipeline.backends.duckdb.inputs import Inputs, inputs_of
 from pipeline.backends.duckdb.workspace import VERSION, DuckDBWorkspace
 from pipeline.contract import Model
 from pipeline.counting import row_count
+from pipeline.dialect import key_hash
+from pipeline.errors import UsageError
+from pipeline.expressions import expression
 from pipeline.results import RunRecord, SourceRead
 from pipeline.sources import EVENTS, SOURCES, Source
 
@@ -88,13 +91,13 @@ class DuckDBIncrement:
         return News(changed, lines)
 
     @contextlib.contextmanager
-    def workspace(self, names: Collection[str]) -> Iterator[DuckDBIncrementalWorkspace]:
+    def workspace(self, models: Mapping[str, Model]) -> Iterator[DuckDBIncrementalWorkspace]:
         """Open a copy of the published file to change, and the file itself to read.
 
         Raises:
             ResourceError: the disk is full.
         """
-        with self.open_copy(names) as workspace:
+        with self.open_copy(list(models)) as workspace:
             # DuckDB writes the whole log into the file once, at the end
             workspace.con.raw_sql(f"SET checkpoint_threshold = '{_NEVER}'")
             workspace.begin(self._compared.new, self._inputs(EVENTS))
@@ -169,7 +172,15 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         read = self.held.previous.sources.get(EVENTS) if self.held.previous else None
         return read.kept_rows if read else None
 
-    def stored(self, expr: ir.Table) -> ir.Table:
+    def staged(self, model: Model, new: ir.Table) -> ir.Table:
+        """Store the rows that a model makes of the new files' rows.
+
+        Raises:
+            InputError: a file is faulty or has changed.
+        """
+        return self.stored(expression(model, lambda _: new))
+
+    def stored(self, expr: ir.Table, *, model: str = "") -> ir.Table:
         """Evaluate an expression into a temporary table.
 
         Raises:
@@ -187,17 +198,55 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         known = self._counted.get(table.get_name()) if _is_stored(table) else None
         return row_count(table, self.fetch) if known is None else known
 
+    def counted(self, model: Model, expected: Expected) -> int:
+        """Return the number of rows of a changed table.
+
+        Raises:
+            UsageError: it is another one than expected.
+        """
+        counted = self.count(self.table(model.name))
+        if expected.rows is not None and expected.rows != counted:
+            raise UsageError(expected.refusal(model.name, f"{counted:,}"), IN_FULL)
+        return counted
+
+    def differing(self, one: ir.Table, other: ir.Table) -> ir.Table:
+        """Return the rows that are in one table only, counting copies."""
+        gone, more = (a.difference(b, distinct=False) for a, b in ((one, other), (other, one)))
+        return gone.union(more)
+
+    def differences(
+        self, model: Model, old: ir.Table, new: ir.Table
+    ) -> tuple[ir.Table, ir.Table, int, int]:
+        """Return a model's rows in `old` only and in `new` only, and their numbers."""
+        old = old.select(*new.columns)
+        # counting copies takes five times as long, so only where keys may repeat
+        distinct = self._has_unique_keys(model, old) and self._has_unique_keys(model, new)
+        went = self.stored(old.difference(new, distinct=distinct))
+        came = self.stored(new.difference(old, distinct=distinct))
+        return went, came, self.count(went), self.count(came)
+
+    def _has_unique_keys(self, model: Model, rows: ir.Table) -> bool:
+        if not model.key:
+            return False
+        keys = key_hash(*(rows[name] for name in model.key))
+        counts = rows.aggregate(rows=rows.count(), keys=keys.nunique())
+        (found,) = self.fetch(counts).to_pylist()
+        return bool(found["rows"] == found["keys"])
+
     def replace(self, model: Model, by: tuple[str, ...], gone: ir.Table, rows: ir.Table) -> None:
-        """Delete the table's rows that equal a row of `gone` in the columns `by`; add `rows`."""
-        table = self.table(model.name)
+        """Delete the table's rows that equal a row of `gone` in the columns `by`.
+
+        Add those of `rows` that equal one.
+        """
+        gone, table = self.stored(gone), self.table(model.name)
         keys = table.select(*by, _row=table.rowid())
-        matching = keys.semi_join(gone, [keys[name].identical_to(gone[name]) for name in by])
+        matching = _equalling(keys, gone, by)
         stored = self.stored(matching.select("_row"))
         query = self.con.compiler.to_sqlglot(stored).sql("duckdb")
         name = sge.table_(model.name, quoted=True).sql("duckdb")
         with engine_errors():
             self.make(f"DELETE FROM {name} WHERE rowid IN ({query})")
-        self.append(model, rows)
+        self.append(model, _equalling(rows, gone, by))
         if model.partition_by and self._is_loose(model):
             self._sort_again(model)
 
@@ -215,6 +264,10 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
     def _sort_again(self, model: Model) -> None:
         # the order of a temporary table's rows is unknown, so create() sorts them
         self.create(model, self.stored(self.table(model.name)))
+
+
+def _equalling(rows: ir.Table, keys: ir.Table, by: tuple[str, ...]) -> ir.Table:
+    return rows.semi_join(keys, [rows[name].identical_to(keys[name]) for name in by])
 
 
 def _is_stored(table: ir.Table) -> bool:

@@ -1,0 +1,113 @@
+"""Narrows tables by literal times and days: an engine skips blocks and partitions by nothing else.
+
+DuckDB skips blocks, so the first and the last time suffice. BigQuery bills each day that it reads,
+so it gets the days themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from pipeline.arrow_values import dicts_of
+from pipeline.contract import TIMESTAMP
+from pipeline.dialect import day
+
+Fetch = Callable[[ir.Table], pa.Table]
+Days = Mapping[date | None, int]
+"""The number of rows of each day; None stands for rows without a day."""
+Span = tuple[datetime, datetime]
+"""The first and the last time of a range, both included."""
+
+MOST_SPANS = 200
+"""The most ranges that a condition names: if there are more, the nearest ones become one."""
+
+
+def spans(fetch: Fetch, times: ir.Column, *, by_day: bool) -> list[Span]:
+    """Return ranges that hold all times of a column: one, or one for each run of days."""
+    rows = times.name("time").as_table()
+    if by_day:
+        rows = rows.mutate(day=day(rows.time))
+        found = rows.group_by("day").agg(low=rows.time.min(), high=rows.time.max())
+    else:
+        found = rows.aggregate(low=rows.time.min(), high=rows.time.max())
+    bounds = [(each["low"], each["high"]) for each in dicts_of(fetch(found))]
+    return _merged(each for each in bounds if each[0] is not None)
+
+
+def between(
+    rows: ir.Table, column: str, ranges: Sequence[Span], *, before: int = 0, after: int = 0
+) -> ir.Table:
+    """Return the rows of these ranges, made longer by so many microseconds before and after."""
+    at = rows[column]
+    bounds = [(later(low, -before), later(high, after)) for low, high in ranges]
+    if not bounds:
+        return nothing(rows)
+    return rows.filter(ibis.or_(*(at.between(low, high) for low, high in bounds)))
+
+
+def days(fetch: Fetch, tables: Sequence[ir.Table], column: str) -> Days:
+    """Return how many rows there are of each day of a time or date column."""
+    parts = [rows.select(day=_day(rows[column])) for rows in tables]
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    found = dicts_of(fetch(rows.group_by("day").agg(number=rows.count())))
+    return Counter({each["day"]: each["number"] for each in found})
+
+
+def of_days(rows: ir.Table, column: str, found: Iterable[date | None]) -> ir.Table:
+    """Return the rows of these days of a time or date column."""
+    named = set(found)
+    listed = sorted(each for each in named if each is not None)
+    at = rows[column]
+    conditions = [at.isnull()] if None in named else []
+    if at.type().is_date() and listed:
+        conditions.append(at.isin([ibis.literal(each) for each in listed]))
+    elif listed:
+        ranges = _merged(_span(each) for each in listed)
+        conditions += [at.between(later(low), later(high)) for low, high in ranges]
+    return rows.filter(ibis.or_(*conditions)) if conditions else nothing(rows)
+
+
+def later(moment: datetime, microseconds: int = 0) -> ir.TimestampScalar:
+    """Return a time so much later as a literal, or the first or last possible time."""
+    try:
+        moved = moment.astimezone(UTC) + timedelta(microseconds=microseconds)
+    except OverflowError:
+        moved = (datetime.min if microseconds < 0 else datetime.max).replace(tzinfo=UTC)
+    return ibis.literal(moved, type=TIMESTAMP)
+
+
+def nothing(like: ir.Table) -> ir.Table:
+    """Return no rows, of the same columns; no table is read for that."""
+    row = ibis.literal(0).as_table()
+    nulls = {name: ibis.null(kind) for name, kind in like.schema().items()}
+    return row.select(**nulls).limit(0)
+
+
+def _day(column: ir.Column) -> ir.Column:
+    return column if column.type().is_date() else day(column)
+
+
+def _span(of: date) -> Span:
+    return datetime.combine(of, time.min, UTC), datetime.combine(of, time.max, UTC)
+
+
+def _merged(found: Iterable[Span]) -> list[Span]:
+    """Return the ranges in order; those on consecutive days are one."""
+    runs: list[Span] = []
+    for low, high in sorted(found):
+        if runs and low.date() <= runs[-1][1].date() + timedelta(days=1):
+            runs[-1] = runs[-1][0], max(high, runs[-1][1])
+        else:
+            runs.append((low, high))
+    while len(runs) > MOST_SPANS:
+        gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(runs)]
+        place = gaps.index(min(gaps))
+        runs[place : place + 2] = [(runs[place][0], runs[place + 1][1])]
+    return runs
