@@ -124,6 +124,7 @@ class Lookup(Displayed):
             self._current,
             lambda expr: self._session.fetch(masking.rows(expr)),
             partial(all_at_once, at_once=self._session.at_once, cancel=self._session.cancel),
+            charges_by_bytes=self._session.charges_by_bytes,
         )
 
     def lineage(self, column: str, *, down: bool = False) -> ColumnLineage:

@@ -1,14 +1,14 @@
 """Makes published rows anew from the raw rows that the build read, and compares the two.
 
-It takes whole devices: a share of them, and all that share a command id with one of these. The rows
-of these devices depend on no other device.
+It takes whole devices: a share of them, at least one, and all that share a command id with one of
+these. The rows of these devices depend on no other device.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -48,6 +48,8 @@ class Share:
 
     width: int
     seed: int
+    reach: int = 0
+    """How long the arc is at least, to reach a device."""
 
     @classmethod
     def of(cls, text: str, seed: int | None = None) -> Share:
@@ -75,9 +77,15 @@ class Share:
 
     def has(self, device: ir.StringValue) -> ir.BooleanValue:
         """Tell whether a device falls on the arc; rows without a device count as one device."""
+        return self._place(device.fill_null("")) < max(self.width, self.reach)
+
+    def nearest(self, device: ir.StringValue) -> ir.IntegerScalar:
+        """Return the length of an arc that reaches one of these devices, NULL if there is none."""
+        return self._place(device.nullif("")).min() + 1
+
+    def _place(self, device: ir.StringValue) -> ir.IntegerValue:
         first = self.seed * self.width % PLACES
-        place = (number_of(device.fill_null("")) + (PLACES - first)) % PLACES
-        return place < self.width
+        return (number_of(device) + (PLACES - first)) % PLACES
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,8 @@ class Verifier:
             ResourceError: memory or disk ran out.
         """
         names = [made for made in self.graph.models if made in {each.name for each in run.models}]
+        if not share.is_whole and self._staged.name in self.session.names():
+            share = replace(share, reach=self._reach(share))
         devices = Devices(share, () if share.is_whole else self._linked(share))
         remade = self._remade(names, share)
         sources = self.graph.sources_of(remade)
@@ -200,6 +210,11 @@ class Verifier:
         made = lineage.of(self.graph).direct(self._staged.name)[self._device]
         [origin] = made.value
         return origin.column
+
+    def _reach(self, share: Share) -> int:
+        device = self.session.table(self._staged.name)[self._device]
+        (found,) = self.session.fetch(share.nearest(device).name("reach").as_table()).to_pylist()
+        return found["reach"] or 0
 
     def _linked(self, share: Share) -> list[str]:
         if self._staged.name not in self.session.names():

@@ -72,10 +72,13 @@ def explain(
     table: Callable[[str], ir.Table],
     fetch: Callable[[ir.Table], pa.Table],
     together: Together = _ONE_BY_ONE,
+    *,
+    charges_by_bytes: bool = False,
 ) -> Explanation:
     """Explain the command with this id; `fetch` masks sensitive values.
 
-    `together` evaluates several functions, perhaps at once.
+    `together` evaluates several functions, perhaps at once. If the engine `charges_by_bytes`, a
+    reading with a command's id on another device is found on the command's days alone.
 
     Raises:
         UsageError: the id is empty, or one of the MODELS is not built.
@@ -90,7 +93,7 @@ def explain(
         found: list[dict[str, Any]] = fetch(expr).to_pylist()
         return found
 
-    search = Search(events, repeated, uuid, rows, together)
+    search = Search(events, repeated, uuid, rows, together, charges_by_bytes)
     found = rows(day_of(commands, uuid))
     if not found:
         carrying = events_of(search.parts(None), rows, together)

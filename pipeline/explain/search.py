@@ -1,6 +1,7 @@
-"""Finds the parts of the staged events that hold an id, by kind and day.
+"""Finds the parts of the staged events that hold an id, by kind, device and day.
 
-An engine that bills bytes then reads narrow columns of one kind, and all columns of a few days.
+An engine that charges by bytes then reads narrow columns of one kind, and all columns of a few days
+or of one device.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-from ibis import _
+from ibis import Deferred, _
 
 from pipeline.contract import TIMESTAMP
 from pipeline.dialect import given_text
@@ -37,14 +38,19 @@ class Search:
     uuid: str
     rows: Rows
     together: Together
+    charges_by_bytes: bool = False
 
     def parts(self, command: Mapping[str, Any] | None) -> list[ir.Table]:
         """Return tables of all events that carry the id, also those whose JSON is broken.
 
         The row of the command tells the times of its events that came once. Without a command, the
-        id may be that of any event. A reading with a command's id is found on the command's days.
+        id may be that of any event. A reading may have a command's id too. Readings of the
+        command's device are in one place, so any engine finds them. Those of all other devices fill
+        a wide column. An engine that charges by bytes looks for them on the command's days alone.
         """
         asked: list[Callable[[], Any]] = [self._unstaged, partial(self._staged, command)]
+        if command:
+            asked.append(partial(self._readings, command))
         parts = self.together(asked)
         return [part for part in parts if part is not None]
 
@@ -68,7 +74,8 @@ class Search:
         kinds: Collection[str] = (*COMMAND_ITEMS, READING)
         if command:
             times = [command[name] for name in _RECORDED.values() if command[name]]
-            kinds = self._kinds_that_came_again()
+            kinds = self._kinds_that_came_again() | (set() if self.charges_by_bytes else {READING})
+            carrying = carrying.filter((_.staged_kind != READING) | ~_has_device(command))
         if kinds:
             (found,) = self.rows(_times(carrying.filter(_.staged_kind.isin(sorted(kinds)))))
             times += [found["first"], found["last"]] if found["events"] else []
@@ -77,11 +84,20 @@ class Search:
         of_a_kind = carrying.filter(_.staged_kind.isin([*COMMAND_ITEMS, READING]))
         return _between(of_a_kind, min(times), max(times))
 
+    def _readings(self, command: Mapping[str, Any]) -> ir.Table:
+        return self.events.filter(
+            _.staged_kind == READING, _has_device(command), _.item_uuid == given_text(self.uuid)
+        )
+
     def _kinds_that_came_again(self) -> set[str]:
         again = self.repeated.filter(
             _.staged_kind.isin(COMMAND_ITEMS), _.item_uuid == given_text(self.uuid)
         )
         return {row["staged_kind"] for row in self.rows(again.select("staged_kind"))}
+
+
+def _has_device(command: Mapping[str, Any]) -> Deferred:
+    return _.device_id == given_text(command["device_id"])
 
 
 def _times(events: ir.Table) -> ir.Table:

@@ -183,6 +183,14 @@ def test_at_any_share_a_table_whose_rows_have_no_device_is_compared_whole(altere
     assert found["stg_user_versions"] == (0, 1, 0, [])
 
 
+@pytest.mark.parametrize("seed", range(0, 1_000_000, 249_999))
+def test_the_smallest_share_takes_at_least_one_device(published, seed):
+    found = verified(published, "0.0001%", seed)
+
+    assert 1 <= found.devices <= 4  # with those that share a command id
+    assert found.events >= 3
+
+
 def test_the_devices_of_a_share_are_closed_under_shared_commands():
     def pair(id_: str, device: str, chosen: bool = False) -> dict:
         return {"id": id_, "device": device, "chosen": chosen}

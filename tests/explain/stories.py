@@ -13,11 +13,11 @@ from pipeline.explain import Explanation, explain
 from pipeline.masking import Masking
 
 
-def story(built: Built, uuid: str, *, reveal: bool = False) -> Explanation:
+def story(built: Built, uuid: str, *, reveal: bool = False, **asked: bool) -> Explanation:
     """The explanation of an id."""
 
     def fetch(expr: ibis.Table) -> Any:
         return expr.get_backend().to_pyarrow(expr)
 
     masking = Masking(catalog.load(), reveal)
-    return explain(uuid, built.table, lambda expr: fetch(masking.rows(expr)))
+    return explain(uuid, built.table, lambda expr: fetch(masking.rows(expr)), **asked)

@@ -136,7 +136,7 @@ def test_what_a_hub_writes_is_shown_as_it_is(built):
 # --- The same on both engines ---------------------------------------------------------------------
 
 
-def on_googlesql(uuid: str, tables: dict[str, pa.Table]) -> Explanation:
+def on_googlesql(uuid: str, tables: dict[str, pa.Table], **asked: bool) -> Explanation:
     """The explanation that BigQuery would give."""
     place = ("project", "dataset")
     named = {f"project.dataset.{name}": table for name, table in tables.items()}
@@ -144,13 +144,14 @@ def on_googlesql(uuid: str, tables: dict[str, pa.Table]) -> Explanation:
         uuid,
         lambda name: declared_table(catalog.load(), name, *place),
         lambda expr: googlesql.query(to_sql(Masking(catalog.load()).rows(expr), "bigquery"), named),
+        **asked,
     )
 
 
-def assert_told_alike(models: Built, *uuids: str) -> None:
+def assert_told_alike(models: Built, *uuids: str, **asked: bool) -> None:
     tables = {name: models.table(name).to_pyarrow() for name in MODELS}
     for uuid in uuids:
-        assert vars(on_googlesql(uuid, tables)) == vars(story(models, uuid))
+        assert vars(on_googlesql(uuid, tables, **asked)) == vars(story(models, uuid, **asked))
 
 
 def test_both_engines_tell_the_same_story(built):
@@ -169,6 +170,23 @@ def test_both_engines_tell_the_same_story(built):
     )
 
     assert_told_alike(models, "c", "d", "e", ODD, "x", "cc", "C", ODD[:9])
+
+
+def test_a_reading_with_a_commands_id_is_found_on_any_day(built):
+    of_another = {"MapUniqueName": "another"}
+    models = built(
+        command("c", at=0),
+        result("c", at=1),
+        *(reading("c", at=day * 86_400) for day in (-9, 9, 9)),
+        reading("c", at=3, **of_another),
+        reading("c", at=9 * 86_400, **of_another),
+    )
+
+    assert len(story(models, "c").events) == 7
+    # the readings of all other devices are too much to pay for
+    assert len(story(models, "c", charges_by_bytes=True).events) == 6
+    assert_told_alike(models, "c")
+    assert_told_alike(models, "c", charges_by_bytes=True)
 
 
 @settings(
