@@ -130,7 +130,8 @@ def _measured(block: bytes) -> _Block | None:
     """Count the records of a block; None if one breaks the rules of quoting."""
     if not _is_utf8(block):
         return None
-    text = np.frombuffer(b"\n" + block + (b"" if block.endswith(b"\n") else b"\n"), np.uint8)
+    added = b"" if block.endswith(b"\n") else b"\n"
+    text = np.frombuffer(b"".join((b"\n", block, added)), np.uint8)
     quotes = np.flatnonzero(text == _QUOTE)
     opening, closing = quotes[::2], quotes[1::2]
     if len(opening) != len(closing) or not (
@@ -158,7 +159,7 @@ def _measured(block: bytes) -> _Block | None:
         records=lines - blanks,
         blanks=blanks,
         longest=int(lengths.max(initial=0)) + 1,
-        lf=block.count(b"\n"),
+        lf=len(line_feeds) - 1 - len(added),
         crlf=int(np.count_nonzero(crlf)),
         quoted_line_breaks=len(outside) < len(line_feeds)
         or block.count(b"\r") > int(np.count_nonzero(crlf)),
@@ -180,7 +181,7 @@ def _blocks(text: Text) -> Iterator[bytes]:
         end = _end_of_records(rest)
         if end:
             yield rest[:end]
-            line += rest.count(b"\n", 0, end)
+            line += _count(_LF, rest, 0, end)
             rest = rest[end:]
         if len(rest) > LONGEST:
             raise _fault(text.path, line, "has a record without an end: is a quote not closed?")
@@ -191,13 +192,18 @@ def _blocks(text: Text) -> Iterator[bytes]:
 def _end_of_records(text: bytes) -> int:
     """Return the end of the last whole record: after a line break outside of quotes, or 0."""
     end = text.rfind(b"\n") + 1
-    quotes = text.count(b'"', 0, end)
+    quotes = _count(_QUOTE, text, 0, end)
     while quotes % 2:
         # all line breaks after the last quote are inside of quotes
         before = text.rfind(b"\n", 0, text.rfind(b'"', 0, end)) + 1
-        quotes -= text.count(b'"', before, end)
+        quotes -= _count(_QUOTE, text, before, end)
         end = before
     return end
+
+
+def _count(letter: int, text: bytes, start: int, end: int) -> int:
+    # bytes.count() takes seven times as long if there are many
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8, end - start, start) == letter))
 
 
 def _header(path: Path, block: bytes) -> tuple[str, ...]:
