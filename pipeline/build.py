@@ -248,6 +248,14 @@ class Run:
         """Tell whether an earlier build's result also holds for the tables of this one."""
         return found.model not in self.names
 
+    def came(self, model: Model, built: ir.Table) -> ir.Table:
+        """Return the rows of a model in which to look for the newest events and the devices."""
+        return built
+
+    def with_arrivals(self, read: SourceRead, found: Mapping[str, Any]) -> SourceRead:
+        """Add the newest events and the devices to the record of a source."""
+        return replace(read, **found)
+
     def _signed(self, made: ModelResult, code: Code, made_at: Mapping[str, str]) -> ModelResult:
         if made.name not in self.names:
             return made
@@ -317,7 +325,8 @@ class Run:
         has_to_check = self.options.checks and self.has_to_check(model)
         try:
             built = self.workspace.table(model.name)
-            more = arrived(arrivals, built, self.started) if arrivals else {}
+            came = self.came(model, built)
+            more = arrived(arrivals, came, self.started) if arrivals else {}
             if (made.rows is None or more) and has_to_check and self.scope(model) is None:
                 # counting a view computes it, so one query counts all that its checks need
                 certain = certain_columns(self.graph, self.workspace, model.name)
@@ -326,7 +335,7 @@ class Run:
                 rows = counts.rows if counts else row_count(built, fetch)
                 made = self.made[model.name] = replace(made, rows=rows)
             if more:
-                found = counts.more if counts else dicts_of(fetch(built.aggregate(**more)))[0]
+                found = counts.more if counts else dicts_of(fetch(came.aggregate(**more)))[0]
                 self._note_arrivals(model, found)
         except EngineError as error:
             return self._error(model, error, time.perf_counter() - clock), None
@@ -334,7 +343,7 @@ class Run:
 
     def _note_arrivals(self, model: Model, found: Mapping[str, Any]) -> None:
         [source] = model.upstream
-        self.read[source] = replace(self.read[source], **found)
+        self.read[source] = self.with_arrivals(self.read[source], found)
         self._require_whole(source)
 
     def _require_whole(self, source: str) -> None:

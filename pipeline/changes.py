@@ -14,8 +14,9 @@ import ibis.expr.types as ir
 
 import pipeline.lineage as lineage
 from pipeline import pruning, slices, units
-from pipeline.backends.base import Expected, IncrementalWorkspace, Made
+from pipeline.backends.base import IncrementalWorkspace, Made
 from pipeline.contract import Grows, Model, Near, Within
+from pipeline.counting import Expected
 from pipeline.errors import OutOfMemoryError
 from pipeline.expressions import bound, declared_table, expression
 from pipeline.graph import Graph

@@ -1,4 +1,4 @@
-"""Counts what checks ask of one table: its rows, its keys, and the rows that break a rule."""
+"""Counts a table: its rows, its keys, and the rows that break a rule."""
 
 from __future__ import annotations
 
@@ -41,6 +41,33 @@ class Queryable(Protocol):
     def at_once(self) -> int:
         """The most statements that may run at a time."""
         ...
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The rows that a changed table should have: those before, less some, plus some.
+
+    `before` is None if their number is unknown.
+    """
+
+    before: int | None
+    went: int
+    came: int
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows now, None if it is unknown."""
+        return None if self.before is None else self.before - self.went + self.came
+
+    def refusal(self, name: str, counted: str) -> str:
+        """Return the message on a model's table that has another number of rows."""
+        return (
+            f"{name} has {counted} rows after this build; {self.before:,} less {self.went:,} that"
+            f" went, plus {self.came:,} that came, are {self.rows:,}."
+        )
+
+
+IN_FULL = "Build in full, without --incremental. The last build is unchanged."
 
 
 @dataclass(frozen=True)

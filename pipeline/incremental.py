@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import ibis.expr.types as ir
 
@@ -16,7 +17,6 @@ from pipeline.backends.base import (
     Backend,
     Increment,
     IncrementalWorkspace,
-    Increments,
     News,
 )
 from pipeline.build import Run, build
@@ -28,7 +28,7 @@ from pipeline.fingerprints import Code, why_modified
 from pipeline.graph import Graph
 from pipeline.older import outdated
 from pipeline.options import Report, RunOptions
-from pipeline.results import CheckResult, ModelResult, Note, Result, RunRecord
+from pipeline.results import CheckResult, ModelResult, Note, Result, RunRecord, SourceRead
 from pipeline.sources import EVENTS, SOURCES
 
 
@@ -49,13 +49,10 @@ def build_incrementally(
     def in_full(why: str) -> Result:
         note = Note(f"building in full: {why}")
         options.report(note)
-        whole = backend.for_all() if isinstance(backend, Increments) else backend
-        result = build(graph, whole, list(graph.models), options)
+        result = build(graph, backend.for_all(), list(graph.models), options)
         result.notes.insert(0, note)
         return result
 
-    if not isinstance(backend, Increments):
-        return in_full(f"{backend.engine} can't build incrementally yet")
     started, clock = datetime.now(UTC), time.perf_counter()
     with backend.increment() as increment:
         plan = _plan(graph, backend, increment)
@@ -230,6 +227,25 @@ class IncrementalRun(Run):
             ),
             self._arguments,
         )
+
+    def came(self, model: Model, built: ir.Table) -> ir.Table:
+        """Return the rows that came, where the engine bills those of the whole table."""
+        came = self.changes.steps[model.name].came
+        return built if came is None or not self.workspace.charges_by_bytes else came
+
+    def with_arrivals(self, read: SourceRead, found: Mapping[str, Any]) -> SourceRead:
+        """Add the newest events and devices, of all rows or those that came, to the former ones.
+
+        If only new rows were looked at, the number of devices is that of the last full build, or
+        of the new rows if they have more.
+        """
+        former = self.plan.previous.sources.get(EVENTS)
+        if former is None or not self.workspace.charges_by_bytes:
+            return super().with_arrivals(read, found)
+        both = {name: (getattr(former, name), value) for name, value in found.items()}
+        known = {name: [v for v in values if v is not None] for name, values in both.items()}
+        newest = {name: max(values, default=None) for name, values in known.items()}
+        return super().with_arrivals(read, newest)
 
     def has_to_check(self, model: Model) -> bool:
         """Tell whether any part of a model must be checked."""

@@ -62,16 +62,21 @@ def days(fetch: Fetch, tables: Sequence[ir.Table], column: str) -> Days:
 
 def of_days(rows: ir.Table, column: str, found: Iterable[date | None]) -> ir.Table:
     """Return the rows of these days of a time or date column."""
+    conditions = on_days(rows[column], found)
+    return rows.filter(ibis.or_(*conditions)) if conditions else nothing(rows)
+
+
+def on_days(at: ir.Column, found: Iterable[date | None]) -> list[ir.BooleanValue]:
+    """Return conditions on a time or date; a row of one of these days meets one of them."""
     named = set(found)
     listed = sorted(each for each in named if each is not None)
-    at = rows[column]
     conditions = [at.isnull()] if None in named else []
     if at.type().is_date() and listed:
         conditions.append(at.isin([ibis.literal(each) for each in listed]))
     elif listed:
         ranges = _merged(_span(each) for each in listed)
         conditions += [at.between(later(low), later(high)) for low, high in ranges]
-    return rows.filter(ibis.or_(*conditions)) if conditions else nothing(rows)
+    return conditions
 
 
 def later(moment: datetime, microseconds: int = 0) -> ir.TimestampScalar:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from pipeline.backends.base import record_of, row_of
+from pipeline.backends.rows import record_of, row_of
 from pipeline.results import CheckResult, ModelResult, RunRecord, SourceRead
 
 NOON = dt.datetime(2022, 3, 4, 12, tzinfo=dt.UTC)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot.expressions as sge
 
 from pipeline.contract import Model
+from pipeline.counting import Expected
 from pipeline.graph import Graph
 from pipeline.results import (
-    CheckResult,
     Estimate,
     FileRead,
     LastTest,
     Loaded,
-    ModelResult,
     Note,
     Read,
     RunRecord,
@@ -237,6 +235,14 @@ class Backend(Protocol):
         """
         ...
 
+    def increment(self) -> AbstractContextManager[Increment]:
+        """Hold the published tables, so no other build changes them."""
+        ...
+
+    def for_all(self) -> Backend:
+        """Return the same backend with every input ever read, and those given now."""
+        ...
+
     def session(self) -> AbstractContextManager[Session]:
         """Open one connection for the published tables and the raw sources."""
         ...
@@ -267,33 +273,6 @@ class News:
 
     sources: Collection[str]
     lines: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Expected:
-    """The rows that a changed table should have: those before, less some, plus some.
-
-    `before` is None if their number is unknown.
-    """
-
-    before: int | None
-    went: int
-    came: int
-
-    @property
-    def rows(self) -> int | None:
-        """The number of rows now, None if it is unknown."""
-        return None if self.before is None else self.before - self.went + self.came
-
-    def refusal(self, name: str, counted: str) -> str:
-        """Return the message on a model's table that has another number of rows."""
-        return (
-            f"{name} has {counted} rows after this build; {self.before:,} less {self.went:,} that"
-            f" went, plus {self.came:,} that came, are {self.rows:,}."
-        )
-
-
-IN_FULL = "Build in full, without --incremental. The last build is unchanged."
 
 
 class IncrementalWorkspace(Workspace, Protocol):
@@ -386,19 +365,6 @@ class Increment(Protocol):
 
 
 @runtime_checkable
-class Increments(Protocol):
-    """A backend that can build incrementally."""
-
-    def increment(self) -> AbstractContextManager[Increment]:
-        """Hold the published tables, so no other build changes them."""
-        ...
-
-    def for_all(self) -> Backend:
-        """Return the same backend with every input ever read, and those given now."""
-        ...
-
-
-@runtime_checkable
 class KeepsTested(Protocol):
     """A backend that keeps the results of the last `test` until the next build."""
 
@@ -426,32 +392,3 @@ class Warehouse(Protocol):
     def load(self, inputs: Mapping[str, Sequence[str]], *, append: bool) -> list[Loaded]:
         """Load local files into the raw tables: replace them, or add to them."""
         ...
-
-
-def row_of(record: RunRecord) -> dict[str, Any]:
-    """Return a record as a row of the database's `runs`; all but time and seconds is JSON."""
-    return {
-        "started_at": record.started_at,
-        "seconds": record.seconds,
-        "sources": json.dumps({name: read.to_json() for name, read in record.sources.items()}),
-        "models": json.dumps([made.to_json() for made in record.models]),
-        "checks": json.dumps([found.to_json() for found in record.checks]),
-        "mode": record.mode,
-        "code": record.code,
-        "engine": record.engine,
-    }
-
-
-def record_of(row: Mapping[str, Any]) -> RunRecord:
-    """Read the row that `row_of` made, in this version or an older one."""
-    sources = json.loads(row["sources"])
-    return RunRecord(
-        row["started_at"],
-        row["seconds"],
-        {name: SourceRead.from_json(read) for name, read in sources.items()},
-        tuple(ModelResult.from_json(made) for made in json.loads(row["models"])),
-        tuple(CheckResult.from_json(found) for found in json.loads(row["checks"])),
-        row.get("mode") or "full",
-        row.get("code") or "",
-        row.get("engine") or "",
-    )

@@ -96,6 +96,8 @@ def _again(found: CheckResult, rows_of: Callable[[CheckResult], str]) -> Rendera
 def _read_line(read: Read) -> str:
     if read.rows_before is not None:
         new = f"{number_of(read.files or 0, 'new file')}, {number_of(read.rows, 'row')}"
+        if read.files is None:  # a warehouse's table
+            new = number_of(read.rows, "new row")
         return f"read {read.source}: {new} ({read.rows_before:,} read before)"
     inputs = [_place(path) for path in read.inputs[:_MOST_INPUTS]]
     if len(read.inputs) > _MOST_INPUTS:

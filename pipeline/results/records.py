@@ -46,6 +46,10 @@ class SourceRead:
     incremental build read `new_files` of them, with `new_rows`. `kept_rows` came from files that
     were gone when a build staged all others anew: they stay as an earlier build staged them.
 
+    Of a warehouse's table: the rows of each load day in `days` (ISO-8601; the empty day has those
+    without a load time), the newest load time of all as `watermark` (UTC), or, of a source without
+    load times, a text `version` that changes with the rows. They say which rows are new later.
+
     Of a source that has devices: how many there are, and the newest event and load (UTC). Events
     later than the build do not count: some clock is wrong.
     """
@@ -60,6 +64,9 @@ class SourceRead:
     devices: int | None = None
     newest_event: datetime | None = None
     newest_load: datetime | None = None
+    days: Mapping[str, int] | None = None
+    watermark: datetime | None = None
+    version: str = ""
 
     def to_json(self) -> Json:
         """Return the fields."""
@@ -74,6 +81,9 @@ class SourceRead:
             "devices": self.devices,
             "newest_event": self.newest_event and self.newest_event.isoformat(),
             "newest_load": self.newest_load and self.newest_load.isoformat(),
+            "days": None if self.days is None else dict(self.days),
+            "watermark": self.watermark and self.watermark.isoformat(),
+            "version": self.version,
         }
 
     @classmethod
@@ -90,6 +100,9 @@ class SourceRead:
             found.get("devices"),
             _time(found.get("newest_event")),
             _time(found.get("newest_load")),
+            found.get("days"),
+            _time(found.get("watermark")),
+            found.get("version", ""),
         )
 
 

@@ -22,6 +22,7 @@ from pipeline.backends.base import Gone
 from pipeline.backends.bigquery.connection import connect
 from pipeline.backends.bigquery.errors import is_missing, told
 from pipeline.backends.bigquery.estimate import estimates
+from pipeline.backends.bigquery.increment import BigQueryIncrement
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.loading import BigQueryLoading
 from pipeline.backends.bigquery.lock import locked
@@ -99,6 +100,21 @@ class BigQuery:
                 yield workspace
             finally:
                 workspace.clear()
+
+    @contextlib.contextmanager
+    def increment(self) -> Iterator[BigQueryIncrement]:
+        """Hold the dataset, so no other build changes its tables.
+
+        Raises:
+            UsageError: as `workspace`.
+        """
+        dataset, run = self._tables(self.require_dataset(self.dataset)), name_of_run()
+        with locked(self.con.client, dataset.full, "build", run) as lock:
+            yield BigQueryIncrement(dataset, self._require_raw, lock.since, run, self.policy_tag)
+
+    def for_all(self) -> BigQuery:
+        """Return the same backend: its raw tables hold all events ever read."""
+        return self
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[PublishedTables]:

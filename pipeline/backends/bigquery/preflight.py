@@ -62,7 +62,7 @@ class Preflight(BigQueryWorkspace):
 
     def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
         self._make(model, name, query)
-        query, _ = self._parsed(model, query)
+        query, _ = self.parsed(model, query)
         sql = as_of(query, self.held, self.moment).sql(DIALECT, pretty=True)
         self._plan(model, insert(self.dataset.full_name(name), model.schema.names, sql))
         return Made(0)

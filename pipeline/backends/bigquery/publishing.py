@@ -21,6 +21,7 @@ from pipeline.backends.bigquery.statements import (
 )
 from pipeline.backends.bigquery.tables import Dataset
 from pipeline.contract import Model
+from pipeline.errors import EngineError
 from pipeline.results import RunRecord
 from pipeline.schedule import work_through
 
@@ -28,6 +29,7 @@ TEXT = "text"
 """The label of a published view that identifies its text, so an unchanged view stays."""
 
 _LABEL = 32
+_CONFLICT = "aborted due to concurrent update"
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,17 @@ def publish(
     built: Mapping[str, Built],
     record: RunRecord,
     run: str,
+    before: Sequence[str] = (),
+    changed: Sequence[str] = (),
 ) -> bigquery.QueryJob:
     """Publish tables, views and record: no reader sees rows of two builds.
 
     First come tables that are new or have a new layout, each whole. Then come views whose text
     changed. Last, one transaction replaces the rows of all other tables and adds the record.
-    A table that keeps its layout keeps its policies, tags, grants, labels and options.
+    A table that keeps its layout keeps its policies, tags, grants, labels and options. The
+    transaction begins with the statements `before`; `changed` are those that change tables in
+    place. BigQuery cancels a transaction if somebody else changes one of its tables: it is sent
+    once more.
 
     Raises:
         UsageError, EngineError: BigQuery refuses; nothing of the transaction took effect.
@@ -95,10 +102,15 @@ def publish(
         dataset.jobs.cancel,
     )
     in_order = [copies[name] for name in built]
-    statements = [line for rows in in_order if rows for line in rows.statements()]
-    statements.append(runs.insert(dataset.full, record, run))
+    replaced = [line for rows in in_order if rows for line in rows.statements()]
+    statements = [*before, *replaced, *changed, runs.insert(dataset.full, record, run)]
     script = f"{transaction(statements)}\n{runs.mark_published(dataset.full, run)};"
-    return dataset.jobs.query(script, run=run)
+    try:
+        return dataset.jobs.query(script, run=run)
+    except EngineError as error:
+        if _CONFLICT not in error.what:
+            raise
+        return dataset.jobs.query(script, run=run)
 
 
 def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Copied | None:

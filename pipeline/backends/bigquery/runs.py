@@ -9,9 +9,9 @@ from typing import Any
 from google.cloud import bigquery
 from google.cloud.bigquery import SchemaField
 
-from pipeline.backends.base import record_of, row_of
 from pipeline.backends.bigquery.jobs import Jobs
-from pipeline.backends.bigquery.statements import quoted, text, time
+from pipeline.backends.bigquery.statements import quoted, require, text, time
+from pipeline.backends.rows import record_of, row_of
 from pipeline.results import RunRecord
 
 RUNS = "_pipeline_runs"
@@ -90,6 +90,15 @@ def published_since(jobs: Jobs, found: bigquery.Table, moment: datetime) -> list
         return []
     rows = _rows(jobs, found, f"WHERE {_PUBLISHED} > {time(moment)} ORDER BY {_PUBLISHED}")
     return [row["run"] for row in rows if row["run"]]
+
+
+def require_none_since(dataset: str, moment: datetime) -> str:
+    """Return the statement that fails if another build was published after a moment."""
+    since = (
+        f"SELECT COUNT(*) FROM {quoted(f'{dataset}.{RUNS}')} WHERE {_PUBLISHED} > {time(moment)}"
+    )
+    message = text("Another build was published since this one began: build again.")
+    return require(f"({since}) = 0", message)
 
 
 def models_ever_made(jobs: Jobs, found: bigquery.Table) -> set[str]:

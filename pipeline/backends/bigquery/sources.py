@@ -13,6 +13,7 @@ from google.cloud.bigquery import SchemaField, Table
 from ibis.backends.bigquery import Backend as IbisBigQuery
 from ibis.backends.sql.datatypes import BigQueryType
 
+from pipeline.backends.bigquery.load_days import STAMP
 from pipeline.backends.bigquery.statements import DIALECT, quoted, select
 from pipeline.backends.bigquery.types import scalar
 from pipeline.contract import Column
@@ -93,6 +94,18 @@ def every_row(found: Table) -> str:
         kind = {field.name: field.field_type for field in found.schema}[by_time.field]
         column, least = quoted(by_time.field), _FIRST[kind]
     return f"({column} >= {least} OR {column} IS NULL)"
+
+
+def has_load_times(source: Source, found: Table) -> bool:
+    """Tell whether a raw table says when each of its rows was loaded."""
+    fields = used_fields(source, found, {STAMP})
+    return any(field is not None and scalar(field) is not None for field in fields.values())
+
+
+def is_by_load_day(found: Table) -> bool:
+    """Tell whether a query of some load days reads these days alone."""
+    layout = found.time_partitioning
+    return layout is not None and (layout.field or "").casefold() == STAMP
 
 
 def name_of(found: Table) -> str:

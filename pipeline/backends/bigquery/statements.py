@@ -44,6 +44,18 @@ def insert(target: str, columns: Iterable[str], query: str, where: str = "") -> 
     return "\n".join([*lines, f"WHERE {where}"] if where else lines)
 
 
+def delete(target: str, matching: sge.Query) -> str:
+    """Return the statement that deletes the rows of a table that a query of it alone returns."""
+    table, where = matching.args["from_"].this, matching.args["where"].this.sql(DIALECT)
+    alias = table.alias_or_name
+    return f"DELETE FROM {quoted(target)} AS {quoted(alias)}\nWHERE {where}"
+
+
+def require(condition: str, message: str) -> str:
+    """Return a statement that fails if a condition does not hold; `message` is an expression."""
+    return f"SELECT IF({condition}, 0, ERROR({message}))"
+
+
 def transaction(statements: Iterable[str]) -> str:
     """Return one script whose statements all take effect in one moment, or not at all."""
     return ";\n".join(["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION"]) + ";"

@@ -15,7 +15,7 @@ import sqlglot.expressions as sge
 from google.cloud import bigquery
 
 from pipeline.backends.base import Append, Made, RawTable
-from pipeline.backends.bigquery import partitions, runs, storage
+from pipeline.backends.bigquery import look, partitions, runs, storage
 from pipeline.backends.bigquery.publishing import Built, publish, require_replaceable
 from pipeline.backends.bigquery.sources import every_row, name_of, raw_table, used_fields
 from pipeline.backends.bigquery.statements import (
@@ -86,16 +86,17 @@ class BigQueryWorkspace(PublishedTables):
         try:
             if found.table_type == "TABLE":
                 self.held.add(found.table_id)
-                rows = self._count(found)
+                read = look.through(self.dataset, source, found, self.moment, self.run)[0]
             else:
                 found, rows = self._copied(source, found, columns)
+                read = SourceRead((name,), rows)
         except EngineError as error:
             raise InputError(
                 f"{name} can't be read. {error.what}",
                 "Load it again, or name another dataset with --source-dataset.",
             ) from error
         table = raw_table(self.dataset.con, source, found, columns)
-        return RawTable(table, SourceRead((name,), rows), Read(source.name, (name,), rows))
+        return RawTable(table, read, Read(source.name, (name,), read.rows))
 
     def memory(self) -> None:
         """Return None: BigQuery sets a statement no limit that we know."""
@@ -186,7 +187,7 @@ class BigQueryWorkspace(PublishedTables):
 
     def _fill(self, model: Model, name: str, query: sge.Query) -> Made:
         table = self._make(model, name, query)
-        query, before = self._parsed(model, query)
+        query, before = self.parsed(model, query)
         sql = as_of(query, self.held, self.moment).sql(DIALECT, pretty=True)
         try:
             job = self._insert(model, name, sql)
@@ -196,7 +197,7 @@ class BigQueryWorkspace(PublishedTables):
             return self._fill_by_parts(model, table, sql, before)
         return _made([*before, job], job.num_dml_affected_rows)
 
-    def _parsed(
+    def parsed(
         self, model: Model, query: sge.Query
     ) -> tuple[sge.Query, Sequence[bigquery.QueryJob]]:
         """Parse JSON by a statement of its own if the model asks for it; return the rest."""
@@ -237,16 +238,6 @@ class BigQueryWorkspace(PublishedTables):
         place = self.dataset.full_name(name)
         (job,) = self._run(model, insert(place, model.schema.names, sql, where))
         return job
-
-    def _count(self, found: bigquery.Table) -> int:
-        query = select(
-            [sge.alias_(sge.Count(this=sge.Star()), "rows_read")],
-            name_of(found),
-            every_row(found),
-        )
-        sql = as_of(query, self.held, self.moment).sql(DIALECT)
-        counted = self.dataset.jobs.rows(sql, model=found.table_id, run=self.run)
-        return int(counted.column(0)[0].as_py())
 
     def _copied(
         self, source: Source, found: bigquery.Table, columns: Collection[str]

@@ -15,14 +15,14 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
-from pipeline.backends.base import IN_FULL, Expected, News, RawTable
+from pipeline.backends.base import News, RawTable
 from pipeline.backends.duckdb import manifest
 from pipeline.backends.duckdb.contents import Contents
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.inputs import Inputs, inputs_of
 from pipeline.backends.duckdb.workspace import VERSION, DuckDBWorkspace
 from pipeline.contract import Model
-from pipeline.counting import row_count
+from pipeline.counting import IN_FULL, Expected, row_count
 from pipeline.dialect import key_hash
 from pipeline.errors import UsageError
 from pipeline.expressions import expression

@@ -12,10 +12,10 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend as IbisDuckDB
 
 from pipeline.arrow_values import EPOCH
-from pipeline.backends.base import record_of
 from pipeline.backends.duckdb.answers import fetched, text
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.interrupts import interruptible
+from pipeline.backends.rows import record_of
 from pipeline.results import RunRecord
 from pipeline.sql import to_sql
 

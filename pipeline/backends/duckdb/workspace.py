@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
-from pipeline.backends.base import Append, Gone, Made, RawTable, row_of
+from pipeline.backends.base import Append, Gone, Made, RawTable
 from pipeline.backends.duckdb import manifest, tested
 from pipeline.backends.duckdb.answers import text
 from pipeline.backends.duckdb.comments import comments
@@ -25,6 +25,7 @@ from pipeline.backends.duckdb.memory import limit_of
 from pipeline.backends.duckdb.order import row_order
 from pipeline.backends.duckdb.published import log_of, renew_identity
 from pipeline.backends.duckdb.tables import RECORDS, DuckDBTables
+from pipeline.backends.rows import row_of
 from pipeline.contract import Model
 from pipeline.disk import writing
 from pipeline.errors import InputError, UsageError

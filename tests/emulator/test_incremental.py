@@ -1,0 +1,416 @@
+"""Incremental builds on the emulator: after each batch, all rows are those of full builds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import ibis.expr.types as ir
+import pytest
+import small_models
+from conftest import arrow, event_types, raw_event, raw_user, user_types
+from google.cloud import bigquery
+from pyarrow import parquet
+
+from emulator.conftest import Warehouse
+from emulator.server import PROJECT
+from pipeline import build as builds
+from pipeline.backends.bigquery import changing
+from pipeline.backends.bigquery.backend import BigQuery
+from pipeline.backends.duckdb.backend import DuckDB
+from pipeline.contract import TIMESTAMP, Arrivals, Column, Grows, model
+from pipeline.digest import digest
+from pipeline.errors import EngineError, InputError, UsageError
+from pipeline.graph import Graph
+from pipeline.incremental import build_incrementally
+from pipeline.options import RunOptions
+from pipeline.results import Digest, Result
+
+Row = dict[str, Any]
+START = dt.datetime(2022, 1, 31, 23, 59, 50, tzinfo=dt.UTC)
+LOADED = dt.datetime(2022, 2, 3, 4, 5, 6, 789, tzinfo=dt.UTC)
+DAY, TICK = dt.timedelta(days=1), dt.timedelta(microseconds=1)
+TYPES = {
+    "MapRevision": "STRING",
+    "MapUniqueName": "STRING",
+    "ItemKey": "STRING",
+    "DateCreated": "TIMESTAMP",
+    "_scheduled_timestamp": "TIMESTAMP",
+}
+USER_TYPES = dict.fromkeys(("uid", "username", "dateRegistered", "last_modified"), "STRING")
+
+
+@model(
+    key=[],
+    tags=[],
+    columns=[
+        small_models.UUID,
+        small_models.DEVICE,
+        small_models.KIND,
+        small_models.AT,
+        Column("load", TIMESTAMP, "when it was loaded"),
+    ],
+    partition_by="at",
+    locality=Grows(),
+    arrivals=Arrivals("device", "at", "load"),
+)
+def events(raw_sync_events: ir.Table) -> ir.Table:
+    """One row per raw event, with its load time."""
+    raw = raw_sync_events
+    return raw.select(
+        uuid=raw.MapRevision,
+        device=raw.MapUniqueName,
+        kind=raw.ItemKey,
+        at=raw.DateCreated,
+        load=raw._scheduled_timestamp,
+    )
+
+
+@model(
+    key=["uuid"],
+    tags=[],
+    materialized="view",
+    columns=[small_models.UUID, small_models.DEVICE, small_models.KIND, small_models.AT],
+    locality=small_models.firsts.model.locality,
+)
+def firsts(events: ir.Table) -> ir.Table:
+    """One row per event id, the earliest."""
+    return small_models.firsts(events.drop("load"))
+
+
+GRAPH = small_models.graph(events, firsts)
+
+
+def event(uuid: str, kind: str = "Command", device: str = "d", at: float = 0) -> Row:
+    """A raw event so many seconds after the start."""
+    time = START + dt.timedelta(seconds=at)
+    return raw_event(
+        kind,
+        MapRevision=uuid,
+        MapUniqueName=device,
+        DateCreated=time,
+        _scheduled_timestamp=LOADED,
+    )
+
+
+def loaded(row: Row, at: dt.datetime | None) -> Row:
+    """The same event, loaded at another time."""
+    return row | {"_scheduled_timestamp": at}
+
+
+class Place:
+    """A dataset with raw tables, and a folder with the same rows in files for DuckDB."""
+
+    def __init__(self, warehouse: Warehouse, name: str, folder: Path) -> None:
+        self.warehouse, self.service, self.name, self.folder = (
+            warehouse,
+            warehouse.service,
+            name,
+            folder,
+        )
+        self.batches, self.events = 0, "raw_sync_events"
+        warehouse.client.create_dataset(name)
+        self._make(
+            "raw_sync_events", TYPES, bigquery.TimePartitioning(field="_scheduled_timestamp")
+        )
+        self._make("raw_users", USER_TYPES, None)
+        self.users("ann")
+
+    def _make(self, name: str, types: dict[str, str], layout: Any) -> None:
+        fields = [bigquery.SchemaField(column, kind) for column, kind in types.items()]
+        table = bigquery.Table(self.full(name), fields)
+        table.time_partitioning = layout
+        self.warehouse.client.create_table(table)
+
+    def full(self, table: str) -> str:
+        return f"{PROJECT}.{self.name}.{table}"
+
+    def sql(self, text: str) -> list[dict]:
+        return self.warehouse.rows(text.replace("HERE.", f"`{PROJECT}`.{self.name}."))
+
+    def add(self, *rows: Row) -> None:
+        """Append events to the raw table, and write a file of them."""
+        values = ", ".join(f"({', '.join(_literal(row.get(c)) for c in TYPES)})" for row in rows)
+        if rows:
+            self.sql(f"INSERT INTO HERE.{self.events} ({', '.join(TYPES)}) VALUES {values}")
+        path = self.folder / f"events-{self.batches:02}.parquet"
+        parquet.write_table(arrow(rows, event_types()), path)
+        self.batches += 1
+
+    def users(self, *names: str) -> None:
+        rows = [raw_user(number, username=name) for number, name in enumerate(names)]
+        parquet.write_table(arrow(rows, user_types()), self.folder / "users.parquet")
+        self.sql("DELETE FROM HERE.raw_users WHERE TRUE")
+        values = ", ".join(f"('{n}', '{name}')" for n, name in enumerate(names))
+        self.sql(f"INSERT INTO HERE.raw_users (uid, username) VALUES {values}")
+
+    @property
+    def backend(self) -> BigQuery:
+        return BigQuery(PROJECT, self.name, self.name, api_endpoint=self.warehouse.url)
+
+    def build(self, graph: Graph = GRAPH, **options: Any) -> Result:
+        return builds.build(graph, self.backend, list(graph.models), RunOptions(**options))
+
+    def incremental(self, graph: Graph = GRAPH, **options: Any) -> Result:
+        result = build_incrementally(graph, self.backend, RunOptions(**options))
+        self.told = [note.text for note in result.notes]
+        return result
+
+    def digests(self, graph: Graph = GRAPH) -> dict[str, Digest]:
+        with self.backend.reader() as tables:
+            return digest(graph, tables, list(graph.models))
+
+    def on_duckdb(self, graph: Graph = GRAPH, name: str = "anew") -> dict[str, Digest]:
+        """Build all files in full on DuckDB, and digest them."""
+        inputs = {
+            "raw_sync_events": (str(self.folder / "events-*.parquet"),),
+            "raw_users": (str(self.folder / "users.parquet"),),
+        }
+        backend = DuckDB(self.folder / f"{name}.duckdb", inputs=inputs)
+        if name == "anew":
+            backend.file.unlink(missing_ok=True)
+            builds.build(graph, backend, list(graph.models), RunOptions(checks=False))
+        else:
+            build_incrementally(graph, backend, RunOptions(checks=False))
+        with backend.reader() as tables:
+            return digest(graph, tables, list(graph.models))
+
+    def statements(self) -> list[str]:
+        return self.service.statements()
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return f"TIMESTAMP '{value.isoformat()}'" if isinstance(value, dt.datetime) else f"'{value}'"
+
+
+@pytest.fixture
+def place(warehouse: Warehouse, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    name = f"incremental_{abs(hash(request.node.name)) % 10**9}"
+    found = Place(warehouse, name, tmp_path)
+    warehouse.service.asked.clear()
+    yield found
+    warehouse.service.faults.clear()
+
+
+def modes(result: Result) -> dict[str, str]:
+    return {made.name: made.mode for made in result.models}
+
+
+def moved(random: Random, row: Row, load: dt.datetime | None) -> Row:
+    """A late copy of an event: at another time, sometimes from another device or kind."""
+    shift = dt.timedelta(seconds=random.choice((-86_400, -20, -15, -1, 1, 15, 16, 86_400)))
+    changes = {"DateCreated": row["DateCreated"] + shift, "_scheduled_timestamp": load}
+    if random.random() < 0.4:
+        changes["MapUniqueName"] = random.choice("abc")
+    if random.random() < 0.2:
+        changes["ItemKey"] = random.choice(("Command", "DoorLocked"))
+    return row | changes
+
+
+def history(random: Random, number: int) -> list[Row]:
+    """Events of few ids, devices and times, so many collide."""
+    return [
+        event(
+            random.choice("pqrstuvw") + str(random.randrange(4)),
+            random.choice(("Command", "DoorLocked")),
+            random.choice("abc"),
+            random.choice((0, 1, 7, 14.999999, 15, 15.000001, 16, 30, 86_400, 86_407)),
+        )
+        for _ in range(number)
+    ]
+
+
+def test_after_each_batch_every_model_is_what_full_builds_make(place):
+    random = Random(1)
+    rows = history(random, 40)
+    place.add(*rows)
+    place.build(checks=False)
+    place.on_duckdb(name="kept")
+    batches = [
+        # later on the watermark's day, and on new days
+        (LOADED + TICK, LOADED + DAY, LOADED - DAY, None),
+        # on days that were read: later, late, equal to another one's load time, without a time
+        (LOADED + DAY + TICK, LOADED - DAY, LOADED, LOADED + DAY, None),
+    ]
+    for number, loads in enumerate(batches):
+        new = [moved(random, random.choice(rows), load) for load in loads]
+        if number == 1:
+            place.users("ann", "bob")
+        place.add(*new)
+        rows += new
+
+        result = place.incremental(checks=number == 1)
+
+        assert (result.ok, result.published, result.mode) == (True, True, "incremental"), place.told
+        assert place.digests() == place.on_duckdb() == place.on_duckdb(name="kept"), loads
+        assert [read.rows_before for read in result.sources][:1] == [len(rows) - len(new)]
+    assert not any("_building_" in name for name in place.warehouse.names(place.name))
+
+
+FEW = Graph([events.model, small_models.people.model])
+
+
+@pytest.fixture
+def built(place: Place) -> Place:
+    """A dataset with a build of two models of three events."""
+    place.add(*(event(uuid, at=at) for at, uuid in enumerate("pqr")))
+    place.build(FEW)
+    place.service.asked.clear()
+    return place
+
+
+def changes(place: Place) -> list[str]:
+    """The statements that change tables other than a build's own."""
+    return [
+        sql
+        for sql in place.statements()
+        if not sql.startswith("SELECT") and "_building_" not in sql.partition("(")[0]
+    ]
+
+
+def test_if_nothing_is_new_nothing_is_written(built):
+    result = built.incremental(FEW)
+
+    assert (result.published, built.told) == (False, ["nothing new"])
+    assert changes(built) == []
+    # the record, and a look at each raw table
+    assert len(built.statements()) == 3
+
+
+def test_new_rows_and_their_record_are_put_in_place_by_one_transaction(built):
+    built.users("ann", "bob")
+    built.add(loaded(event("s"), LOADED + TICK))
+    built.service.asked.clear()
+
+    result = built.incremental(FEW)
+
+    assert modes(result) == {"events": "updated", "people": "created"}
+    [sql] = changes(built)
+    lines = [" ".join(line.split()) for line in sql.split(";\n")]
+    assert lines[0] == "BEGIN TRANSACTION"
+    assert [line.split("`")[0] for line in lines[1:-1]] == [
+        "SELECT IF((SELECT COUNT(*) FROM ",
+        "TRUNCATE TABLE ",
+        "INSERT INTO ",
+        "INSERT INTO ",
+        "SELECT IF((SELECT COUNT(*) FROM ",
+        "INSERT INTO ",
+        "COMMIT TRANSACTION",
+    ]
+    # only the literal range after the last load time is read, at one moment
+    read = [each for each in built.statements() if "`raw_sync_events`" in each]
+    assert all("FOR SYSTEM_TIME AS OF" in each for each in read)
+    low = (LOADED + TICK).isoformat()
+    assert f"`_scheduled_timestamp` BETWEEN TIMESTAMP('{low}')" in read[1]
+    recorded = built.backend.last_run().sources["raw_sync_events"]
+    assert (recorded.days, recorded.rows) == ({"2022-02-03": 4}, 4)
+    assert recorded.watermark == LOADED + TICK
+
+
+@pytest.mark.parametrize("kept", [[], ["s", "t"]], ids=["fewer", "as many, but others"])
+def test_a_load_day_that_lost_rows_is_refused_and_nothing_changes(built, kept):
+    before = built.digests(FEW)
+    built.sql("DELETE FROM HERE.raw_sync_events WHERE MapRevision IN ('p', 'q')")
+    built.add(*(loaded(event(uuid), LOADED + TICK) for uuid in kept))
+    built.service.asked.clear()
+
+    with pytest.raises(InputError, match="has 1 of the 3 rows loaded on 2022-02-03"):
+        built.incremental(FEW)
+
+    assert changes(built) == []
+    assert built.digests(FEW) == before
+
+
+def test_a_load_day_whose_old_rows_have_changed_is_refused(built):
+    built.sql("UPDATE HERE.raw_sync_events SET MapUniqueName = 'x' WHERE MapRevision = 'p'")
+    built.add(event("s"))
+
+    with pytest.raises(
+        InputError, match=r"1 of the rows .* on 2022-02-03 are gone or have changed"
+    ):
+        built.incremental(FEW)
+
+
+def test_what_it_can_not_do_rightly_it_does_in_full_and_says_why(built):
+    built.sql("ALTER TABLE HERE.raw_sync_events RENAME TO raw")
+    built.sql("CREATE VIEW HERE.raw_sync_events AS SELECT * FROM HERE.raw")
+    built.events = "raw"
+    built.add(loaded(event("s"), LOADED + DAY))
+
+    result = built.incremental(FEW)
+
+    assert (result.mode, result.published) == ("full", True)
+    assert built.told[0].startswith("building in full: ")
+    assert "raw_sync_events is a view, of which BigQuery keeps no past" in built.told[0]
+
+
+def test_a_model_whose_code_has_changed_is_made_in_full_and_a_dropped_one_makes_all(built):
+    @model(key=["name"], tags=[], columns=[Column("name", "string", "a user", nullable=False)])
+    def people(raw_users: ir.Table) -> ir.Table:
+        """One row per user."""
+        return raw_users.select(name=raw_users.username.upper()).distinct()
+
+    graph = Graph([events.model, people.model])
+
+    result = built.incremental(graph)
+
+    assert modes(result) == {"events": "kept", "people": "created"}
+    assert built.digests(graph) == built.on_duckdb(graph)
+    built.sql("DROP TABLE HERE.people")
+    assert built.incremental(graph).mode == "full"
+    assert "people is not there as it was published" in built.told[0]
+
+
+def test_a_raw_table_without_load_days_works_and_says_what_that_costs(place):
+    place.warehouse.client.delete_table(place.full("raw_sync_events"))
+    place._make("raw_sync_events", TYPES, None)
+    place.add(event("p"))
+    place.build(FEW)
+    place.add(loaded(event("q"), LOADED + DAY), loaded(event("p", at=-9), None))
+
+    place.incremental(FEW)
+
+    assert place.digests(FEW) == place.on_duckdb(FEW)
+    assert "is not partitioned by day of _scheduled_timestamp" in place.told[0]
+    assert "PARTITION BY TIMESTAMP_TRUNC(_scheduled_timestamp, DAY)" in place.told[0]
+
+
+@pytest.mark.parametrize("fault", ["quotaExceeded", "aborted"])
+def test_a_transaction_that_fails_changes_nothing_and_one_in_conflict_is_sent_again(built, fault):
+    before = built.digests(FEW)
+    built.add(loaded(event("s"), LOADED + TICK))
+    words = "Transaction is aborted due to concurrent update against table x"
+    reason = fault if fault != "aborted" else words
+    built.service.faults.append(("BEGIN TRANSACTION", reason))
+
+    if fault == "aborted":
+        assert built.incremental(FEW).published
+    else:
+        with pytest.raises(UsageError, match="quota"):
+            built.incremental(FEW)
+        assert built.digests(FEW) == before
+        built.incremental(FEW)
+
+    assert built.digests(FEW) == built.on_duckdb(FEW)
+
+
+def test_a_build_that_was_published_meanwhile_is_not_overwritten(built, monkeypatch):
+    built.add(loaded(event("s"), LOADED + TICK))
+    publish = changing.publish
+
+    def late(dataset: Any, *more: Any) -> Any:
+        place = f"`{PROJECT}`.{built.name}._pipeline_runs"
+        built.sql(f"UPDATE {place} SET published_at = CURRENT_TIMESTAMP() WHERE TRUE")
+        return publish(dataset, *more)
+
+    monkeypatch.setattr(changing, "publish", late)
+
+    with pytest.raises(EngineError, match="Another build was published since this one began"):
+        built.incremental(FEW)
+
+    assert built.digests(FEW)["events"].rows == 3
