@@ -11,6 +11,7 @@ columns. The sums are scaled to 100 million events. `--keep` writes the table in
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import tempfile
@@ -18,28 +19,40 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlglot
 import sqlglot.expressions as sge
 from click.testing import CliRunner
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 from sqlglot.optimizer.pushdown_predicates import pushdown_predicates
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
 
 import pipeline
+from pipeline import catalog
+from pipeline.backends.bigquery.load_days import STAMP
+from pipeline.backends.bigquery.runs import RUNS
 from pipeline.cli import cli
 from pipeline.contract import Model
 from pipeline.generate import generate
-from pipeline.sources import SOURCES
+from pipeline.sources import EVENTS, SOURCES
 from tests.emulator.server import PROJECT, emulator
-from tests.emulator.service import Asked, refusing
+from tests.emulator.service import Asked, Service, refusing
 
-EVENTS = 100_000_000
+SCALE = 100_000_000
 LEAST = 10_000_000
 GB = 1_000_000_000
+SHARES = (0.01, 0.001)
+"""The shares of all events that a batch of new ones has; they are the newest ones."""
+_FIRST_BATCH = dt.datetime(2022, 6, 1, tzinfo=dt.UTC)
 WANTED = {"build": 85, "test": 25, "explain": 1, "show stg_commands": 1}
 _OURS = re.compile(r"_(?:building|loading)_\d+t\d+_[0-9a-f]{8}_(\w+)")
 _COSTS = Path(__file__).parents[1] / "docs" / "COSTS.md"
@@ -53,6 +66,8 @@ class Sizes:
     con: duckdb.DuckDBPyConnection
     models: Mapping[str, Model]
     events: int
+    tables: frozenset[str] = frozenset()
+    """The names of all tables."""
     _seen: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def schema(self, table: str) -> dict[str, str]:
@@ -72,7 +87,7 @@ class Sizes:
                 sql = f'SELECT sum({size}) FROM "{table}"' + (f" WHERE {where}" if where else "")
                 self._seen[key] = int(self.con.execute(sql).fetchone()[0] or 0)
             total += self._seen[key]
-        return total * EVENTS // self.events
+        return total * SCALE // self.events
 
 
 def _size(value: str, kind: str) -> str:
@@ -100,6 +115,10 @@ class Reader:
             self.views[name] = statement.expression
             return 0
         query = statement.expression if isinstance(statement, sge.Insert) else statement
+        if isinstance(statement, sge.Delete):
+            # BigQuery bills all columns of the partitions that lose rows
+            query = sge.select("*").from_(statement.this.copy())
+            query.set("where", statement.args["where"].copy())
         if not isinstance(query, sge.Query):
             return 0
         scans: Counter[str] = Counter()
@@ -112,7 +131,7 @@ class Reader:
         schema = {
             name: self.sizes.schema(name)
             for name in {table.name for table in flat.find_all(sge.Table)}
-            if name in self.sizes.models or name in SOURCES
+            if name in self.sizes.tables
         }
         tree = qualify(flat, schema=schema, dialect="bigquery", validate_qualify_columns=False)
         tree = pushdown_predicates(tree, dialect="bigquery")
@@ -128,7 +147,7 @@ class Reader:
     def _expanded(self, query: sge.Query) -> sge.Query:
         """Replace views by their queries, and tables of a build by the published ones."""
         for table in list(query.find_all(sge.Table)):
-            name = _plain(table.name)
+            name = self._measured(table.name)
             if name in self.views:
                 inner = self._expanded(self.views[name].copy())
                 table.replace(inner.subquery(table.alias_or_name))
@@ -137,30 +156,41 @@ class Reader:
                 table.replace(sge.alias_(plain, table.alias_or_name, table=True))
         return query
 
+    def _measured(self, name: str) -> str:
+        """Return the name of a table with the same rows: a build's table stands for a published."""
+        return name if name in self.sizes.tables else _plain(name)
+
     def _pruned(self, table: str, alias: str, select: sge.Expression) -> str:
         """Return the conditions of a scan that skip partitions or blocks, in DuckDB's SQL."""
         model = self.sizes.models.get(table)
         where = select.args.get("where") if isinstance(select, sge.Select) else None
-        if model is None or where is None:
+        day = model.partition_by if model else STAMP if table == EVENTS else None
+        if where is None or (model is None and day is None):
             return ""
         by_column: dict[str, list[str]] = defaultdict(list)
         for condition in where.this.flatten() if isinstance(where.this, sge.And) else [where.this]:
             columns = {c.name for c in condition.find_all(sge.Column) if c.table == alias}
-            literal = len(list(condition.find_all(sge.Column))) == 1
-            plain = isinstance(
-                condition.unnest(), (sge.EQ, sge.In, sge.Between, sge.GT, sge.GTE, sge.LT, sge.LTE)
-            )
-            if len(columns) == 1 and literal and plain:
+            if len(columns) == 1 and _is_plain(condition):
                 bare = condition.copy()
                 for column in bare.find_all(sge.Column):
                     column.set("table", None)
                 by_column[columns.pop()].append(bare.sql("duckdb"))
-        kept = list(by_column.get(model.partition_by or "", ()))
-        for column in model.cluster_by:
+        kept = list(by_column.get(day or "", ()))
+        for column in model.cluster_by if model else ():
             if column not in by_column:
                 break
             kept += by_column[column]
         return " AND ".join(f"({each})" for each in kept)
+
+
+def _is_plain(condition: sge.Expression) -> bool:
+    """Tell whether a condition compares one column with literals, perhaps with several ranges."""
+    bare = condition.unnest()
+    if isinstance(bare, sge.Or):
+        return all(_is_plain(each) for each in (bare.left, bare.right))
+    return len(list(bare.find_all(sge.Column))) == 1 and isinstance(
+        bare, (sge.EQ, sge.In, sge.Between, sge.GT, sge.GTE, sge.LT, sge.LTE, sge.Is)
+    )
 
 
 def _push_into_unions(tree: sge.Expression) -> bool:
@@ -225,6 +255,7 @@ def main(keep: bool, commands: int, recorded: Path | None) -> None:
         found = {}
         for command, statements in sent.items():
             found[command] = [(label, billed(reader, sql)) for label, sql in statements]
+        found |= batches(Path(folder) / "batches", commands)
     lines = table(found)
     click.echo("\n".join(lines))
     if keep:
@@ -283,6 +314,93 @@ def record(folder: Path) -> dict[str, list[tuple[str, str]]]:
     return sent
 
 
+def batches(folder: Path, commands: int) -> dict[str, list[tuple[str, int]]]:
+    """Build batches of new rows incrementally on the emulator; return the bytes of each job.
+
+    The tables of these builds are measured as they are, because their rows depend on the batch.
+    """
+    events, users = _events_by_time(folder, commands)
+    number = events.num_rows
+    first = number - sum(round(number * share) for share in SHARES)
+    parts = {"build": events.slice(0, first)}
+    for share in SHARES:
+        rows = round(number * share)
+        parts[f"build --incremental, {share:.1%} new"] = events.slice(first, rows)
+        first += rows
+    found: dict[str, list[tuple[str, int]]] = {}
+    with emulator() as url, refusing(url) as service:
+        _keep_tables(service)
+        where = ["--project", PROJECT, "--dataset", "models", "--api-endpoint", service.url]
+
+        def run(*words: str) -> None:
+            backend = [] if words[0] == "load" else ["--backend", "bigquery"]
+            made = CliRunner().invoke(cli, [words[0], *backend, *where, *words[1:]])
+            if made.exit_code:
+                raise RuntimeError(made.output) from made.exception
+
+        for place, (name, part) in enumerate(parts.items()):
+            file = folder / f"part-{place}.parquet"
+            pq.write_table(_loaded_at(part, place), file)
+            run("load", *(["--append"] if place else ["--users", users]), "--events", str(file))
+            service.asked.clear()
+            run(*name.partition(",")[0].split())
+            sent = [each for asked in service.asked for each in _statements(asked)]
+            if place:
+                reader = Reader(_sizes_there(service, number))
+                found[name] = [(label, billed(reader, sql)) for label, sql in sent]
+    return found
+
+
+def _events_by_time(folder: Path, commands: int) -> tuple[pa.Table, str]:
+    made = generate(
+        folder, commands=commands, devices=commands // 40, days=60, seed=7, format="parquet"
+    )
+    events = pa.concat_tables([pq.read_table(file) for file in made.event_files])
+    return events.sort_by("DateCreated"), str(made.users_file)
+
+
+def _loaded_at(events: pa.Table, place: int) -> pa.Table:
+    """Return events of a part, those of a batch with a load time later than all before."""
+    column = events.column(STAMP)
+    if place:
+        newest = _FIRST_BATCH + place * dt.timedelta(hours=1)
+        column = pa.array([newest] * events.num_rows, column.type)
+    return events.set_column(events.schema.get_field_index(STAMP), STAMP, column)
+
+
+def _keep_tables(service: Service) -> None:
+    """Let no build drop the tables that it made for itself: they are measured later."""
+    answer = service.answer
+
+    def keeping(method: str, target: str, *more: Any) -> tuple[int, dict[str, str], bytes]:
+        if method == "DELETE" and "_stored_" in target:
+            return 204, {}, b""
+        return answer(method, target, *more)
+
+    service.answer = keeping  # type: ignore[method-assign]
+
+
+def _sizes_there(service: Service, events: int) -> Sizes:
+    """Copy the emulator's tables into DuckDB."""
+    client = bigquery.Client(
+        PROJECT,
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=service.url),
+    )
+    con, names = duckdb.connect(), []
+    con.execute("SET TimeZone = 'UTC'")
+    for item in client.list_tables(f"{PROJECT}.models"):
+        # the record does not grow with the events
+        if item.table_type == "TABLE" and item.table_id != RUNS:
+            sql = f"SELECT * FROM `{PROJECT}`.models.`{item.table_id}`"
+            rows = client.query(sql).to_arrow(create_bqstorage_client=False)
+            con.register("incoming", rows)
+            con.execute(f'CREATE TABLE "{item.table_id}" AS FROM incoming')
+            con.unregister("incoming")
+            names.append(item.table_id)
+    return Sizes(con, catalog.load().models, events, frozenset(names))
+
+
 def _statements(asked: Asked) -> Iterator[tuple[str, str]]:
     """Yield label and statement of a request that runs one, or that makes a view."""
     job = asked.body.get("configuration", {})
@@ -316,7 +434,7 @@ def sizes_of(folder: Path, commands: int) -> Sizes:
         "CREATE TEMP VIEW raw_sync_events AS FROM read_parquet(?)".replace("?", f"'{events}'")
     )
     con.execute(f"CREATE TEMP VIEW raw_users AS FROM read_parquet('{users}')")
-    return Sizes(con, models, made.events)
+    return Sizes(con, models, made.events, frozenset([*models, *SOURCES]))
 
 
 if __name__ == "__main__":

@@ -118,12 +118,12 @@ class Changes:
 
     def of_units(self, names: tuple[str, ...], column: str) -> dict[str, ir.Table]:
         """Return models as they are now, restricted to the values of a column in changed rows."""
-        parts = [
-            rows.select(unit=rows[column])
-            for name in names
-            if self.is_changed(name)
-            for rows in self.steps[name].changed
-        ]
+        parts: list[ir.Table] = []
+        for name in filter(self.is_changed, names):
+            if name in self._units and units.is_unit(self._models[name], column):
+                parts.append(self._units[name].table)  # their upstream rows are found already
+            else:
+                parts += [rows.select(unit=rows[column]) for rows in self.steps[name].changed]
         found = self._united(parts)
         return {name: self._having(name, column, found, "now") for name in names}
 
@@ -325,9 +325,8 @@ class Changes:
             and name in each.upstream
             and each.locality.link(name) == column
         ]
-        table = self._rows_having(name, column, found, when)
         if len(readers) < 2:
-            return table
+            return self._rows_having(name, column, found, when)
         read = {column}.union(*(self._columns_used(each)[name] for each in readers))
         columns = [each for each in model.schema.names if each in read]
         came = self.steps[name].came
@@ -335,7 +334,8 @@ class Changes:
             old = self._having(name, column, found, "former")
             both = old.union(units.having(came.select(*columns), column, found.table))
             return self._workspace.stored(both, model=name)
-        return self._workspace.stored(table.select(*columns), model=name)
+        rows = self._rows_having(name, column, found, when).select(*columns)
+        return self._workspace.stored(rows, model=name)
 
     def _rows_having(self, name: str, column: str, found: Units, when: When) -> ir.Table:
         table = self._former(name) if when == "former" else self.now(name)

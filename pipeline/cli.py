@@ -796,7 +796,9 @@ def _estimate(given: Mapping[str, Any], price_per_tib: float) -> None:
 
     as_json = given["log_format"] == "json"
     found = []
-    for each in _project(given).estimate(given["select"], given["exclude"]):
+    incremental = given["incremental"]
+    project = _project(given)
+    for each in project.estimate(given["select"], given["exclude"], incremental=incremental):
         found.append(each)
         if as_json:
             write_json({"event": "estimate", **each.to_json()})

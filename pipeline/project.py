@@ -255,15 +255,20 @@ class Project(Lookup):
         warehouse = self._warehouse("has no place to try a build in.", remedy)
         return warehouse.preflight(self._graph, self._selected(select, exclude))
 
-    def estimate(self, select: Spec = (), exclude: Spec = ()) -> Iterator[Estimate]:
+    def estimate(
+        self, select: Spec = (), exclude: Spec = (), *, incremental: bool = False
+    ) -> Iterator[Estimate]:
         """Estimate the bytes that building each selected model would scan.
+
+        With `incremental`, those that an incremental build of the new raw rows would scan.
 
         Raises:
             UsageError: the backend does not bill the bytes that it scans.
         """
         remedy = "A dry run is for --backend bigquery."
         warehouse = self._warehouse("does not charge for scanned bytes.", remedy)
-        return warehouse.estimates(self._graph, self._selected(select, exclude))
+        names = self._selected(select, exclude)
+        return warehouse.estimates(self._graph, names, incremental=incremental)
 
     def load(
         self,

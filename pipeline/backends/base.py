@@ -381,7 +381,9 @@ class KeepsTested(Protocol):
 class Warehouse(Protocol):
     """A backend that has raw tables of its own and bills the bytes that it scans."""
 
-    def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
+    def estimates(
+        self, graph: Graph, names: Sequence[str], *, incremental: bool = False
+    ) -> Iterator[Estimate]:
         """Estimate what building each model would scan."""
         ...
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import googlesql
 import ibis.expr.types as ir
+import pyarrow as pa
 import pytest
 import small_models
 from conftest import arrow, event_types, raw_event, raw_user, user_types
@@ -18,8 +22,9 @@ from pyarrow import parquet
 from emulator.conftest import Warehouse
 from emulator.server import PROJECT
 from pipeline import build as builds
-from pipeline.backends.bigquery import changing
+from pipeline.backends.bigquery import changing, lock
 from pipeline.backends.bigquery.backend import BigQuery
+from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.contract import TIMESTAMP, Arrivals, Column, Grows, model
 from pipeline.digest import digest
@@ -40,6 +45,7 @@ TYPES = {
     "DateCreated": "TIMESTAMP",
     "_scheduled_timestamp": "TIMESTAMP",
 }
+NEW = {"_scheduled_timestamp": LOADED + TICK}
 USER_TYPES = dict.fromkeys(("uid", "username", "dateRegistered", "last_modified"), "STRING")
 
 
@@ -225,7 +231,43 @@ def history(random: Random, number: int) -> list[Row]:
     ]
 
 
-def test_after_each_batch_every_model_is_what_full_builds_make(place):
+def on_googlesql(place: Place, published: Sequence[str]) -> int:
+    """Evaluate each statement of a build just before it publishes; return how many there are.
+
+    An INSERT has to select the rows that its table has, a DELETE as many as on the emulator.
+    """
+    sent = [*place.statements(), *published]
+    names = [each.table_id for each in place.warehouse.client.list_tables(place.full("")[:-1])]
+    tables = {}
+    for name in names:
+        query = place.warehouse.client.query(f"SELECT * FROM `{PROJECT}`.{place.name}.{name}")
+        tables[place.full(name)] = query.to_arrow(create_bqstorage_client=False)
+    number = 0
+    for sql in sent:
+        text = re.sub(r" FOR SYSTEM_TIME AS OF TIMESTAMP '[^']*'", "", sql)
+        first, _, rest = text.partition("\n")
+        if first.startswith("INSERT INTO"):
+            found = googlesql.query(rest, tables)
+            target = place.full(first.split("`")[5])
+            if "_stored_" in target:
+                assert values(found) == values(tables[target]), sql
+        elif first.startswith("DELETE"):
+            matching = f"{first.removeprefix('DELETE')}\n{rest}"
+            [counted] = place.warehouse.rows(f"SELECT COUNT(*) AS n{matching}")
+            assert googlesql.query(f"SELECT *{matching}", tables).num_rows == counted["n"]
+        elif "ERROR(" in text:
+            googlesql.query(text.replace("ERROR(", "LENGTH("), tables)
+        elif not first.startswith("TRUNCATE"):
+            googlesql.query(text, tables)
+        number += 1
+    return number
+
+
+def values(rows: pa.Table) -> Counter[str]:
+    return Counter(repr(list(row.values())) for row in rows.to_pylist())
+
+
+def test_after_each_batch_every_model_is_what_full_builds_make(place, monkeypatch):
     random = Random(1)
     rows = history(random, 40)
     place.add(*rows)
@@ -237,18 +279,29 @@ def test_after_each_batch_every_model_is_what_full_builds_make(place):
         # on days that were read: later, late, equal to another one's load time, without a time
         (LOADED + DAY + TICK, LOADED - DAY, LOADED, LOADED + DAY, None),
     ]
+    counted: list[int] = []
+    publish = changing.publish
+
+    def evaluated(*given: Any) -> Any:
+        counted.append(on_googlesql(place, [*given[-2], *given[-1]]))
+        return publish(*given)
+
     for number, loads in enumerate(batches):
         new = [moved(random, random.choice(rows), load) for load in loads]
         if number == 1:
             place.users("ann", "bob")
         place.add(*new)
         rows += new
+        if number == 1:
+            place.service.asked.clear()
+            monkeypatch.setattr(changing, "publish", evaluated)
 
         result = place.incremental(checks=number == 1)
 
         assert (result.ok, result.published, result.mode) == (True, True, "incremental"), place.told
         assert place.digests() == place.on_duckdb() == place.on_duckdb(name="kept"), loads
         assert [read.rows_before for read in result.sources][:1] == [len(rows) - len(new)]
+    assert counted[0] > 40
     assert not any("_building_" in name for name in place.warehouse.names(place.name))
 
 
@@ -414,3 +467,77 @@ def test_a_build_that_was_published_meanwhile_is_not_overwritten(built, monkeypa
         built.incremental(FEW)
 
     assert built.digests(FEW)["events"].rows == 3
+
+
+def test_a_dry_run_estimates_the_batch(built):
+    def estimates(*, incremental: bool) -> dict[str, int]:
+        found = built.backend.estimates(FEW, list(FEW.models), incremental=incremental)
+        return {each.name: each.bytes for each in found}
+
+    built.add(loaded(event("s"), LOADED + TICK))
+    built.service.asked.clear()
+
+    batch = estimates(incremental=True)
+
+    dry = [job["configuration"].get("dryRun") for job in built.service.jobs()]
+    # the record is read and the rows are counted, for free; BigQuery only plans all else
+    assert dry.count(None) == 2
+    assert any("COUNTIF" in sql for sql in built.statements())
+    assert batch == estimates(incremental=False) == {"events": 0, "people": 0}  # no bytes here
+
+
+def test_a_build_that_ends_between_any_two_statements_leaves_the_old_rows_or_the_new_ones(
+    place, monkeypatch
+):
+    graph = Graph([events.model, firsts.model, small_models.commands.model])
+    rows = [event(f"c{number}", at=60 * number) for number in range(9)]
+    place.add(*rows)
+    place.build(graph, checks=False)
+    old = place.digests(graph)
+    place.add(loaded(rows[0], None) | {"DateCreated": START - DAY}, event("s", at=-9) | NEW)
+    new = place.on_duckdb(graph)
+    query = Jobs.query
+
+    def ended(at: int) -> Callable[..., Any]:
+        def ending(jobs: Jobs, sql: str, **labels: str) -> Any:
+            if not sql.startswith("BEGIN TRANSACTION"):
+                return query(jobs, sql, **labels)
+            lines = sql.split(";\n")
+            sent.append([line.split()[0] for line in lines])
+            broken = [*lines[:at], "SELECT ERROR('ended')", *lines[at:]]
+            return query(jobs, ";\n".join(broken) if at >= 0 else sql, **labels)
+
+        return ending
+
+    sent: list[list[str]] = []
+    for at in (2, 3, 4, 6):
+        monkeypatch.setattr(Jobs, "query", ended(at))
+        with pytest.raises(EngineError, match="ended"):
+            place.incremental(graph, checks=False)
+        assert place.digests(graph) == old, at
+    # events come; of commands, a row goes and two come; both are counted, and the record is last
+    steps = ["BEGIN", "SELECT", "INSERT", "DELETE", "INSERT", "SELECT", "SELECT", "INSERT"]
+    assert sent[0][: len(steps)] == steps
+
+    def lost(jobs: Jobs, sql: str, **labels: str) -> Any:
+        answer = query(jobs, sql, **labels)
+        if sql.startswith("BEGIN TRANSACTION"):
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(Jobs, "query", lost)
+    with pytest.raises(KeyboardInterrupt):
+        place.incremental(graph, checks=False)
+    monkeypatch.undo()
+
+    assert place.digests(graph) == new != old
+    assert place.incremental(graph, checks=False).published is False
+    assert place.told == ["nothing new"]
+
+
+def test_a_second_build_ends_at_once_with_the_name_of_the_first(built):
+    with (
+        lock.locked(built.warehouse.client, f"{PROJECT}.{built.name}", "build", "the_first"),
+        pytest.raises(UsageError, match="is running: the_first, process"),
+    ):
+        built.incremental(FEW)

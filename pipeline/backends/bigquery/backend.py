@@ -21,7 +21,7 @@ from ibis.backends.bigquery import Backend as IbisBigQuery
 from pipeline.backends.base import Gone
 from pipeline.backends.bigquery.connection import connect
 from pipeline.backends.bigquery.errors import is_missing, told
-from pipeline.backends.bigquery.estimate import estimates
+from pipeline.backends.bigquery.estimate import estimates, estimates_of_batch
 from pipeline.backends.bigquery.increment import BigQueryIncrement
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.loading import BigQueryLoading
@@ -174,14 +174,16 @@ class BigQuery:
 
         return load(self, inputs, append=append)
 
-    def estimates(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate]:
+    def estimates(
+        self, graph: Graph, names: Sequence[str], *, incremental: bool = False
+    ) -> Iterator[Estimate]:
         """Estimate the bytes that building each model would scan, on the published tables.
 
         Raises:
             UsageError: as `workspace`.
             InputError: a raw table is missing, or lacks a column that the models read.
         """
-        return estimates(graph, self, names)
+        return (estimates_of_batch if incremental else estimates)(graph, self, names)
 
     def preflight(self, graph: Graph, names: Sequence[str]) -> Iterator[Estimate | Note]:
         """Try every statement of a build on empty tables; see `preflight`.

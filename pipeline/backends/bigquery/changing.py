@@ -87,14 +87,14 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             return super().table(name)
         if model.materialized == "view":
             return expression(model, self.table)
-        change, former = self.changes.get(name), self.former(name).select(*model.schema.names)
+        change, names = self.changes.get(name), model.schema.names
+        former = self.former(name)
         if change is None:
-            return former
+            return former.select(*names)
         if change.gone is not None:
-            former = former.anti_join(
-                change.gone, [row_hash(former, change.by) == change.gone[_KEY]]
-            )
-        return former.union(change.rows.select(*model.schema.names))
+            keyed = former.select(*names, row_hash(former, change.by).name(_KEY))
+            former = keyed.anti_join(change.gone, _KEY)
+        return former.select(*names).union(change.rows.select(*names))
 
     def former(self, name: str) -> ir.Table:
         """Return a published table."""
@@ -248,7 +248,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
 
     def differing(self, one: ir.Table, other: ir.Table) -> ir.Table:
         """Return the rows that are in one table only, counting copies."""
-        return differing(one, other).drop("_side")
+        return differing(one, other).select(*one.columns)
 
     def differences(
         self, model: Model, old: ir.Table, new: ir.Table
@@ -259,11 +259,12 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         """
         differ = self.stored(differing(old.select(*new.columns), new), model=model.name)
         if not self.count(differ):
-            return differ.drop("_side"), differ.drop("_side"), 0, 0
+            return old, new, 0, 0
         sides = differ.aggregate(came=differ["_side"].sum())
         (found,) = dicts_of(self.fetch(sides, model=model.name))
-        parts = (differ.filter(differ["_side"] == side).drop("_side") for side in (0, 1))
-        went, came = parts
+        went, came = (
+            differ.filter(differ["_side"] == side).select(*new.columns) for side in (0, 1)
+        )
         return went, came, self.count(differ) - found["came"], found["came"]
 
     def append(self, model: Model, rows: ir.Table) -> None:

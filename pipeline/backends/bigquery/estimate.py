@@ -10,19 +10,22 @@ from functools import partial
 from typing import Protocol
 
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from pipeline.arrivals import arrived
 from pipeline.backends.base import Tables
-from pipeline.contract import Model
+from pipeline.backends.bigquery.load_days import STAMP
+from pipeline.backends.bigquery.load_days import counting as counting_load_days
+from pipeline.contract import Model, Within
 from pipeline.counting import asks_anything, counting
 from pipeline.errors import EngineError
 from pipeline.expressions import columns_read, expression
 from pipeline.graph import Graph
 from pipeline.nullness import never_null
 from pipeline.older import built_by_older_code
-from pipeline.results import Estimate
+from pipeline.results import Estimate, RunRecord
 from pipeline.schedule import all_at_once
-from pipeline.sources import SOURCES
+from pipeline.sources import EVENTS, SOURCES
 
 
 class ChargesByBytes(Protocol):
@@ -44,6 +47,14 @@ class ChargesByBytes(Protocol):
 
     def bytes_billed(self, expr: ir.Table) -> int:
         """Return the bytes that BigQuery would bill for evaluating an expression; runs nothing."""
+        ...
+
+    def fetch(self, expr: ir.Table) -> pa.Table:
+        """Evaluate an expression."""
+        ...
+
+    def last_run(self) -> RunRecord | None:
+        """Return the record of the last published build."""
         ...
 
     @property
@@ -89,6 +100,41 @@ def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> It
                 return Estimate(name, None, f"unknown: {error.what}")
 
         yield from all_at_once([partial(estimate, name) for name in names], backend.threads)
+
+
+def estimates_of_batch(
+    graph: Graph, backend: ChargesByBytes, names: Sequence[str]
+) -> Iterator[Estimate]:
+    """Estimate BigQuery's bill for an incremental build of the raw rows that are there now.
+
+    A model that follows its upstream's changes reads a share of all rows, the share that is new,
+    and one narrow column to find the days of what it changes. A batch that touches all days costs
+    more. If the published build has no record of load days, the build is a full one.
+    """
+    run = backend.last_run()
+    read = run.sources.get(EVENTS) if run else None
+    if read is None or read.days is None:
+        yield from estimates(graph, backend, names)
+        return
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(backend.sources({EVENTS: {STAMP}}))[EVENTS]
+        published = stack.enter_context(backend.reader())
+        # BigQuery counts a whole table for free
+        (rows,) = backend.fetch(raw.aggregate(rows=raw.count()))["rows"].to_pylist()
+        share = max(0, rows - read.rows) / rows if rows else 0
+        for each in estimates(graph, backend, names):
+            model = graph.models[each.name]
+            if each.bytes is None or (share and model.locality is None):
+                yield each
+                continue
+            found = int(share * each.bytes)
+            if EVENTS in model.upstream:
+                found += backend.bytes_billed(counting_load_days(raw, read.watermark))
+            elif share and isinstance(model.locality, Within) and model.materialized == "table":
+                columns = dict.fromkeys([model.locality.unit, model.partition_by])
+                narrow = published.table(each.name).select(*filter(None, columns))
+                found += backend.bytes_billed(narrow)
+            yield Estimate(each.name, found)
 
 
 def checks_of(graph: Graph, tables: Tables, model: Model) -> Iterator[ir.Table]:

@@ -124,7 +124,9 @@ class BigQueryIncrement:
     def _is_other(self, name: str) -> bool:
         """Tell whether a source that is always read in full may have other rows than before."""
         before, looked = self._before(name), self._looked.get(name)
-        return before is None or looked is None or before.version != looked[0].version
+        if before is None:
+            return False  # no published model reads it
+        return looked is None or not looked[0].version or before.version != looked[0].version
 
     def _lines(self) -> Iterator[str]:
         found = self._raw[EVENTS]
