@@ -52,6 +52,8 @@ LEAST = 10_000_000
 GB = 1_000_000_000
 SHARES = (0.01, 0.001)
 """The shares of all events that a batch of new ones has; they are the newest ones."""
+_UNIONS = 4
+"""The most unions within one another that a condition goes through."""
 _FIRST_BATCH = dt.datetime(2022, 6, 1, tzinfo=dt.UTC)
 WANTED = {"build": 85, "test": 25, "explain": 1, "show stg_commands": 1}
 _OURS = re.compile(r"_(?:building|loading)_\d+t\d+_[0-9a-f]{8}_(\w+)")
@@ -135,7 +137,9 @@ class Reader:
         }
         tree = qualify(flat, schema=schema, dialect="bigquery", validate_qualify_columns=False)
         tree = pushdown_predicates(tree, dialect="bigquery")
-        if _push_into_unions(tree):
+        for _ in range(_UNIONS):
+            if not _push_into_unions(tree):
+                break
             tree = pushdown_predicates(tree, dialect="bigquery")
         tree = pushdown_projections(tree, schema=schema)
         for scope in traverse_scope(tree):

@@ -504,6 +504,8 @@ def test_a_build_that_ends_between_any_two_statements_leaves_the_old_rows_or_the
                 return query(jobs, sql, **labels)
             lines = sql.split(";\n")
             sent.append([line.split()[0] for line in lines])
+            # literal days: BigQuery bills the rows of no other
+            assert all("`day` IN (DATE(" in line for line in lines if line.startswith("DELETE"))
             broken = [*lines[:at], "SELECT ERROR('ended')", *lines[at:]]
             return query(jobs, ";\n".join(broken) if at >= 0 else sql, **labels)
 

@@ -327,9 +327,10 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         model, change, target = self.models[name], self.changes[name], self.dataset.full_name(name)
         if change.gone is not None:
             rows = PublishedTables.table(self, name)
+            conditions = [row_hash(rows, change.by).isin(change.gone[_KEY])]
             if change.days is not None:
-                rows = pruning.of_days(rows, str(model.partition_by), change.days)
-            matching = rows.filter(row_hash(rows, change.by).isin(change.gone[_KEY]))
-            yield delete(target, to_query(matching, "bigquery"))
+                on_days = pruning.on_days(rows[str(model.partition_by)], change.days)
+                conditions.insert(0, ibis.or_(*on_days))
+            yield delete(target, to_query(rows.filter(*conditions), "bigquery"))
         columns = model.schema.names
         yield insert(target, columns, to_query(change.rows, "bigquery").sql(DIALECT))
