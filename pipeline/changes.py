@@ -354,14 +354,15 @@ class Changes:
 
         def find() -> pruning.Days:
             step = self.steps.get(name, KEPT)
-            tables = [self.now(name)] if step.mode == "created" else [self._former(name)]
-            if when == "now" and step.mode == "updated":
-                tables += [rows for rows in (step.fresh, step.came) if rows is not None][:1]
+            rows = self.now(name) if step.mode == "created" else self._former(name)
+            if when == "now" and step.mode == "updated" and step.came is not None:
+                rows = step.came
             day = str(self._models[name].partition_by)
-            narrow = [
-                units.having(rows.select(column, day), column, found.table) for rows in tables
-            ]
-            return pruning.days(self._workspace.fetch, narrow, day)
+            narrow = units.having(rows.select(column, day), column, found.table)
+            days = pruning.days(self._workspace.fetch, narrow, day)
+            if rows is step.came:  # a row that is there now was there before, or came
+                days = days + self._days_of(name, column, found, "former")
+            return days
 
         return self._days.get((name, column, id(found), when), find)
 
@@ -390,8 +391,7 @@ class Changes:
         return self._used[model.name]
 
     def _spans(self, time: ir.Column) -> list[pruning.Span]:
-        by_day = self._workspace.charges_by_bytes
-        return pruning.spans(self._workspace.fetch, time, by_day=by_day)
+        return pruning.spans(self._workspace.fetch, time, by_day=self._workspace.charges_by_bytes)
 
 
 def _unit(model: Model) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import ibis
@@ -20,7 +20,7 @@ from pipeline.contract import TIMESTAMP
 from pipeline.dialect import day
 
 Fetch = Callable[[ir.Table], pa.Table]
-Days = Mapping[date | None, int]
+Days = Counter[date | None]
 """The number of rows of each day; None stands for rows without a day."""
 Span = tuple[datetime, datetime]
 """The first and the last time of a range, both included."""
@@ -52,12 +52,12 @@ def between(
     return rows.filter(ibis.or_(*(at.between(low, high) for low, high in bounds)))
 
 
-def days(fetch: Fetch, tables: Sequence[ir.Table], column: str) -> Days:
+def days(fetch: Fetch, rows: ir.Table, column: str) -> Days:
     """Return how many rows there are of each day of a time or date column."""
-    parts = [rows.select(day=_day(rows[column])) for rows in tables]
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    found = dicts_of(fetch(rows.group_by("day").agg(number=rows.count())))
-    return Counter({each["day"]: each["number"] for each in found})
+    found = (
+        rows.select(day=_day(rows[column])).group_by("day").agg(number=lambda each: each.count())
+    )
+    return Counter({each["day"]: each["number"] for each in dicts_of(fetch(found))})
 
 
 def of_days(rows: ir.Table, column: str, found: Iterable[date | None]) -> ir.Table:

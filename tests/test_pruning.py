@@ -75,7 +75,7 @@ def test_days_in_a_row_are_one_range_and_a_window_makes_it_longer(run):
     assert numbers(run, pruning.between(TABLE, "at", around, before=1)) == [0, 1]
     assert numbers(run, pruning.between(TABLE, "at", around, after=86_400_000_000)) == [1, 2, 3]
     assert numbers(run, pruning.between(TABLE, "at", [])) == []
-    assert pruning.days(fetch, [TABLE, TABLE], "at")[MIDNIGHT.date()] == 4
+    assert pruning.days(fetch, TABLE, "at")[MIDNIGHT.date()] == 2
 
 
 def test_many_ranges_become_few_that_hold_them_all():

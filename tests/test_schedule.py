@@ -7,7 +7,7 @@ import threading
 import pytest
 from crowd import Crowd
 
-from pipeline.schedule import InOrder, all_at_once, work_through
+from pipeline.schedule import InOrder, Once, all_at_once, work_through
 
 
 def test_a_step_begins_when_all_that_it_needs_has_ended():
@@ -115,3 +115,15 @@ def test_an_exception_of_one_cancels_the_others():
         all_at_once([fail, lambda: cancelled.wait(60)], 2, cancelled.set)
 
     assert cancelled.is_set()
+
+
+def test_of_several_threads_the_first_makes_a_result_and_the_others_wait_for_it():
+    once, made, waiting = Once[str, int](), [], threading.Barrier(4, timeout=10)
+
+    def ask() -> int:
+        waiting.wait()
+        return once.get("key", lambda: made.append(1) or len(made))
+
+    assert all_at_once([ask] * 4, 4) == [1, 1, 1, 1]
+    assert once.get("other", lambda: 2) == 2
+    assert made == [1]

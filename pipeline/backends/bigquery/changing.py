@@ -173,7 +173,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         if (day := model.partition_by) is not None:
             narrow = former.select(*dict.fromkeys((load, day)))
             rows = self.arrived.on_mixed_days(narrow, narrow[load])
-            former = pruning.of_days(former, day, pruning.days(self.fetch, [rows], day))
+            former = pruning.of_days(former, day, pruning.days(self.fetch, rows, day))
         former = self.arrived.on_mixed_days(former, former[load])
         differ = self.stored(differing(former, again), model=model.name)
         went = self.count(differ.filter(differ["_side"] == 0))
@@ -281,7 +281,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             partial(self.stored, matching, model=model.name),
         ]
         if day is not None:
-            asked.append(partial(pruning.days, self.fetch, [gone], day))
+            asked.append(partial(pruning.days, self.fetch, gone, day))
         stored, fresh, *days = all_at_once(asked, self.at_once, self.cancel)
         self.changes[model.name] = Change(fresh, by, stored, *days)  # type: ignore[arg-type]
 

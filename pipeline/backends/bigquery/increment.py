@@ -140,6 +140,6 @@ class BigQueryIncrement:
             )
         if self.arrived.mixed:
             yield (
-                f"{self.arrived.late:,} of the new rows have a load time that earlier builds have"
-                f" read, or none: compared all rows of {load_days.told(self.arrived.mixed)}"
+                f"{self.arrived.late:,} new on load days that earlier builds have read: compared"
+                f" all rows of {load_days.told(self.arrived.mixed)}"
             )
