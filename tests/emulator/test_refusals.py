@@ -163,7 +163,9 @@ def test_all_tables_and_the_record_are_published_by_one_statement(built):
     assert len(published) == 1
     script = published[0].split(";\n")
     assert script[0] == "BEGIN TRANSACTION"
-    assert [line.split()[0] for line in script[1:-3]] == ["TRUNCATE", "INSERT"] * 3
+    # a partial build keeps the other models' part of the last record
+    assert "Another build was published" in script[1]
+    assert [line.split()[0] for line in script[2:-3]] == ["TRUNCATE", "INSERT"] * 3
     assert script[-3].startswith("INSERT INTO")
     assert "`_pipeline_runs`" in script[-3]
     assert script[-2] == "COMMIT TRANSACTION"

@@ -142,13 +142,15 @@ class Jobs:
         source_format: str = "PARQUET",
         **labels: str,
     ) -> None:
-        """Append a file's rows to a table; BigQuery makes the table if it is missing.
+        """Append a file's rows to a table that exists.
 
         A Parquet file has the schema's columns in its order.
         """
         config = bigquery.LoadJobConfig(
             source_format=source_format,
             schema=schema,
+            # otherwise a job that outlives its program would make a dropped table anew, for ever
+            create_disposition="CREATE_NEVER",
             write_disposition="WRITE_APPEND",
             labels=self._labels(labels),
         )

@@ -64,7 +64,8 @@ def _acquire(client: bigquery.Client, name: str, what: str, run: str) -> bigquer
             return client.create_table(wanted)
         try:
             held = client.get_table(name)
-            if not _is_left(held):
+            # it is ours already if the answer to an earlier request was lost
+            if _holder(held) != run and not _is_left(held):
                 raise _refusal(held, what)
             held.description, held.expires = wanted.description, wanted.expires
             # BigQuery refuses if another program has changed it since, so only one takes it over

@@ -15,8 +15,10 @@ from pipeline.backends.bigquery.statements import (
     DIALECT,
     Copied,
     create_view,
+    expires,
     quoted,
     renamed,
+    script,
     transaction,
 )
 from pipeline.backends.bigquery.tables import Dataset
@@ -104,13 +106,13 @@ def publish(
     in_order = [copies[name] for name in built]
     replaced = [line for rows in in_order if rows for line in rows.statements()]
     statements = [*before, *replaced, *changed, runs.insert(dataset.full, record, run)]
-    script = f"{transaction(statements)}\n{runs.mark_published(dataset.full, run)};"
+    sql = f"{transaction(statements)}\n{runs.mark_published(dataset.full, run)};"
     try:
-        return dataset.jobs.query(script, run=run)
+        return dataset.jobs.query(sql, run=run)
     except EngineError as error:
         if _CONFLICT not in error.what:
             raise
-        return dataset.jobs.query(script, run=run)
+        return dataset.jobs.query(sql, run=run)
 
 
 def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Copied | None:
@@ -159,17 +161,24 @@ def _swap(dataset: Dataset, built: Built, run: str) -> None:
     """Replace the published table by one of another layout.
 
     BigQuery can't change a layout, so one script renames both tables. The old one is there until
-    the new one is, and is dropped last.
+    the new one is, and is dropped last. BigQuery ends the script even if this program is killed.
     """
-    dataset.keep(built.name, built.model.grain)
-    target, name = dataset.full_name(built.model.name), built.model.name
-    before = f"{built.name}_before"
-    script = (
-        f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)};\n"
-        f"ALTER TABLE {quoted(dataset.full_name(built.name))} RENAME TO {quoted(name)};"
-    )
-    dataset.jobs.query(script, model=name, run=run)
-    dataset.drop(before)
+    name, made = built.model.name, dataset.full_name(built.name)
+    go, expire = _aside(dataset, built)
+    come = f"ALTER TABLE {quoted(made)} RENAME TO {quoted(name)}"
+    dataset.jobs.query(script([expires(made, None), go, come, expire]), model=name, run=run)
+    dataset.drop(_before(built))
+
+
+def _aside(dataset: Dataset, built: Built) -> tuple[str, str]:
+    """Return statements that rename a published table, and let it expire if nobody drops it."""
+    target, before = dataset.full_name(built.model.name), _before(built)
+    rename = f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)}"
+    return rename, expires(dataset.full_name(before), built.table.expires)
+
+
+def _before(built: Built) -> str:
+    return f"{built.name}_before"
 
 
 def _switch_view(
@@ -181,13 +190,11 @@ def _switch_view(
     query = renamed(built.query, published).sql(DIALECT, pretty=True)
     statement = create_view(model, dataset.full_name(model.name), query)
     text = hashlib.sha256(statement.encode()).hexdigest()[:_LABEL]
-    before = f"{built.name}_before"
     if kind == "VIEW" and dataset.get(model.name).labels.get(TEXT) == text:
         return
     if kind == "TABLE":
-        target = dataset.full_name(model.name)
-        rename = f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)}"
-        dataset.jobs.query(rename, model=model.name, run=run)
+        go, expire = _aside(dataset, built)
+        statement = script([go, statement, expire])
     elif kind not in (None, "VIEW"):
         dataset.drop(model.name)
     dataset.jobs.query(statement, model=model.name, run=run)
@@ -196,7 +203,7 @@ def _switch_view(
     found.description = model.grain
     dataset.update(found, "labels", "expires", "description")
     if kind == "TABLE":
-        dataset.drop(before)
+        dataset.drop(_before(built))
 
 
 def _require_runs(dataset: Dataset, kinds: Mapping[str, str]) -> None:

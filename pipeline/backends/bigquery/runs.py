@@ -37,7 +37,7 @@ SCHEMA = (
 # the record of a build is there before its time of publication is
 _PUBLISHED = (
     "COALESCE(published_at, IF(run IS NULL, started_at,"
-    " TIMESTAMP_ADD(started_at, INTERVAL CAST(seconds AS INT64) SECOND)))"
+    " TIMESTAMP_ADD(started_at, INTERVAL CAST(seconds * 1000000 AS INT64) MICROSECOND)))"
 )
 
 
@@ -57,7 +57,10 @@ def with_new_columns(found: bigquery.Table) -> bool:
 
 
 def insert(dataset: str, record: RunRecord, run: str) -> str:
-    """Return the statement that adds a record; `published_at` stays NULL until all is published."""
+    """Return the statement that adds a record; `published_at` stays NULL until all is published.
+
+    It adds the record only once: if BigQuery fails after the commit, the job is sent again.
+    """
     row = row_of(record)
     values = {
         "started_at": time(row.pop("started_at")),
@@ -67,7 +70,9 @@ def insert(dataset: str, record: RunRecord, run: str) -> str:
     }
     names = ", ".join(map(quoted, values))
     place = quoted(f"{dataset}.{RUNS}")
-    return f"INSERT INTO {place} ({names})\nVALUES ({', '.join(values.values())})"
+    once = f"NOT EXISTS (SELECT 1 FROM {place} WHERE run = {text(run)})"
+    row_of_values = f"SELECT {', '.join(values.values())} FROM UNNEST([1])"
+    return f"INSERT INTO {place} ({names})\n{row_of_values}\nWHERE {once}"
 
 
 def mark_published(dataset: str, run: str) -> str:

@@ -56,12 +56,23 @@ def require(condition: str, message: str) -> str:
     return f"SELECT IF({condition}, 0, ERROR({message}))"
 
 
+def script(statements: Iterable[str]) -> str:
+    """Return one job that runs statements in order."""
+    return ";\n".join(statements) + ";"
+
+
 def transaction(statements: Iterable[str]) -> str:
     """Return one script whose statements all take effect in one moment, or not at all."""
-    return ";\n".join(["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION"]) + ";"
+    return script(["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION"])
 
 
-def create_view(model: Model, name: str, query: str, expires: datetime | None = None) -> str:
+def expires(table: str, moment: datetime | None) -> str:
+    """Return the statement that lets a table expire at a moment, or never."""
+    value = "NULL" if moment is None else time(moment)
+    return f"ALTER TABLE {quoted(table)} SET OPTIONS(expiration_timestamp={value})"
+
+
+def create_view(model: Model, name: str, query: str) -> str:
     """Return the one atomic statement that makes a model's view, replacing another."""
     columns = ",\n".join(
         f"  {quoted(column.name)} OPTIONS(description={text(column.description)})"
@@ -69,7 +80,7 @@ def create_view(model: Model, name: str, query: str, expires: datetime | None = 
     )
     names = ", ".join(map(quoted, model.schema.names))
     lines = [f"CREATE OR REPLACE VIEW {quoted(name)} (", columns, ")"]
-    lines += [_options(model, expires), f"AS SELECT {names} FROM (", query, ")"]
+    lines += [f"OPTIONS(description={text(model.grain)})", f"AS SELECT {names} FROM (", query, ")"]
     return "\n".join(lines)
 
 
@@ -142,10 +153,3 @@ def select(expressions: Iterable[Any], table: str, where: str = "") -> sge.Selec
         sge.to_table(quoted(table), dialect=DIALECT)
     )
     return query.where(where, dialect=DIALECT) if where else query
-
-
-def _options(model: Model, expires: datetime | None) -> str:
-    options = [f"description={text(model.grain)}"]
-    if expires is not None:
-        options.append(f"expiration_timestamp={time(expires)}")
-    return f"OPTIONS({', '.join(options)})"

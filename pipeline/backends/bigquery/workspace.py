@@ -127,9 +127,15 @@ class BigQueryWorkspace(PublishedTables):
 
         Returns notes on builds that published meanwhile, and on our tables that no model makes any
         more: the build does not drop them, because others may read them.
+
+        Raises:
+            EngineError: another build was published meanwhile, and this one is partial: its record
+                would not tell of the other one's models.
         """
         others, left = all_at_once([self._published_since, self._left], self.at_once)
-        job = publish(self.dataset, self.kinds, self.built, record, self.run)
+        alone = [runs.require_none_since(self.dataset.full, self.moment)]
+        before = alone if record.mode == "partial" else ()
+        job = publish(self.dataset, self.kinds, self.built, record, self.run, before)
         said = [
             f"The build {other} was published since this one began: this one replaces its tables"
             " of these models."

@@ -21,6 +21,7 @@ from pipeline.backends.bigquery.statements import (
     Copied,
     as_of,
     create_view,
+    expires,
     parsed_apart,
     renamed,
     transaction,
@@ -82,11 +83,11 @@ def test_only_what_is_for_now_expires():
     model = MODELS["dim_users"]
     assert table_of(model, "project.dataset.x", tags={}, expires=EXPIRES).expires == EXPIRES
     assert table_of(model, "project.dataset.x", tags={}).expires is None
-    view = MODELS["stg_commands"]
-    assert "expiration_timestamp=TIMESTAMP '2030-01-02T00:00:00+00:00'" in create_view(
-        view, "project.dataset.x", "SELECT 1", EXPIRES
-    )
-    assert "expiration" not in create_view(view, "project.dataset.x", "SELECT 1")
+    old = expires("project.dataset.x", EXPIRES)
+    assert "expiration_timestamp=TIMESTAMP '2030-01-02T00:00:00+00:00'" in old
+    assert "expiration_timestamp=NULL" in expires("project.dataset.x", None)
+    view = create_view(MODELS["stg_commands"], "project.dataset.x", "SELECT 1")
+    assert "expiration_timestamp" not in view
 
 
 def test_a_view_reads_the_tables_that_are_published():
@@ -167,11 +168,11 @@ def test_a_record_is_written_as_it_is_whatever_is_in_it():
 
     sql = runs.insert("project.dataset", RunRecord(EXPIRES, 1.5, read), "run")
 
-    into, _, values = sql.partition("\nVALUES ")
+    into, _, values = sql.partition(" FROM UNNEST([1])")[0].partition("\nSELECT ")
     types = {field.name: field.field_type for field in runs.SCHEMA}
     named = re.findall(r"`(\w+)`[,)]", into)
     row = ", ".join(f"{name} {types[name]}" for name in named)
-    rows = f"SELECT ARRAY<STRUCT<{row}>>[{values}]"
+    rows = f"SELECT ARRAY<STRUCT<{row}>>[({values})]"
     (found,) = googlesql.query(f"SELECT row.sources FROM UNNEST(({rows})) AS row", {}).to_pylist()
     assert json.loads(found["sources"])["raw_users"]["inputs"] == [nasty]
 
