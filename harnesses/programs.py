@@ -1,0 +1,270 @@
+"""Programs on the model of BigQuery: they take turns by a seed, and one of their requests fails.
+
+A program is a function in a thread of its own. It waits for its turn before each request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import inspect
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from types import SimpleNamespace
+from typing import Any, Literal
+from unittest import mock
+
+import ibis
+import requests
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from google.cloud.bigquery_storage_v1 import BigQueryReadClient
+
+import pipeline.build
+from harnesses.bigquery_model import PROJECT, RefusedError, Service
+from pipeline.backends.bigquery import backend, loading, lock, workspace
+from pipeline.backends.bigquery.backend import BigQuery
+
+How = Literal[
+    "crash_before", "crash_after", "refused", "unavailable", "answer_lost", "job_fails", "paused"
+]
+HOW: tuple[How, ...] = (
+    *("crash_before", "crash_after", "refused", "unavailable"),
+    *("answer_lost", "job_fails", "paused"),
+)
+DATASET = "models"
+_LONGER_THAN_A_LOCK = 200
+_ENDLESS = 2_000
+_STORAGE = BigQueryReadClient(credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+
+
+class CrashError(BaseException):
+    """The program is dead: nothing that it does any more has an effect."""
+
+
+@dataclass
+class Turns:
+    """Lets one of several threads go on at a time; the seed decides which."""
+
+    random: Random
+    waiting: set[str] = field(default_factory=set)
+    live: set[str] = field(default_factory=set)
+    turn: str | None = None
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait(self) -> None:
+        """Wait in a program's thread until it is its turn."""
+        name = threading.current_thread().name
+        with self.changed:
+            self.waiting.add(name)
+            self.turn = None
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.turn == name)
+            self.waiting.discard(name)
+
+    def run(self, programs: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """Run programs to their ends, and return their results by name."""
+        results: dict[str, Any] = {}
+
+        def whole(name: str) -> None:
+            self.wait()
+            try:
+                results[name] = programs[name]()
+            finally:
+                with self.changed:
+                    self.live.discard(name)
+                    self.turn = None
+                    self.changed.notify_all()
+
+        self.live = set(programs)
+        threads = [threading.Thread(target=whole, args=(name,), name=name) for name in programs]
+        for each in threads:
+            each.start()
+        with self.changed:
+            while self.live:
+                self.changed.wait_for(lambda: self.turn is None and self.waiting >= self.live)
+                if self.live:
+                    self.turn = self.random.choice(sorted(self.live))
+                    self.changed.notify_all()
+        for each in threads:
+            each.join()
+        return results
+
+
+@dataclass
+class Machine:
+    """Gives each program a process id, and knows which processes run; stands for `os` in locks."""
+
+    dead: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    apart: bool = False
+    """Whether the first program runs on another machine than the others."""
+
+    def getpid(self) -> int:
+        """Return the process id of the program that asks."""
+        name = threading.current_thread().name
+        return self.numbers.setdefault(name, len(self.numbers) + 1)
+
+    def kill(self, number: int, _: int) -> None:
+        """Raise ProcessLookupError for a dead program."""
+        names = {number: name for name, number in self.numbers.items()}
+        if names.get(number) in self.dead:
+            raise ProcessLookupError
+
+    def gethostname(self) -> str:
+        """Return the name of the machine of the program that asks."""
+        return "away" if self.apart and threading.current_thread().name == "first" else "here"
+
+
+@dataclass
+class Wire:
+    """The network between a program and the service; the request of number `at` fails."""
+
+    service: Service
+    turns: Turns
+    machine: Machine
+    at: int = 0
+    how: How | None = None
+    asked: list[str] = field(default_factory=list)
+    is_dead: bool = False
+    is_mtls = False
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **_: Any,
+    ) -> requests.Response:
+        """Send a request, as google.auth's session does."""
+        if self.is_dead:
+            raise CrashError
+        self.turns.wait()
+        content = _bytes(data)
+        if match := (headers or {}).get("If-Match"):
+            content = json.dumps({**json.loads(content), "_match": match}).encode()
+        self.asked.append(_described(method, url, content))
+        if len(self.asked) > _ENDLESS:
+            raise RuntimeError(f"the program does not end, and asks for {self.asked[-1]}")
+        if len(self.asked) != self.at:
+            return self._sent(method, url, content)
+        if self.how == "crash_before":
+            self._crash()
+        if self.how == "refused":
+            return _response(
+                url, method, *RefusedError("Access Denied", "accessDenied", 403).answer
+            )
+        if self.how == "unavailable":
+            error = RefusedError("Try again", "backendError", 503)
+            return _response(url, method, *error.answer)
+        if self.how == "paused":
+            self._pause()
+        self.service.fails = self.how == "job_fails"
+        found = self._sent(method, url, content)
+        self.service.fails = False
+        if self.how == "answer_lost":
+            raise requests.exceptions.ConnectionError("the connection broke")
+        if self.how == "crash_after":
+            self._crash()
+        return found
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def _pause(self) -> None:
+        self.service.sleep(_LONGER_THAN_A_LOCK)
+        for _ in range(self.turns.random.choice((0, 50, 400))):
+            self.turns.wait()
+
+    def _crash(self) -> None:
+        self.is_dead = True
+        self.machine.dead.add(threading.current_thread().name)
+        raise CrashError
+
+    def _sent(self, method: str, url: str, content: bytes) -> requests.Response:
+        status, body, headers = self.service.answer(method, url, content)
+        return _response(url, method, status, body, headers)
+
+
+def connected(wire: Wire) -> BigQuery:
+    """Return our backend on the model, with Google's own client, one job at a time."""
+    client = bigquery.Client(
+        PROJECT,
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        _http=wire,
+    )
+    made = BigQuery(PROJECT, DATASET, DATASET, threads=1)
+    vars(made)["con"] = ibis.bigquery.connect(
+        client=client, storage_client=_STORAGE, project_id=PROJECT, dataset_id=DATASET
+    )
+    return made
+
+
+@contextlib.contextmanager
+def time_of(service: Service, machine: Machine) -> Iterator[None]:
+    """Give all programs the service's clock, and processes of their own."""
+
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+            return service.now()
+
+    with contextlib.ExitStack() as patches:
+        for each in _cached():
+            # Python 3.11 lets only one object at a time compute a cached property of a class, so a
+            # program would wait for one whose turn it is not
+            patches.enter_context(
+                mock.patch.object(each, "lock", contextlib.nullcontext(), create=True)
+            )
+        for module in (pipeline.build, backend, loading, lock, workspace):
+            patches.enter_context(mock.patch.object(module, "datetime", Clock))
+        seconds = SimpleNamespace(perf_counter=lambda: service.now().timestamp())
+        patches.enter_context(mock.patch.object(pipeline.build, "time", seconds))
+        patches.enter_context(mock.patch.object(time, "sleep", service.sleep))
+        patches.enter_context(mock.patch.object(lock, "os", machine))
+        patches.enter_context(mock.patch.object(lock, "socket", machine))
+        yield
+
+
+def _cached() -> Iterator[functools.cached_property[Any]]:
+    """Yield the cached properties of all classes of our backend."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pipeline."):
+            for cls in filter(inspect.isclass, vars(module).values()):
+                if cls.__module__ == name:
+                    found = vars(cls).values()
+                    yield from (x for x in found if isinstance(x, functools.cached_property))
+
+
+def _bytes(data: Any) -> bytes:
+    if data is None:
+        return b""
+    if isinstance(data, str):
+        return data.encode()
+    return data if isinstance(data, bytes) else bytes(data.read())
+
+
+def _described(method: str, url: str, content: bytes) -> str:
+    path = url.partition("?")[0].rpartition("/projects/")[2].partition("/")[2]
+    if content[:1] != b"{":
+        return f"{method} {path}"
+    query = json.loads(content).get("configuration", {}).get("query", {}).get("query", "")
+    return f"{method} {path} {' '.join(query.split())[:60]}".strip()
+
+
+def _response(
+    url: str, method: str, status: int, body: Any, headers: Mapping[str, str] | None = None
+) -> requests.Response:
+    made = requests.Response()
+    made.status_code, made.url, made.encoding = status, url, "utf-8"
+    made._content = json.dumps(body).encode()
+    made.headers.update({"content-type": "application/json", **(headers or {})})
+    made.request = SimpleNamespace(method=method, url=url)  # type: ignore[assignment]
+    return made

@@ -1,0 +1,64 @@
+"""Requests that fail on the model of BigQuery; `harnesses.each_request` tries all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harnesses import each_request
+from harnesses.each_request import Place, Schedule, Trial
+from harnesses.planted_requests import planted
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
+    """The dataset before each kind of program."""
+    folder: Path = tmp_path_factory.mktemp("each_request")
+    return each_request.all_prepared(folder, ["run", "partial", "new_layout", "append"])
+
+
+def broken(places: dict[str, Place], kind: str, how: str, step: str, seed: int = 0) -> list[str]:
+    """The promises that are broken if the first request whose text holds `step` fails."""
+    place = places[kind]
+    at = next(number for number, text in enumerate(place.requests, 1) if step in text)
+    return Trial(place, Schedule(kind, how, at, seed)).run()["broken"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "step"),
+    [
+        ("new_layout", "crash_after", "POST jobs ALTER"),
+        ("run", "answer_lost", "POST datasets/models/tables"),
+        ("run", "job_fails", "BEGIN TRANSACTION"),
+        ("run", "paused", "BEGIN TRANSACTION"),
+        ("partial", "paused", "POST jobs SELECT `t"),
+        ("append", "refused", "GET jobs/"),
+    ],
+    ids=[
+        "the old table of another layout expires",
+        "a lock that is ours already",
+        "the commit is not repeated",
+        "the lock is over before the commit",
+        "a partial build after another one",
+        "a load that outlives its program",
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_request_may_fail_and_no_promise_breaks(places, kind, how, step, seed):
+    assert broken(places, kind, how, step, seed) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "how", "step"),
+    [
+        ("drop_before_copy", "crash_after", "GET datasets/models/tables/commands"),
+        ("record_outside_the_commit", "crash_after", "BEGIN TRANSACTION"),
+        ("no_transaction", "crash_after", "BEGIN TRANSACTION"),
+        ("retry_that_appends_twice", "answer_lost", "POST jobs INSERT"),
+        ("lock_not_released", "unavailable", "BEGIN TRANSACTION"),
+    ],
+)
+def test_a_planted_fault_is_found(places, fault, how, step):
+    with planted(fault):
+        assert broken(places, "run", how, step)
