@@ -317,8 +317,11 @@ class Service:
             self._require_filters(project, statement)
             self._require_still_sources(project, statement)
         self._require_plain_transaction(sql)
+        renamed: set[Name] = set()
         for statement in _statements(sql):
-            self._require_replaceable(project, statement)
+            if statement.find(sge.AlterRename):
+                renamed.add((statement.this.db, statement.this.name))
+            self._require_replaceable(project, statement, renamed)
         if query.get("destinationTable") and "$" in query["destinationTable"]["tableId"]:
             raise RefusedError("a partition decorator is not for this pipeline")
         if translated := self._translated(project, sql):
@@ -391,10 +394,15 @@ class Service:
         if len(touched) > TABLES_A_TRANSACTION:
             raise RefusedError("A transaction can change at most 100 tables")
 
-    def _require_replaceable(self, project: str, statement: sge.Expression) -> None:
+    def _require_replaceable(
+        self, project: str, statement: sge.Expression, renamed: set[Name]
+    ) -> None:
+        """Refuse to replace a table of another layout, if it is not `renamed` by then."""
         if not isinstance(statement, sge.Create) or not statement.args.get("replace"):
             return
         table = _target(statement)
+        if (table.db, table.name) in renamed:
+            return
         there = self.table(project, (table.db, table.name))
         if there is None:
             return
