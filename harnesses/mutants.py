@@ -24,6 +24,7 @@ TESTS = {
     "changes.py": _INCREMENTAL,
     "incremental.py": _INCREMENTAL,
     "fingerprints.py": ("test_fingerprints.py",),
+    "backends/bigquery/load_days.py": ("backends/bigquery/test_load_days.py",),
     "backends/duckdb/manifest.py": _INCREMENTAL,
     "backends/duckdb/increment.py": _INCREMENTAL,
     "slices.py": ("test_slices.py",),
@@ -480,6 +481,27 @@ MUTANTS = (
         "expected.rows is None",
         "rows have to add up",
     ),
+    # what came on BigQuery, and the days to read
+    Mutant(
+        "backends/bigquery/load_days.py",
+        "if each.rows - each.later < had:",
+        "if each.rows < had:",
+        "an old row that gave way to a later one",
+    ),
+    Mutant(
+        "backends/bigquery/load_days.py",
+        "elif came == each.later:",
+        "elif each.later:",
+        "rows that came late beside later ones",
+    ),
+    Mutant(
+        "backends/bigquery/load_days.py",
+        "for name, rows in lost.items():",
+        "for name, rows in list(lost.items())[1:]:",
+        "a load day of which no row is left",
+    ),
+    Mutant("pruning.py", "later(low, -before)", "later(low)", "a range is longer before"),
+    Mutant("pruning.py", "[at.isnull()] if None in named", "[] if named", "rows without a day"),
     # the state: files that were read, code, age
     Mutant(
         "backends/duckdb/manifest.py",

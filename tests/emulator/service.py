@@ -535,7 +535,11 @@ class Service:
 
 @functools.lru_cache(maxsize=32)
 def _statements(sql: str) -> tuple[sge.Expression, ...]:
-    return tuple(tree for tree in sqlglot.parse(sql, read="bigquery") if tree is not None)
+    try:
+        trees = sqlglot.parse(sql, read="bigquery")
+    except sqlglot.errors.ParseError as error:
+        raise RefusedError(f"Syntax error: {error}") from error
+    return tuple(tree for tree in trees if tree is not None)
 
 
 def _target(statement: sge.Expression) -> sge.Table | None:
