@@ -527,7 +527,9 @@ class Trial:
             if wrong:
                 yield f"the next build is no full one: {', '.join(wrong)}"
             yield from self.watch.records()
-        if more := self._temporary() - left:
+        # the script of a dead program may go on, and rename a table only now
+        made = self._temporary() - left
+        if more := {name for name in made if name.removesuffix("_before") not in left}:
             yield f"the next program leaves {', '.join(sorted(more))}"
         self.service.sleep(LIFETIME.total_seconds())
         self.service.expire()

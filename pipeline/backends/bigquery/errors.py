@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import requests.exceptions
-from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
+from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound, RetryError
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 
 from pipeline.errors import EngineError, PipelineError, UsageError
@@ -72,6 +72,11 @@ def told() -> Iterator[None]:
 def is_missing(error: BaseException | None) -> bool:
     """Tell whether the cause of an error of ours is that something does not exist."""
     return isinstance(error, NotFound)
+
+
+def is_there(error: BaseException | None) -> bool:
+    """Tell whether the cause of an error of ours is that something exists already."""
+    return isinstance(error, Conflict)
 
 
 def is_passing(error: BaseException | None) -> bool:

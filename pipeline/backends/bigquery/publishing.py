@@ -11,6 +11,7 @@ import sqlglot.expressions as sge
 from google.cloud import bigquery
 
 from pipeline.backends.bigquery import runs, storage
+from pipeline.backends.bigquery.errors import is_there
 from pipeline.backends.bigquery.statements import (
     DIALECT,
     Copied,
@@ -117,27 +118,50 @@ def publish(
 
 def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Copied | None:
     """Make a table ready to take its rows; if there is none to keep, put it in place whole."""
-    model, made = built.model, built.table
-    target = dataset.full_name(model.name)
+    model = built.model
     if kind == "TABLE":
-        published = dataset.get(model.name)
-        if _takes_rows_of(published, made):
-            _describe(dataset, published, model)
-            return Copied(dataset.full_name(built.name), target, model.schema.names, built.parts)
+        if rows := _rows_for(dataset, built, dataset.get(model.name)):
+            return rows
         _swap(dataset, built, run)
         return None
     if kind is not None:
         # BigQuery neither renames a view nor replaces one by a table
         dataset.drop(model.name)
-    if storage.tags_of(made):
+    try:
+        return _made(dataset, built, run)
+    except EngineError as error:
+        # a copy by a killed build goes on, and may have put its table in place meanwhile
+        is_made = is_there(error.__cause__)
+        rows = _rows_for(dataset, built, dataset.get(model.name)) if is_made else None
+        if rows is None:
+            raise
+        return rows
+
+
+def _made(dataset: Dataset, built: Built, run: str) -> Copied | None:
+    """Make the published table, with its rows or to take them."""
+    model, target = built.model, dataset.full_name(built.model.name)
+    if tags := storage.tags_of(built.table):
         # a copy may lose the tags, which would open the rows, so the table gets its tags first
-        table = storage.table_of(model, target, tags=storage.tags_of(made))
-        dataset.create(table)
+        dataset.create(storage.table_of(model, target, tags=tags))
         dataset.keep(model.name, model.grain)
-        return Copied(dataset.full_name(built.name), target, model.schema.names, built.parts)
+        return _copied(dataset, built)
     dataset.jobs.copy(dataset.full_name(built.name), target, model=model.name, run=run)
     dataset.keep(model.name, model.grain)
     return None
+
+
+def _rows_for(dataset: Dataset, built: Built, published: bigquery.Table) -> Copied | None:
+    """Return the rows for a published table; None if it has another layout."""
+    if not _takes_rows_of(published, built.table):
+        return None
+    _describe(dataset, published, built.model)
+    return _copied(dataset, built)
+
+
+def _copied(dataset: Dataset, built: Built) -> Copied:
+    name, model = dataset.full_name(built.name), built.model
+    return Copied(name, dataset.full_name(model.name), model.schema.names, built.parts)
 
 
 def _takes_rows_of(published: bigquery.Table, made: bigquery.Table) -> bool:

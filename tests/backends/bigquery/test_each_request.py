@@ -49,6 +49,15 @@ def test_a_request_may_fail_and_no_promise_breaks(places, kind, how, step, seed)
     assert broken(places, kind, how, step, seed) == []
 
 
+@pytest.mark.parametrize("seed", [1, 8])
+def test_a_table_that_a_killed_build_still_copies_takes_the_rows_of_the_next(places, seed):
+    # the copy goes on beside the next build in some orders only
+    place = places["new_layout"]
+    at = [text.strip() for text in place.requests].index("POST jobs") + 1
+
+    assert Trial(place, Schedule("new_layout", "crash_after", at, seed)).run()["broken"] == []
+
+
 @pytest.mark.parametrize(
     ("fault", "how", "step"),
     [
