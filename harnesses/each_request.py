@@ -42,13 +42,13 @@ from harnesses.programs import (
     DATASET,
     HOW,
     CrashError,
-    How,
     Machine,
     Turns,
     Wire,
     connected,
     time_of,
 )
+from harnesses.schedules import Schedule
 from harnesses.verdict import KEEP, Verdict
 from pipeline.backends.bigquery import runs
 from pipeline.backends.bigquery.lock import LIFETIME as LOCKED
@@ -100,25 +100,6 @@ _NOT_SENT_AGAIN = "POST jobs ALTER"
 """A script that changes a layout: if it fails in the middle, to send it again does not mend it."""
 
 Content = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A program of which one request fails; a seed other than 0 adds the crowd."""
-
-    kind: str
-    how: How
-    at: int
-    seed: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.how}:{self.at}:{self.seed}"
-
-    @classmethod
-    def of(cls, text: str) -> Schedule:
-        """Read what `str` wrote."""
-        kind, how, at, *seed = text.split(":")
-        return cls(kind, how, int(at), int(seed[0]) if seed else 0)  # type: ignore[arg-type]
 
 
 # --- The rows -------------------------------------------------------------------------------------

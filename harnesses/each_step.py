@@ -39,6 +39,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harnesses import planted
+from harnesses.schedules import Schedule
 from harnesses.steps import CRASHED, ERRORS, HOW, How, Steps
 from harnesses.verdict import KEEP, Verdict
 from pipeline.backends.duckdb.backend import DuckDB
@@ -69,25 +70,6 @@ FIGURES = [
 
 State = Mapping[str, Any]
 """The rows of each model, the files, and the record's own numbers; empty without a database."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A build of which one effect fails."""
-
-    kind: str
-    how: How
-    at: int
-    seed: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.how}:{self.at}:{self.seed}"
-
-    @classmethod
-    def of(cls, text: str) -> Schedule:
-        """Read what `str` wrote."""
-        kind, how, at, *seed = text.split(":")
-        return cls(kind, how, int(at), int(seed[0]) if seed else 0)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

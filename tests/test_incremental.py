@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import resource
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ import duckdb
 import ibis.expr.types as ir
 import pytest
 import small_models
-from conftest import arrow, event_types, raw_event, raw_user, user_types
+from collisions import Row, event, history, moved
+from conftest import arrow, event_types, raw_user, user_types
 from ibis import _
 from pyarrow import parquet
 
@@ -33,14 +33,6 @@ from pipeline.output.lines import line
 from pipeline.results import Result
 
 GRAPH = small_models.graph()
-START = dt.datetime(2022, 1, 31, 23, 59, 50, tzinfo=dt.UTC)
-Row = dict[str, Any]
-
-
-def event(uuid: str, kind: str = "Command", device: str = "d", at: float = 0) -> Row:
-    """A raw event of the small models, so many seconds after the start."""
-    time = START + dt.timedelta(seconds=at)
-    return raw_event(kind, MapRevision=uuid, MapUniqueName=device, DateCreated=time)
 
 
 class Place:
@@ -112,30 +104,6 @@ def modes(result: Result) -> dict[str, str]:
 
 
 # --- Equal to a full build ------------------------------------------------------------------------
-
-
-def moved(random: Random, row: Row) -> Row:
-    """A late copy of an event: at another time, sometimes from another device or kind."""
-    shift = dt.timedelta(seconds=random.choice((-86_400, -20, -15, -1, 1, 15, 16, 86_400)))
-    changes = {"DateCreated": row["DateCreated"] + shift}
-    if random.random() < 0.4:
-        changes["MapUniqueName"] = random.choice("abc")
-    if random.random() < 0.2:
-        changes["ItemKey"] = random.choice(("Command", "DoorLocked"))
-    return row | changes
-
-
-def history(random: Random, number: int) -> list[Row]:
-    """Events of few ids, devices and times, so many collide."""
-    return [
-        event(
-            random.choice("pqrstuvw") + str(random.randrange(4)),
-            random.choice(("Command", "DoorLocked")),
-            random.choice("abc"),
-            random.choice((0, 1, 7, 14.999999, 15, 15.000001, 16, 30, 86_400, 86_407)),
-        )
-        for _ in range(number)
-    ]
 
 
 @pytest.mark.parametrize("seed", range(3))

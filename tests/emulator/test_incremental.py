@@ -10,12 +10,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import collisions
 import googlesql
 import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 import small_models
-from conftest import arrow, event_types, raw_event, raw_user, user_types
+from collisions import START, Row, history, moved
+from conftest import arrow, event_types, raw_user, user_types
 from google.cloud import bigquery
 from pyarrow import parquet
 
@@ -34,8 +36,6 @@ from pipeline.incremental import build_incrementally
 from pipeline.options import RunOptions
 from pipeline.results import Digest, Result
 
-Row = dict[str, Any]
-START = dt.datetime(2022, 1, 31, 23, 59, 50, tzinfo=dt.UTC)
 LOADED = dt.datetime(2022, 2, 3, 4, 5, 6, 789, tzinfo=dt.UTC)
 DAY, TICK = dt.timedelta(days=1), dt.timedelta(microseconds=1)
 TYPES = {
@@ -90,16 +90,9 @@ def firsts(events: ir.Table) -> ir.Table:
 GRAPH = small_models.graph(events, firsts)
 
 
-def event(uuid: str, kind: str = "Command", device: str = "d", at: float = 0) -> Row:
-    """A raw event so many seconds after the start."""
-    time = START + dt.timedelta(seconds=at)
-    return raw_event(
-        kind,
-        MapRevision=uuid,
-        MapUniqueName=device,
-        DateCreated=time,
-        _scheduled_timestamp=LOADED,
-    )
+def event(uuid: str, at: float = 0) -> Row:
+    """A raw command so many seconds after the start, with a load time."""
+    return loaded(collisions.event(uuid, at=at), LOADED)
 
 
 def loaded(row: Row, at: dt.datetime | None) -> Row:
@@ -207,30 +200,6 @@ def modes(result: Result) -> dict[str, str]:
     return {made.name: made.mode for made in result.models}
 
 
-def moved(random: Random, row: Row, load: dt.datetime | None) -> Row:
-    """A late copy of an event: at another time, sometimes from another device or kind."""
-    shift = dt.timedelta(seconds=random.choice((-86_400, -20, -15, -1, 1, 15, 16, 86_400)))
-    changes = {"DateCreated": row["DateCreated"] + shift, "_scheduled_timestamp": load}
-    if random.random() < 0.4:
-        changes["MapUniqueName"] = random.choice("abc")
-    if random.random() < 0.2:
-        changes["ItemKey"] = random.choice(("Command", "DoorLocked"))
-    return row | changes
-
-
-def history(random: Random, number: int) -> list[Row]:
-    """Events of few ids, devices and times, so many collide."""
-    return [
-        event(
-            random.choice("pqrstuvw") + str(random.randrange(4)),
-            random.choice(("Command", "DoorLocked")),
-            random.choice("abc"),
-            random.choice((0, 1, 7, 14.999999, 15, 15.000001, 16, 30, 86_400, 86_407)),
-        )
-        for _ in range(number)
-    ]
-
-
 def on_googlesql(place: Place, published: Sequence[str]) -> int:
     """Evaluate each statement of a build just before it publishes; return how many there are.
 
@@ -269,7 +238,7 @@ def values(rows: pa.Table) -> Counter[str]:
 
 def test_after_each_batch_every_model_is_what_full_builds_make(place, monkeypatch):
     random = Random(1)
-    rows = history(random, 40)
+    rows = [loaded(row, LOADED) for row in history(random, 40)]
     place.add(*rows)
     place.build(checks=False)
     place.on_duckdb(name="kept")
@@ -287,7 +256,7 @@ def test_after_each_batch_every_model_is_what_full_builds_make(place, monkeypatc
         return publish(*given)
 
     for number, loads in enumerate(batches):
-        new = [moved(random, random.choice(rows), load) for load in loads]
+        new = [loaded(moved(random, random.choice(rows)), load) for load in loads]
         if number == 1:
             place.users("ann", "bob")
         place.add(*new)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from harnesses import each_request
-from harnesses.each_request import Place, Schedule, Trial
+from harnesses.each_request import Place, Trial
 from harnesses.planted_requests import planted
+from harnesses.schedules import Schedule
 
 
 @pytest.fixture(scope="module")
