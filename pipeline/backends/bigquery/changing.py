@@ -44,7 +44,6 @@ from pipeline.schedule import all_at_once
 from pipeline.sources import EVENTS, Source
 from pipeline.sql import to_query
 
-_GB = 1_000_000_000
 _KEY = "_key"
 """The column of a hash of a key, so NULL equals NULL and one equality finds a row."""
 
@@ -317,11 +316,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             before,
             [*changed, *self._requirements.values()],
         )
-        published, billed = job.total_bytes_billed or 0, sum(self.dataset.jobs.billed)
-        return [
-            f"Published in one moment. Billed: {billed / _GB:,.2f} GB in all, checks included,"
-            f" {published / _GB:,.2f} of it to publish."
-        ]
+        return [self._bill(job)]
 
     def _statements(self, name: str) -> Iterator[str]:
         model, change, target = self.models[name], self.changes[name], self.dataset.full_name(name)

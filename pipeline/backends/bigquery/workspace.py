@@ -144,12 +144,14 @@ class BigQueryWorkspace(PublishedTables):
         if left:
             names = ", ".join(left)
             said.append(f"No model makes {names} any more, an earlier build did: drop by hand.")
-        published, billed = job.total_bytes_billed or 0, sum(self.dataset.jobs.billed)
-        return [
-            *said,
+        return [*said, self._bill(job)]
+
+    def _bill(self, publishing: bigquery.QueryJob) -> str:
+        published, billed = publishing.total_bytes_billed or 0, sum(self.dataset.jobs.billed)
+        return (
             f"Published in one moment. Billed: {billed / _GB:,.2f} GB in all, checks included,"
-            f" {published / _GB:,.2f} of it to publish.",
-        ]
+            f" {published / _GB:,.2f} of it to publish."
+        )
 
     def _published_since(self) -> list[str]:
         if runs.RUNS not in self.kinds:
