@@ -26,6 +26,7 @@ TESTS = {
     "fingerprints.py": ("test_fingerprints.py",),
     "backends/bigquery/load_days.py": ("backends/bigquery/test_load_days.py",),
     "backends/duckdb/manifest.py": _INCREMENTAL,
+    "backends/duckdb/changing.py": _INCREMENTAL,
     "backends/duckdb/increment.py": _INCREMENTAL,
     "slices.py": ("test_slices.py",),
     "staged.py": _INCREMENTAL,
@@ -394,8 +395,8 @@ MUTANTS = (
     Mutant("checks.py", "key_hashes < measured.rows", "key_hashes > measured.rows", "unique keys"),
     Mutant(
         "backends/duckdb/workspace.py",
-        "by = sge.to_identifier(day, quoted=True)",
-        "by = sge.to_identifier(model.key[0], quoted=True)",
+        "return by_day(day, to_sql",
+        "return by_day(model.key[0], to_sql",
         "rows of a day lie together",
     ),
     # declarations: the unit, a link, the window
@@ -464,7 +465,7 @@ MUTANTS = (
         "readings that went",
     ),
     Mutant(
-        "backends/duckdb/increment.py",
+        "backends/duckdb/changing.py",
         "return gone.union(more)",
         "return more",
         "units of rows that went",
@@ -476,7 +477,7 @@ MUTANTS = (
         "rows that only went are deleted",
     ),
     Mutant(
-        "backends/duckdb/increment.py",
+        "backends/duckdb/changing.py",
         "expected.rows is not None and expected.rows != counted",
         "expected.rows is None",
         "rows have to add up",

@@ -20,9 +20,9 @@ from ibis import _
 from pyarrow import parquet
 
 from pipeline import build as builds
-from pipeline.backends.duckdb import increment as increments
+from pipeline.backends.duckdb import changing
 from pipeline.backends.duckdb.backend import DuckDB
-from pipeline.backends.duckdb.increment import DuckDBIncrementalWorkspace
+from pipeline.backends.duckdb.changing import DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.workspace import VERSION
 from pipeline.contract import Grows, RowCheck, Within, model
 from pipeline.errors import InputError, ResourceError, UsageError
@@ -176,7 +176,7 @@ def test_rows_that_are_the_same_are_counted_where_a_key_comes_twice(place):
 def test_rows_of_old_days_are_sorted_in_once_they_are_a_tenth(
     place, monkeypatch, number, is_sorted
 ):
-    monkeypatch.setattr(increments, "_BLOCK_ROWS", 5)
+    monkeypatch.setattr(changing, "_BLOCK_ROWS", 5)
     place.events("1", *(event(f"c{n}", at=86_400 * (n // 4)) for n in range(20)))
     place.full()
     place.events("2", *(event(f"old{n}", at=n) for n in range(number)))

@@ -13,7 +13,7 @@ from ibis import _
 from test_incremental import Place, event
 
 from pipeline import slices
-from pipeline.backends.duckdb.increment import DuckDBIncrementalWorkspace
+from pipeline.backends.duckdb.changing import DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.contract import Column, Near, Within, model
 from pipeline.errors import OutOfMemoryError, ResourceError

@@ -38,3 +38,8 @@ def fetched(con: IbisDuckDB, expr: ir.Table) -> pa.Table:
 def text(value: str | Path) -> str:
     """Write a text as a literal."""
     return sge.convert(str(value)).sql("duckdb")
+
+
+def identifier(name: str) -> str:
+    """Write the name of a table or column."""
+    return sge.to_identifier(name, quoted=True).sql("duckdb")

@@ -19,6 +19,7 @@ from ibis.backends.duckdb import Backend as IbisDuckDB
 from pipeline.backends.base import Gone
 from pipeline.backends.duckdb import manifest, published, tested
 from pipeline.backends.duckdb.answers import fetched
+from pipeline.backends.duckdb.changing import DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.contents import Contents, contents
 from pipeline.backends.duckdb.errors import (
     DatabaseLockedError,
@@ -28,7 +29,7 @@ from pipeline.backends.duckdb.errors import (
     opening,
 )
 from pipeline.backends.duckdb.folder import building_folder
-from pipeline.backends.duckdb.increment import DuckDBIncrement, DuckDBIncrementalWorkspace
+from pipeline.backends.duckdb.increment import DuckDBIncrement
 from pipeline.backends.duckdb.inputs import inputs_of
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.memory import leave_room

@@ -14,7 +14,7 @@ import sqlglot.expressions as sge
 
 from pipeline.backends.base import Append, Gone, Made, RawTable
 from pipeline.backends.duckdb import manifest, tested
-from pipeline.backends.duckdb.answers import text
+from pipeline.backends.duckdb.answers import identifier, text
 from pipeline.backends.duckdb.comments import comments
 from pipeline.backends.duckdb.contents import Contents
 from pipeline.backends.duckdb.errors import engine_errors, first_line, opening
@@ -107,7 +107,7 @@ class DuckDBWorkspace(DuckDBTables):
             name: raw.table[name] if name in raw.names else ibis.null(declared[name])
             for name in declared
         }
-        name = sge.to_identifier(raw.source.name, quoted=True).sql("duckdb")
+        name = identifier(raw.source.name)
         query = to_sql(raw.table.select(**columns), "duckdb")
         self.con.raw_sql(f"CREATE TEMP VIEW {name} AS {query}")
         return ibis.table(declared, name=raw.source.name)
@@ -135,7 +135,7 @@ class DuckDBWorkspace(DuckDBTables):
             ResourceError: memory or disk ran out.
         """
         self._drop(model.name)
-        name = sge.table_(model.name, quoted=True).sql("duckdb")
+        name = identifier(model.name)
         query, kind = self._in_order(model, expr), model.materialized.upper()
         with engine_errors(self.read_files):
             self.make(f"CREATE {kind} {name} AS {query}")
@@ -160,8 +160,7 @@ class DuckDBWorkspace(DuckDBTables):
         self._orders.add((model.name, day))
         if is_ordered:
             return to_sql(rows, "duckdb")
-        by = sge.to_identifier(day, quoted=True).sql("duckdb")
-        return f"SELECT * FROM ({to_sql(rows, 'duckdb')}) ORDER BY {by}"
+        return by_day(day, to_sql(rows, "duckdb"))
 
     def append(self, model: Model, rows: ir.Table) -> None:
         """Add rows to a model's table, in its order.
@@ -172,11 +171,13 @@ class DuckDBWorkspace(DuckDBTables):
         for raw in self.read_files:
             if raw.source.name in model.upstream:
                 require_unchanged(raw)
-        query = self._in_order(model, rows.select(*model.schema.names))
-        names = ", ".join(sge.to_identifier(name, quoted=True).sql() for name in model.schema.names)
-        table = sge.table_(model.name, quoted=True).sql("duckdb")
+        self._insert(model, self._in_order(model, rows.select(*model.schema.names)))
+
+    def _insert(self, model: Model, query: str) -> None:
+        """Add the rows of a query with the model's columns."""
+        names = ", ".join(map(identifier, model.schema.names))
         with engine_errors():
-            self.make(f"INSERT INTO {table} ({names}) {query}")
+            self.make(f"INSERT INTO {identifier(model.name)} ({names}) {query}")
 
     def publish(self, record: RunRecord) -> Sequence[str]:
         """Record the run, and replace the old file by the new one.
@@ -307,3 +308,8 @@ class DuckDBWorkspace(DuckDBTables):
         row = row_of(replace(record, sources=sources, engine=VERSION))
         values = sge.values([tuple(row.values())])
         self.con.raw_sql(sge.insert(values, f"{RECORDS}.runs", columns=[*row]).sql("duckdb"))
+
+
+def by_day(day: str, query: str) -> str:
+    """Sort the rows of a query by their day, so a query of a day reads few blocks."""
+    return f"SELECT * FROM ({query}) ORDER BY {identifier(day)}"
