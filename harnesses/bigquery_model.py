@@ -12,7 +12,7 @@ import functools
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -42,6 +42,9 @@ _TYPES = {
 }
 _FIELDS: Mapping[pa.DataType, str] = {kind: name for name, kind in reversed(_TYPES.items())}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_START = datetime(2022, 3, 1, tzinfo=UTC)
+_REQUEST = 0.05
+"""The seconds that a request takes."""
 _KEPT = ("description", "labels", "expirationTime", "schema", "clustering", "timePartitioning")
 
 
@@ -124,21 +127,22 @@ class Service:
     stored: dict[str, Stored] = field(default_factory=dict)
     """Tables and views by `dataset.table`."""
     jobs: dict[str, Job] = field(default_factory=dict)
+    running: dict[str, Job] = field(default_factory=dict)
+    """The jobs that are not done."""
     uploads: dict[str, Body] = field(default_factory=dict)
     watch: Callable[[set[str]], None] = lambda names: None
     """Gets the names of the tables that a commit has just changed."""
     rewrites: dict[str, datetime] = field(default_factory=dict)
     """The time of the last commit that rewrote a table."""
-    slept: timedelta = timedelta()
     fails: bool = False
     """Whether the next job fails once for a temporary reason."""
 
     def __post_init__(self) -> None:
-        self._last = datetime.now(UTC)
+        self._last = _START
 
     def copy(self, pace: Random | None) -> Service:
         """Return a service with the same tables at the same time, and no jobs."""
-        made = Service(pace, set(self.dataset_names), slept=self.slept)
+        made = Service(pace, set(self.dataset_names))
         made._last = self._last
         made.rewrites = dict(self.rewrites)
         made.stored = {
@@ -150,14 +154,13 @@ class Service:
     # time
 
     def now(self) -> datetime:
-        """Return the time: it never stands still, and a program that sleeps moves it."""
-        tick = self._last + timedelta(microseconds=1)
-        self._last = max(tick, datetime.now(UTC) + self.slept)
+        """Return the time: it never stands still, and requests and sleep move it."""
+        self._last += timedelta(microseconds=1)
         return self._last
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        self.slept += timedelta(seconds=seconds)
+        self._last += timedelta(seconds=seconds)
 
     def expire(self) -> None:
         """Drop the tables whose time is over."""
@@ -173,6 +176,7 @@ class Service:
     def answer(self, method: str, url: str, data: bytes) -> tuple[int, Body, dict[str, str]]:
         """Answer a request; return status, body and headers."""
         parts = urlsplit(url)
+        self.sleep(_REQUEST)
         self.expire()
         try:
             headers = self._upload(method, parts.path, parse_qs(parts.query), data)
@@ -206,9 +210,10 @@ class Service:
             case ["jobs"]:
                 return self._insert_job(body)
             case ["jobs", job, "cancel"]:
-                self._require_job(job)
-                self._cancel(self.jobs[job])
-                return 200, {"job": self._told(self.jobs[job])}
+                found = self._require_job(job)
+                if self.running.pop(job, None):
+                    self._end(found, RefusedError("Job execution was cancelled", "stopped", 499))
+                return 200, {"job": self._told(found)}
             case ["jobs", job]:
                 self._move(job)
                 return 200, self._told(self._require_job(job))
@@ -271,7 +276,7 @@ class Service:
         """Make an empty table, or a view, by its description."""
         made = Stored({key: body[key] for key in (*_KEPT, "view") if key in body}, self.now())
         if made.query is None:
-            made.versions.append((made.created, schema_of(body).empty_table()))
+            made.versions.append((made.created, _empty(schema_of(body))))
         else:
             made.body["schema"] = {"fields": _fields(self.rows(made.query).schema)}
         self.stored[name] = made
@@ -315,24 +320,24 @@ class Service:
             job.steps = self._copy(job, configuration["copy"])
         else:
             job.steps = self._load(job, configuration["load"], data)
-        self.jobs[name] = job
+        self.jobs[name] = self.running[name] = job
         self._move()
         return 200, self._told(job)
 
     def _move(self, asked: str | None = None) -> None:
         """Let running jobs go on; the job that somebody asks for by a step at least."""
-        for name, job in list(self.jobs.items()):
+        for name, job in list(self.running.items()):
             steps = self.pace.choice((0, 0, 1, 3)) if self.pace else 1
             for _ in range(max(steps, name == asked)):
-                self._step(job)
+                self._step(name, job)
 
     def finish(self) -> None:
         """Let all jobs end."""
-        while running := [job for job in self.jobs.values() if not job.is_done]:
-            for job in running:
-                self._step(job)
+        while self.running:
+            for name, job in list(self.running.items()):
+                self._step(name, job)
 
-    def _step(self, job: Job) -> None:
+    def _step(self, name: str, job: Job) -> None:
         if job.is_done:
             return
         job.done_steps += 1
@@ -346,14 +351,12 @@ class Service:
             self._end(job, error)
         except duckdb.Error as error:
             self._end(job, RefusedError(f"{error}"))
+        if job.is_done:
+            del self.running[name]
 
     def _end(self, job: Job, error: RefusedError) -> None:
         # what was not committed is lost
         job.error, job.is_done, job.transaction = error, True, None
-
-    def _cancel(self, job: Job) -> None:
-        if not job.is_done:
-            self._end(job, RefusedError("Job execution was cancelled", "stopped", 499))
 
     def _require_job(self, name: str) -> Job:
         if name not in self.jobs:
@@ -462,7 +465,7 @@ class Service:
 
     def _is_rewritten(self, name: str, job: Job) -> bool:
         """Tell whether a transaction that is not over rewrites a table, or has done meanwhile."""
-        others = [each for each in self.jobs.values() if each is not job and not each.is_done]
+        others = [each for each in self.running.values() if each is not job]
         if any(each.transaction and name in each.transaction.rewritten for each in others):
             return True
         start = job.transaction.start if job.transaction else self.now()
@@ -474,16 +477,12 @@ class Service:
         if isinstance(source, sge.Values):
             source = sge.select("*").from_(sge.alias_(source.copy(), "given", table=names))
         rows, schema = self._evaluate(statement, source, change), schema_of(self._table(name).body)
-        key = (id(rows), tuple(names), schema.to_string())
-        if key not in _INSERTED:
-            # the same rows are the same table, so a query of them runs once
-            _INSERTED[key] = rows, fitted(rows.rename_columns(names), schema)
-        return _INSERTED[key][1]
+        return fitted(rows, schema, names)
 
     def _rewritten(self, statement: Statement, name: str, change: Transaction) -> pa.Table:
         schema, tree = schema_of(self._table(name).body), statement.tree
         if isinstance(tree, sge.TruncateTable):
-            return schema.empty_table()
+            return _empty(schema)
         where = tree.args.get("where")
         met = sge.Coalesce(
             this=where.this.copy() if where else sge.true(), expressions=[sge.false()]
@@ -571,41 +570,44 @@ class Service:
         read = Reading(self, change)
         inputs = read.inputs(statement, query)
         key = (statement.text, query.key, inputs)
-        if key not in _RESULTS or query.find(sge.CurrentTimestamp):
-            _RESULTS[key] = self._run(read, statement, query), list(read.given)
-        return _RESULTS[key][0]
+        if key in _RESULTS:
+            return _RESULTS[key][0]
+        sql = read.sql(statement, query)
+        found = self._run(sql, read.given)
+        if _NOW not in sql:
+            _RESULTS[key] = found, list(read.given)
+        return found
 
-    def _run(self, read: Reading, statement: Statement, query: sge.Expression) -> pa.Table:
-        tree = read.resolved(statement, query.copy())
-        for call in list(tree.find_all(sge.FarmFingerprint)):
-            # BigQuery's has a sign
-            hashed = sge.Anonymous(this="hash", expressions=call.expressions)
-            half = sge.BitwiseRightShift(this=hashed, expression=sge.Literal.number(1))
-            call.replace(sge.cast(half, "BIGINT", dialect="duckdb"))
-        tree = tree.transform(self._with_time)
-        for number, rows in enumerate(read.given):
-            _CON.register(f"given_{number}", rows)
-        try:
-            found = _CON.execute(tree.sql("duckdb")).to_arrow_table()
-        finally:
-            for number in range(len(read.given)):
-                _CON.unregister(f"given_{number}")
+    def _run(self, sql: str, given: Sequence[pa.Table]) -> pa.Table:
+        if _NOW in sql:
+            sql = sql.replace(_NOW, self.now().isoformat())
+        names = list(map(_registered, given))
+        sql = _GIVEN.sub(lambda each: names[int(each[1])], sql)
+        found = _CON.execute(sql).to_arrow_table()
         columns = [each.cast(_plain(each.type)) for each in found.columns]
         if len(set(found.column_names)) < len(columns):
             # only an INSERT may have columns without names
             return pa.table(columns, [f"f{number}_" for number in range(len(columns))])
         return pa.table(columns, found.column_names)
 
-    def _with_time(self, node: sge.Expression) -> sge.Expression:
-        if isinstance(node, sge.CurrentTimestamp):
-            return sge.cast(sge.convert(self.now().isoformat()), "TIMESTAMPTZ", dialect="duckdb")
-        return node
 
-
-_CON = duckdb.connect()
+_CON = duckdb.connect(config={"threads": 1})
 _CON.execute("SET TimeZone = 'UTC'")
-_INSERTED: dict[Any, tuple[pa.Table, pa.Table]] = {}
+_NOW, _GIVEN = "the time now", re.compile(r"\bgiven_(\d+)\b")
+# the same rows are always the same table, so each query of them runs once
+_REGISTERED: dict[int, tuple[pa.Table, str]] = {}
+_FITTED: dict[Any, tuple[pa.Table, pa.Table]] = {}
 _RESULTS: dict[Any, tuple[pa.Table, list[pa.Table]]] = {}
+_SQL: dict[Any, str] = {}
+
+
+def _registered(rows: pa.Table) -> str:
+    """Return the name by which DuckDB reads these rows."""
+    if id(rows) not in _REGISTERED:
+        name = f"rows_{len(_REGISTERED)}"
+        _CON.register(name, rows)
+        _REGISTERED[id(rows)] = rows, name
+    return _REGISTERED[id(rows)][1]
 
 
 @dataclass
@@ -615,6 +617,7 @@ class Reading:
     service: Service
     change: Transaction | None
     given: list[pa.Table] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
 
     def inputs(self, statement: Statement, query: sge.Expression) -> tuple[Any, ...]:
         """Return what the result depends on, beside the query: versions of tables, and views."""
@@ -628,8 +631,28 @@ class Reading:
                 found.append(id(rows))
             else:
                 (view,) = _statements(stored.query)
+                self.views.append(view.text)
                 found.append((view.text, self.inputs(view, view.tree)))
         return tuple(found)
+
+    def sql(self, statement: Statement, query: sge.Expression) -> str:
+        """Return the query for DuckDB; it reads `given_0`, `given_1` and so on."""
+        same = tuple(map(self._number, self.given))
+        key = statement.text, query.key, tuple(self.views), same
+        if key not in _SQL:
+            tree = self.resolved(statement, query.copy())
+            for call in list(tree.find_all(sge.FarmFingerprint)):
+                # BigQuery's has a sign
+                hashed = sge.Anonymous(this="hash", expressions=call.expressions)
+                half = sge.BitwiseRightShift(this=hashed, expression=sge.Literal.number(1))
+                call.replace(sge.cast(half, "BIGINT", dialect="duckdb"))
+            for call in list(tree.find_all(sge.CurrentTimestamp)):
+                call.replace(sge.cast(sge.convert(_NOW), "TIMESTAMPTZ", dialect="duckdb"))
+            _SQL[key] = tree.sql("duckdb")
+        return _SQL[key]
+
+    def _number(self, rows: pa.Table) -> int:
+        return next(number for number, each in enumerate(self.given) if each is rows)
 
     def resolved(self, statement: Statement, query: sge.Expression) -> sge.Expression:
         """Replace each table by its rows in DuckDB, and each view by its query."""
@@ -638,8 +661,8 @@ class Reading:
             stored = self.service._table(name)
             if stored.query is None:
                 rows = self._rows(name, statement, table)
-                number = next(n for n, each in enumerate(self.given) if each is rows)
-                table.replace(sge.alias_(sge.to_table(f"given_{number}"), alias, table=True))
+                given = sge.to_table(f"given_{self._number(rows)}")
+                table.replace(sge.alias_(given, alias, table=True))
             else:
                 (view,) = _statements(stored.query)
                 inner = self.resolved(view, view.tree.copy())
@@ -755,15 +778,27 @@ def _fields(schema: pa.Schema) -> list[Body]:
     return [{"name": each.name, "type": _FIELDS[each.type], "mode": "NULLABLE"} for each in schema]
 
 
-def fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return rows with these columns and types; a column that they lack is NULL."""
-    columns = [
-        rows[each.name].cast(each.type)
-        if each.name in rows.column_names
-        else pa.nulls(rows.num_rows, each.type)
-        for each in schema
-    ]
-    return pa.table(columns, schema=schema)
+def fitted(rows: pa.Table, schema: pa.Schema, names: Sequence[str] = ()) -> pa.Table:
+    """Return rows with these columns and types; a column that they lack is NULL.
+
+    `names` are the names of the rows' columns, if theirs are others.
+    """
+    key = id(rows), tuple(names), schema.to_string()
+    if key not in _FITTED:
+        named = rows.rename_columns(list(names)) if names else rows
+        columns = [
+            named[each.name].cast(each.type)
+            if each.name in named.column_names
+            else pa.nulls(named.num_rows, each.type)
+            for each in schema
+        ]
+        _FITTED[key] = rows, pa.table(columns, schema=schema)
+    return _FITTED[key][1]
+
+
+@functools.cache
+def _empty(schema: pa.Schema) -> pa.Table:
+    return schema.empty_table()
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

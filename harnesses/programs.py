@@ -13,6 +13,8 @@ import json
 import sys
 import threading
 import time
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -22,12 +24,15 @@ from unittest import mock
 
 import ibis
 import requests
+from google.api_core.retry import retry_base
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import BigQueryReadClient
 
 import pipeline.build
+import pipeline.incremental
 from harnesses.bigquery_model import PROJECT, RefusedError, Service
+from harnesses.compiled import compiled_once
 from pipeline.backends.bigquery import backend, loading, lock, workspace
 from pipeline.backends.bigquery.backend import BigQuery
 
@@ -63,38 +68,43 @@ class Turns:
         name = threading.current_thread().name
         with self.changed:
             self.waiting.add(name)
-            self.turn = None
-            self.changed.notify_all()
+            self._choose(name)
             self.changed.wait_for(lambda: self.turn == name)
             self.waiting.discard(name)
 
     def run(self, programs: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-        """Run programs to their ends, and return their results by name."""
+        """Run programs to their ends, and return their results by name; raise the first error."""
         results: dict[str, Any] = {}
+        errors: list[Exception] = []
 
         def whole(name: str) -> None:
             self.wait()
             try:
                 results[name] = programs[name]()
+            except Exception as error:
+                errors.append(error)
             finally:
                 with self.changed:
                     self.live.discard(name)
-                    self.turn = None
-                    self.changed.notify_all()
+                    self._choose(name)
 
-        self.live = set(programs)
+        self.live, self.turn = set(programs), None
         threads = [threading.Thread(target=whole, args=(name,), name=name) for name in programs]
         for each in threads:
             each.start()
-        with self.changed:
-            while self.live:
-                self.changed.wait_for(lambda: self.turn is None and self.waiting >= self.live)
-                if self.live:
-                    self.turn = self.random.choice(sorted(self.live))
-                    self.changed.notify_all()
         for each in threads:
             each.join()
+        if errors:
+            raise errors[0]
         return results
+
+    def _choose(self, name: str) -> None:
+        """Choose whose turn it is, if all wait; `name` has had its turn."""
+        self.turn = None
+        if self.live and self.waiting >= self.live:
+            self.turn = self.random.choice(sorted(self.live))
+            if self.turn != name:
+                self.changed.notify_all()
 
 
 @dataclass
@@ -209,7 +219,16 @@ def connected(wire: Wire) -> BigQuery:
 
 @contextlib.contextmanager
 def time_of(service: Service, machine: Machine) -> Iterator[None]:
-    """Give all programs the service's clock, and processes of their own."""
+    """Give all programs the service's clock, processes of their own, and the same names each time.
+
+    So the statements of two schedules are the same, and are compiled and evaluated once.
+    """
+    runs = Counter[str]()
+
+    def name_of_run() -> str:
+        name = threading.current_thread().name
+        runs[name] += 1
+        return f"20220301t000000_{(zlib.crc32(name.encode()) + runs[name]) % 2**32:08x}"
 
     class Clock(dt.datetime):
         @classmethod
@@ -223,11 +242,16 @@ def time_of(service: Service, machine: Machine) -> Iterator[None]:
             patches.enter_context(
                 mock.patch.object(each, "lock", contextlib.nullcontext(), create=True)
             )
-        for module in (pipeline.build, backend, loading, lock, workspace):
+        patches.enter_context(mock.patch.object(backend, "name_of_run", name_of_run))
+        patches.enter_context(compiled_once("bigquery"))
+        for module in (pipeline.build, pipeline.incremental, backend, loading, lock, workspace):
             patches.enter_context(mock.patch.object(module, "datetime", Clock))
         seconds = SimpleNamespace(perf_counter=lambda: service.now().timestamp())
-        patches.enter_context(mock.patch.object(pipeline.build, "time", seconds))
+        for module in (pipeline.build, pipeline.incremental):
+            patches.enter_context(mock.patch.object(module, "time", seconds))
         patches.enter_context(mock.patch.object(time, "sleep", service.sleep))
+        half = SimpleNamespace(uniform=lambda least, most: (least + most) / 2)
+        patches.enter_context(mock.patch.object(retry_base, "random", half))
         patches.enter_context(mock.patch.object(lock, "os", machine))
         patches.enter_context(mock.patch.object(lock, "socket", machine))
         yield

@@ -121,6 +121,8 @@ def devices(commands: ir.Table, people: ir.Table, events: ir.Table) -> ir.Table:
     return commands.group_by("device").agg(commands=_.count())
 
 
+FEW = (events, firsts, commands, people, devices)
+"""One model of each kind that a backend treats in its own way."""
 FUNCTIONS = (events, firsts, commands, nexts, answers, people, devices)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +27,22 @@ def broken(places: dict[str, Place], kind: str, how: str, step: str, seed: int =
     place = places[kind]
     at = next(number for number, text in enumerate(place.requests, 1) if step in text)
     return Trial(place, Schedule(kind, how, at, seed)).run()["broken"]
+
+
+def asked(trial: Trial) -> list[tuple[str, str, datetime]]:
+    """The requests of all programs in their order, and their times."""
+    found = list[tuple[str, str, datetime]]()
+    answer = trial.service.answer
+
+    def noted(method: str, url: str, data: bytes) -> Any:
+        # each job has a random id of its own
+        place = url.partition("/projects/")[2].partition("?")[0]
+        found.append((method, re.sub(r"/[0-9a-f-]{36}", "", place), trial.service.now()))
+        return answer(method, url, data)
+
+    trial.service.answer = noted
+    trial.run()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -48,6 +67,15 @@ def broken(places: dict[str, Place], kind: str, how: str, step: str, seed: int =
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_request_may_fail_and_no_promise_breaks(places, kind, how, step, seed):
     assert broken(places, kind, how, step, seed) == []
+
+
+def test_a_seed_repeats_a_schedule_exactly(places):
+    schedule = Schedule("partial", "answer_lost", 30, 5)
+
+    once, again = (asked(Trial(places["partial"], schedule)) for _ in range(2))
+
+    assert once == again
+    assert len(once) > 100
 
 
 @pytest.mark.parametrize("seed", [1, 8])
