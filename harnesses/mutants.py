@@ -501,6 +501,12 @@ MUTANTS = (
         "for name, rows in list(lost.items())[1:]:",
         "a load day of which no row is left",
     ),
+    Mutant(
+        "changes.py",
+        'days = days + self._days_of(name, column, found, "former")',
+        "pass",
+        "the days of rows that were there before",
+    ),
     Mutant("pruning.py", "later(low, -before)", "later(low)", "a range is longer before"),
     Mutant("pruning.py", "[at.isnull()] if None in named", "[] if named", "rows without a day"),
     # the state: files that were read, code, age

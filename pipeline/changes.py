@@ -18,7 +18,7 @@ from pipeline.backends.base import IncrementalWorkspace, Made
 from pipeline.contract import Grows, Model, Near, Within
 from pipeline.counting import Expected
 from pipeline.errors import OutOfMemoryError
-from pipeline.expressions import bound, declared_table, expression
+from pipeline.expressions import bound, declared_expression, expression
 from pipeline.graph import Graph
 from pipeline.results import ModelMode
 from pipeline.schedule import Once
@@ -292,7 +292,7 @@ class Changes:
         if model.materialized == "view" or not before:
             return False
         unit = _unit(model)
-        if self._is_pruned(model.name):
+        if self._is_by_day(model.name):
             return sum(self._days_of(model.name, unit, found, "former").values()) > LARGE * before
         column = self._former(model.name).select(unit)
         return self._workspace.count(units.having(column, unit, found.table)) > LARGE * before
@@ -339,15 +339,14 @@ class Changes:
 
     def _rows_having(self, name: str, column: str, found: Units, when: When) -> ir.Table:
         table = self._former(name) if when == "former" else self.now(name)
-        if self._is_pruned(name):
+        if self._is_by_day(name):
             days = self._days_of(name, column, found, when)
             table = pruning.of_days(table, str(self._models[name].partition_by), days)
         return units.having(table, column, found.table)
 
-    def _is_pruned(self, name: str) -> bool:
+    def _is_by_day(self, name: str) -> bool:
         model = self._models[name]
-        is_stored = model.materialized == "table" and model.partition_by is not None
-        return is_stored and self._workspace.charges_by_bytes
+        return model.materialized == "table" and model.partition_by is not None
 
     def _days_of(self, name: str, column: str, found: Units, when: When) -> pruning.Days:
         """Find the days of the units' rows by one narrow scan."""
@@ -386,8 +385,9 @@ class Changes:
 
     def _columns_used(self, model: Model) -> dict[str, frozenset[str]]:
         if model.name not in self._used:
-            tables = {name: declared_table(self._graph, name) for name in model.upstream}
-            self._used[model.name] = units.columns_used(model, tables)
+            columns = {name: self._models[name].schema.names for name in model.upstream}
+            made = declared_expression(self._graph, model.name)
+            self._used[model.name] = units.columns_used(made, columns)
         return self._used[model.name]
 
     def _spans(self, time: ir.Column) -> list[pruning.Span]:

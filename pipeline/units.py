@@ -5,7 +5,7 @@ Units are a table with one column `unit`, each value once. Everything here is an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import ibis
 import ibis.expr.operations as ops
@@ -13,7 +13,6 @@ import ibis.expr.types as ir
 
 from pipeline.contract import Model
 from pipeline.dialect import microseconds
-from pipeline.expressions import expression
 from pipeline.locality import Near, Within
 
 Rows = Callable[[str, str], ir.Table]
@@ -40,17 +39,21 @@ def is_unit(model: Model, column: str) -> bool:
     return isinstance(model.locality, Within) and model.locality.unit == column
 
 
-def columns_used(model: Model, tables: Mapping[str, ir.Table]) -> dict[str, frozenset[str]]:
-    """Return, for each upstream, the columns that a model reads.
+def columns_used(
+    made: ir.Table, tables: Mapping[str, Collection[str]]
+) -> dict[str, frozenset[str]]:
+    """Return, for each upstream, the columns that a model's expression reads.
+
+    `tables` are the columns of each upstream.
 
     There may be a column too many. Each name that is read anywhere counts, because a column of a
     filtered table does not say which table it comes from.
     """
-    op = expression(model, tables.__getitem__).op()
+    op = made.op()
     names = {found.name for found in op.find(ops.Field)}
     for dropped in op.find(ops.DropColumns):
         names |= set(dropped.columns_to_drop)
-    return {name: frozenset(names.intersection(table.columns)) for name, table in tables.items()}
+    return {name: frozenset(names.intersection(columns)) for name, columns in tables.items()}
 
 
 def having(rows: ir.Table, column: str, units: ir.Table) -> ir.Table:
