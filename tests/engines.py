@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import googlesql
@@ -37,6 +37,8 @@ KINDS = {
 }
 """The types that sources come in."""
 
+ALL = frozenset(catalog.load().models)
+
 
 class OnDuckDB:
     """All models on DuckDB; their SQL is compiled once and built many times."""
@@ -50,16 +52,20 @@ class OnDuckDB:
         for name, model in catalog.load().models.items():
             expr = expression(model, tables.__getitem__)
             self._statements[name] = to_sql(expr, "duckdb")
-            tables[name] = self._con.create_table(name, expr)
+            self._con.raw_sql(f"CREATE TABLE {name} AS {self._statements[name]}")
+            tables[name] = self._con.table(name)
 
-    def build(self, events: list[Row], users: list[Row]) -> dict[str, list[Row]]:
+    def build(
+        self, events: list[Row], users: list[Row], only: Container[str] = ALL
+    ) -> dict[str, list[Row]]:
         for name, rows in (("raw_sync_events", events), ("raw_users", users)):
             table = arrow(rows, self._types[name])
             self._con.con.register("incoming", table)
             self._con.con.execute(f"CREATE OR REPLACE TABLE {name} AS FROM incoming")
             self._con.con.unregister("incoming")
         built = {}
-        for name, sql in self._statements.items():
+        for name in [name for name in self._statements if name in only]:
+            sql = self._statements[name]
             self._con.con.execute(f"CREATE OR REPLACE TABLE {name} AS {sql}")
             built[name] = self._con.con.execute(f"FROM {name}").to_arrow_table().to_pylist()
         return built

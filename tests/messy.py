@@ -38,7 +38,10 @@ def _mostly(usual: Iterable[Any], odd: Iterable[Any], to_one: int) -> tuple[Any,
 # The first bytes are the seed of the rows, each of the others is a row's place.
 SEED_BYTES = 8
 ENTROPY_BYTES = SEED_BYTES + 120
-ENTROPY = st.binary(min_size=ENTROPY_BYTES, max_size=ENTROPY_BYTES)
+
+
+def _entropy_of(parts: int) -> st.SearchStrategy[bytes]:
+    return st.binary(min_size=parts * ENTROPY_BYTES, max_size=parts * ENTROPY_BYTES)
 
 
 def _delivered(rows: list[Row], places: bytes) -> list[Row]:
@@ -552,13 +555,18 @@ def _date_created(random: Random, kind: str, time: dt.datetime | None) -> Any:
     return random.choice(NO_EPOCHS) if odd else _epoch_of(random, time)
 
 
-def raw_events(date_created: str = "timestamp") -> st.SearchStrategy[list[Row]]:
-    """Up to about 60 raw events in any order.
+def raw_events(date_created: str = "timestamp", parts: int = 1) -> st.SearchStrategy[list[Row]]:
+    """So many times up to about 60 raw events in any order, each with ids and devices of its own.
 
     STRING columns are text or None. DateCreated is a datetime or None; with `date_created="text"`
     it is text, with "epoch" an integer, sometimes one that is no time.
     """
-    return ENTROPY.map(lambda entropy: events_of(entropy, date_created))
+
+    def rows(entropy: bytes) -> list[Row]:
+        starts = range(0, len(entropy), ENTROPY_BYTES)
+        return _together([entropy[at : at + ENTROPY_BYTES] for at in starts], date_created)
+
+    return _entropy_of(parts).map(rows)
 
 
 def events_of(entropy: bytes, date_created: str = "timestamp") -> list[Row]:
@@ -647,7 +655,7 @@ def raw_users(times: str = "timestamp", uid: str = "int") -> st.SearchStrategy[l
     The ids come as "int", "float" or "text"; the times as "timestamp", as "epoch" integers, or as
     "text", which mixes times, dates and epoch numbers.
     """
-    return ENTROPY.map(lambda entropy: users_of(entropy, times, uid))
+    return _entropy_of(1).map(lambda entropy: users_of(entropy, times, uid))
 
 
 def users_of(entropy: bytes, times: str = "timestamp", uid: str = "int") -> list[Row]:
@@ -662,8 +670,12 @@ def users_of(entropy: bytes, times: str = "timestamp", uid: str = "int") -> list
 
 def many_events(seed: int, parts: int, date_created: str = "timestamp") -> list[Row]:
     """So many draws of raw events in one list, each with ids and devices of its own."""
-    drawn = [events_of(entropy(seed, part), date_created) for part in range(parts)]
-    return [_apart(row, part) for part, rows in enumerate(drawn) for row in rows]
+    return _together([entropy(seed, part) for part in range(parts)], date_created)
+
+
+def _together(entropies: Sequence[bytes], date_created: str) -> list[Row]:
+    drawn = [events_of(each, date_created) for each in entropies]
+    return [_apart(row, part) if part else row for part, rows in enumerate(drawn) for row in rows]
 
 
 def entropy(seed: int, part: int = 0) -> bytes:
