@@ -90,19 +90,11 @@ def of_models(graph: Graph, engine: Engine, names: Collection[str]) -> dict[str,
 
 def of_checks(graph: Graph, engine: Engine, names: Collection[str]) -> dict[tuple[str, str], str]:
     """Return each check's fingerprint, by model and name."""
-    found: dict[tuple[str, str], str] = {}
-    for name in names:
-        model = graph.models[name]
-        columns = [[column.name, column.type] for column in model.columns]
-        found[name, "columns"] = _digest(columns)
-        found[name, "unique_key"] = _digest(list(model.key))
-        # one statement for all of them, which a build compiles anyway
-        counted = columns_sql(counting(model, declared_table(graph, name)), engine)
-        for number, rule in enumerate(row_checks(model)):
-            found[name, rule.name] = _digest([counted[check_column(number)], rule.severity])
-        for check in graph.table_checks[name]:
-            found[name, check.name] = _digest([_sql_of(graph, check, engine), check.severity])
-    return found
+    return {
+        (name, check): fingerprint
+        for name in names
+        for check, fingerprint in _of_checks(graph, name, engine).items()
+    }
 
 
 def why_modified(published: ModelResult | None, now: Mapping[str, str]) -> str:
@@ -113,6 +105,22 @@ def why_modified(published: ModelResult | None, now: Mapping[str, str]) -> str:
         return "built before fingerprints were kept"
     parts = [part for part in REASONS if published.fingerprint.get(part) != now.get(part)]
     return REASONS[parts[0]] if parts else ""
+
+
+@cache  # a program that builds again makes the expressions of all checks only once
+def _of_checks(graph: Graph, name: str, engine: Engine) -> dict[str, str]:
+    model = graph.models[name]
+    found = {
+        "columns": _digest([[column.name, column.type] for column in model.columns]),
+        "unique_key": _digest(list(model.key)),
+    }
+    # one statement for all of them, which a build compiles anyway
+    counted = columns_sql(counting(model, declared_table(graph, name)), engine)
+    for number, rule in enumerate(row_checks(model)):
+        found[rule.name] = _digest([counted[check_column(number)], rule.severity])
+    for check in graph.table_checks[name]:
+        found[check.name] = _digest([_sql_of(graph, check, engine), check.severity])
+    return found
 
 
 def _of_model(graph: Graph, model: Model, engine: Engine) -> Fingerprint:
