@@ -11,7 +11,6 @@ columns. The sums are scaled to 100 million events. `--keep` writes the table in
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 import tempfile
@@ -51,10 +50,11 @@ SCALE = 100_000_000
 LEAST = 10_000_000
 GB = 1_000_000_000
 SHARES = (0.01, 0.001)
-"""The shares of all events that a batch of new ones has; they are the newest ones."""
+"""The shares of all events that a batch of new ones has; they are those loaded last."""
+COMMANDS_A_DEVICE, DAYS = 50, 200
+"""So a batch of 1 % touches as large a share of the days as with 50,000 devices in a year."""
 _UNIONS = 4
 """The most unions within one another that a condition goes through."""
-_FIRST_BATCH = dt.datetime(2022, 6, 1, tzinfo=dt.UTC)
 WANTED = {"build": 85, "test": 25, "explain": 1, "show stg_commands": 1}
 _OURS = re.compile(r"_(?:building|loading)_\d+t\d+_[0-9a-f]{8}_(\w+)")
 _COSTS = Path(__file__).parents[1] / "docs" / "COSTS.md"
@@ -190,7 +190,7 @@ class Reader:
 def _is_plain(condition: sge.Expression) -> bool:
     """Tell whether a condition compares one column with literals, perhaps with several ranges."""
     bare = condition.unnest()
-    if isinstance(bare, sge.Or):
+    if isinstance(bare, (sge.Or, sge.And)):
         return all(_is_plain(each) for each in (bare.left, bare.right))
     return len(list(bare.find_all(sge.Column))) == 1 and isinstance(
         bare, (sge.EQ, sge.In, sge.Between, sge.GT, sge.GTE, sge.LT, sge.LTE, sge.Is)
@@ -323,14 +323,13 @@ def batches(folder: Path, commands: int) -> dict[str, list[tuple[str, int]]]:
 
     The tables of these builds are measured as they are, because their rows depend on the batch.
     """
-    events, users = _events_by_time(folder, commands)
+    events, users = _events_as_loaded(folder, commands)
     number = events.num_rows
-    first = number - sum(round(number * share) for share in SHARES)
-    parts = {"build": events.slice(0, first)}
-    for share in SHARES:
-        rows = round(number * share)
-        parts[f"build --incremental, {share:.1%} new"] = events.slice(first, rows)
-        first += rows
+    starts = [_start(events, 1 - sum(SHARES[place:])) for place in range(len(SHARES))]
+    ends = [*starts[1:], number]
+    parts = {"build": events.slice(0, starts[0])}
+    for share, start, end in zip(SHARES, starts, ends, strict=True):
+        parts[f"build --incremental, {share:.1%} new"] = events.slice(start, end - start)
     found: dict[str, list[tuple[str, int]]] = {}
     with emulator() as url, refusing(url) as service:
         _keep_tables(service)
@@ -344,32 +343,31 @@ def batches(folder: Path, commands: int) -> dict[str, list[tuple[str, int]]]:
 
         for place, (name, part) in enumerate(parts.items()):
             file = folder / f"part-{place}.parquet"
-            pq.write_table(_loaded_at(part, place), file)
+            pq.write_table(part, file)
             run("load", *(["--append"] if place else ["--users", users]), "--events", str(file))
             service.asked.clear()
             run(*name.partition(",")[0].split())
             sent = [each for asked in service.asked for each in _statements(asked)]
             if place:
                 reader = Reader(_sizes_there(service, number))
+                click.echo(f"{name}: {len(sent)} jobs")
                 found[name] = [(label, billed(reader, sql)) for label, sql in sent]
     return found
 
 
-def _events_by_time(folder: Path, commands: int) -> tuple[pa.Table, str]:
-    made = generate(
-        folder, commands=commands, devices=commands // 40, days=60, seed=7, format="parquet"
-    )
+def _events_as_loaded(folder: Path, commands: int) -> tuple[pa.Table, str]:
+    devices = commands // COMMANDS_A_DEVICE
+    made = generate(folder, commands=commands, devices=devices, days=DAYS, seed=7, format="parquet")
     events = pa.concat_tables([pq.read_table(file) for file in made.event_files])
-    return events.sort_by("DateCreated"), str(made.users_file)
+    return events.sort_by(STAMP), str(made.users_file)
 
 
-def _loaded_at(events: pa.Table, place: int) -> pa.Table:
-    """Return events of a part, those of a batch with a load time later than all before."""
-    column = events.column(STAMP)
-    if place:
-        newest = _FIRST_BATCH + place * dt.timedelta(hours=1)
-        column = pa.array([newest] * events.num_rows, column.type)
-    return events.set_column(events.schema.get_field_index(STAMP), STAMP, column)
+def _start(events: pa.Table, share: float) -> int:
+    """Return the first place after a share of the events whose load time is a later one."""
+    times, start = events[STAMP], round(events.num_rows * share)
+    while times[start] == times[start - 1]:
+        start += 1
+    return start
 
 
 def _keep_tables(service: Service) -> None:

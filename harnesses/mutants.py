@@ -459,7 +459,7 @@ MUTANTS = (
     ),
     # what changed: rows that went count as well as rows that came
     Mutant(
-        "changes.py",
+        "steps.py",
         "for rows in (self.went, self.came) if",
         "for rows in (self.came,) if",
         "readings that went",

@@ -6,7 +6,6 @@ It knows no engine: a workspace stores temporary tables and writes the changes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import ibis
@@ -20,48 +19,14 @@ from pipeline.counting import Expected
 from pipeline.errors import OutOfMemoryError
 from pipeline.expressions import bound, declared_expression, expression
 from pipeline.graph import Graph
-from pipeline.results import ModelMode
 from pipeline.schedule import Once
 from pipeline.sources import SOURCES
+from pipeline.steps import KEPT, Step, Units
 
 LARGE = 0.4
 """From this share of a table's rows on, remaking all of them is cheaper."""
 
 When = Literal["former", "now"]
-
-
-@dataclass(frozen=True)
-class Units:
-    """The touched values of a unit's column, each once, in the column `unit`."""
-
-    table: ir.Table
-    count: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """The result for a model: how it was made, and its rows that went and came.
-
-    `went` and `came` are None if no rows went or came, or if no reader needs them. `fresh` are all
-    rows of the remade units.
-    """
-
-    mode: ModelMode
-    reason: str = ""
-    rows: int | None = None
-    went: ir.Table | None = None
-    came: ir.Table | None = None
-    rows_went: int | None = None
-    rows_came: int | None = None
-    fresh: ir.Table | None = None
-
-    @property
-    def changed(self) -> tuple[ir.Table, ...]:
-        """The tables of the rows that went or came."""
-        return tuple(rows for rows in (self.went, self.came) if rows is not None)
-
-
-KEPT = Step("kept")
 
 Restricted = tuple[str, str, int, When]
 """A model, a column of it, the units that the column holds, and the state of the model."""
@@ -268,22 +233,32 @@ class Changes:
     def _units_near(self, unit: str, link: Near, name: str) -> list[ir.Table]:
         changed = [rows.select(link.on, link.at) for rows in self.steps[name].changed]
         rows = self._workspace.stored(ibis.union(*changed) if len(changed) > 1 else changed[0])
-        of = self.now(link.of)
-        near = pruning.between(of, link.start, self._spans(rows[link.at]), before=link.window)
+        of, spans, day = self.now(link.of), self._spans(rows[link.at]), self._day(link)
+        near = pruning.between(of, link.start, spans, before=link.window)
+        if day and spans:
+            near = pruning.on_days_between(near, day, spans, before=link.window)
         return [units.units_near(near, unit, link, rows)]
+
+    def _day(self, link: Near) -> str | None:
+        """Return the partition column if it is the day of a link's start."""
+        day = self._models[link.of].partition_by if self._is_by_day(link.of) else None
+        if day is None:
+            return None
+        made = declared_expression(self._graph, link.of)
+        return day if units.is_day_of(made, day, link.start) else None
 
     def _united(self, parts: list[ir.Table]) -> Units:
         """Return the union of the units, or equal units that are stored already."""
         if not parts:
             nothing = ibis.literal("").as_table().select(unit=ibis.literal("")).limit(0)
-            return Units(nothing, 0)
+            return Units(nothing, 0, 0)
         table = self._workspace.stored(units.united(parts))
-        found = Units(table, self._workspace.count(table))
+        count, hashed = self._workspace.identity(table)
+        found = Units(table, count, hashed)
         for known in self._known:
-            if known.count == found.count and known.table["unit"].type() == table["unit"].type():
-                others = table.anti_join(known.table, "unit")
-                if not self._workspace.count(others.limit(1)):
-                    return known
+            is_equal = (known.count, known.hash) == (found.count, found.hash)
+            if is_equal and known.table["unit"].type() == table["unit"].type():
+                return known
         self._known.append(found)
         return found
 
@@ -353,6 +328,10 @@ class Changes:
 
         def find() -> pruning.Days:
             step = self.steps.get(name, KEPT)
+            above = units.same_days(self._graph, self._models[name], column)
+            remade = {step.mode, self.steps[above[0]].mode} if above else set()
+            if above and when == "former" and "created" not in remade:
+                return self._days_of(*above, found, "former")
             rows = self.now(name) if step.mode == "created" else self._former(name)
             if when == "now" and step.mode == "updated" and step.came is not None:
                 rows = step.came

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
+from pipeline.arrow_values import dicts_of
 from pipeline.contract import Check, Model, TableCheck
 from pipeline.counting import (
     Fetch,
@@ -20,6 +21,8 @@ from pipeline.counting import (
     Queryable,
     RowCounts,
     asks_anything,
+    check_column,
+    counting,
     measure,
     row_checks,
     row_count,
@@ -77,14 +80,16 @@ def measure_changed(model: Model, scope: Scope, built: ir.Table, fetch: Fetch) -
     if scope.rows is None:
         raise TypeError(f"nobody counted the rows of {model.name}")
     started = time.perf_counter()
-    if scope.came is None:
-        breaking: tuple[int, ...] = (0,) * len(row_checks(model))
-        repeated = 0
-    else:
-        breaking = measure(replace(model, key=()), scope.came, fetch).breaking
-        keys = built if scope.fresh is None else scope.fresh
-        found = measure(replace(model, columns=(), checks=()), keys, fetch)
-        repeated = found.rows - found.key_hashes
+    rules, keyed = replace(model, key=()), replace(model, columns=(), checks=())
+    breaking: tuple[int, ...] = (0,) * len(row_checks(model))
+    repeated = 0
+    if scope.came is not None:
+        keys = counting(keyed, built if scope.fresh is None else scope.fresh)
+        # one statement, because each is a job for some engines
+        both = counting(rules, scope.came).cross_join(keys.rename(keys="rows"))
+        (found,) = dicts_of(fetch(both))
+        breaking = tuple(found[check_column(i)] for i in range(len(breaking)))
+        repeated = found["keys"] - found.get("key_hashes", found["keys"])
     seconds = time.perf_counter() - started
     return Measured(scope.rows, scope.rows - repeated, breaking, seconds)
 

@@ -52,10 +52,19 @@ def between(
     return rows.filter(ibis.or_(*(at.between(low, high) for low, high in bounds)))
 
 
+def on_days_between(
+    rows: ir.Table, column: str, ranges: Sequence[Span], *, before: int = 0
+) -> ir.Table:
+    """Return the rows whose date is in these ranges, made longer by so many microseconds before."""
+    at = rows[column]
+    bounds = [(_moved(low, -before).date(), high.date()) for low, high in ranges]
+    return rows.filter(ibis.or_(*(at.between(low, high) for low, high in bounds)))
+
+
 def days(fetch: Fetch, rows: ir.Table, column: str) -> Days:
     """Return how many rows there are of each day of a time or date column."""
     found = (
-        rows.select(day=_day(rows[column])).group_by("day").agg(number=lambda each: each.count())
+        rows.select(day=day_of(rows[column])).group_by("day").agg(number=lambda each: each.count())
     )
     return Counter({each["day"]: each["number"] for each in dicts_of(fetch(found))})
 
@@ -81,11 +90,14 @@ def on_days(at: ir.Column, found: Iterable[date | None]) -> list[ir.BooleanValue
 
 def later(moment: datetime, microseconds: int = 0) -> ir.TimestampScalar:
     """Return a time so much later as a literal, or the first or last possible time."""
+    return ibis.literal(_moved(moment, microseconds), type=TIMESTAMP)
+
+
+def _moved(moment: datetime, microseconds: int) -> datetime:
     try:
-        moved = moment.astimezone(UTC) + timedelta(microseconds=microseconds)
+        return moment.astimezone(UTC) + timedelta(microseconds=microseconds)
     except OverflowError:
-        moved = (datetime.min if microseconds < 0 else datetime.max).replace(tzinfo=UTC)
-    return ibis.literal(moved, type=TIMESTAMP)
+        return (datetime.min if microseconds < 0 else datetime.max).replace(tzinfo=UTC)
 
 
 def nothing(like: ir.Table) -> ir.Table:
@@ -95,7 +107,8 @@ def nothing(like: ir.Table) -> ir.Table:
     return row.select(**nulls).limit(0)
 
 
-def _day(column: ir.Column) -> ir.Column:
+def day_of(column: ir.Column) -> ir.Column:
+    """Return the day of a time or date."""
     return column if column.type().is_date() else day(column)
 
 

@@ -11,8 +11,10 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+import pipeline.lineage as lineage
 from pipeline.contract import Model
-from pipeline.dialect import microseconds
+from pipeline.dialect import Day, microseconds
+from pipeline.graph import Graph
 from pipeline.locality import Near, Within
 
 Rows = Callable[[str, str], ir.Table]
@@ -54,6 +56,41 @@ def columns_used(
     for dropped in op.find(ops.DropColumns):
         names |= set(dropped.columns_to_drop)
     return {name: frozenset(names.intersection(columns)) for name, columns in tables.items()}
+
+
+def same_days(graph: Graph, model: Model, column: str) -> tuple[str, str] | None:
+    """Return an upstream, and its column, whose rows of a unit have the days of the model's rows.
+
+    The model takes its partition column from that upstream as it is, and always has a day.
+    """
+    day = next((each for each in model.columns if each.name == model.partition_by), None)
+    if not is_unit(model, column) or day is None or day.nullable:
+        return None
+    made = lineage.of(graph).direct(model.name)[day.name]
+    if not made.is_whole or len(made.value) != 1:
+        return None
+    [origin] = made.value
+    link = _within(model).link(origin.table)
+    is_day = graph.models[origin.table].partition_by == origin.column
+    return (origin.table, link) if is_day and isinstance(link, str) else None
+
+
+def is_day_of(table: ir.Table, day: str, time: str) -> bool:
+    """Tell whether an expression computes one of its columns as the day of another one."""
+    rel, name = _made_at(table.op(), day)
+    value = rel.values.get(name)
+    return (
+        isinstance(value, Day)
+        and isinstance(value.time, ops.Field)
+        and _made_at(value.time.rel, value.time.name) == _made_at(table.op(), time)
+    )
+
+
+def _made_at(rel: ops.Relation, name: str) -> tuple[ops.Relation, str]:
+    """Return the relation that a column comes from unchanged, and its name there."""
+    while isinstance(rel, ops.Project) and isinstance(field := rel.values[name], ops.Field):
+        rel, name = field.rel, field.name
+    return rel, name
 
 
 def having(rows: ir.Table, column: str, units: ir.Table) -> ir.Table:

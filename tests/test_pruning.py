@@ -75,6 +75,9 @@ def test_days_in_a_row_are_one_range_and_a_window_makes_it_longer(run):
     assert numbers(run, pruning.between(TABLE, "at", around, before=1)) == [0, 1]
     assert numbers(run, pruning.between(TABLE, "at", around, after=86_400_000_000)) == [1, 2, 3]
     assert numbers(run, pruning.between(TABLE, "at", [])) == []
+    midnight = [(TIMES[1], TIMES[1])]
+    assert numbers(run, pruning.on_days_between(TABLE, "day", midnight)) == [1, 2]
+    assert numbers(run, pruning.on_days_between(TABLE, "day", midnight, before=1)) == [0, 1, 2]
     assert pruning.days(fetch, TABLE, "at")[MIDNIGHT.date()] == 2
 
 

@@ -14,7 +14,7 @@ from pipeline import catalog, contract, units
 from pipeline.contract import Column, Grows, Model, TableCheck, Within
 from pipeline.dialect import time_of_microseconds
 from pipeline.errors import ContractError
-from pipeline.expressions import declared_table, expression
+from pipeline.expressions import declared_expression, declared_table, expression
 from pipeline.graph import Graph
 from pipeline.locality import Near
 from pipeline.rules.window import WINDOW
@@ -234,3 +234,26 @@ def test_a_unit_that_may_be_null_is_an_error():
     with pytest.raises(ContractError, match="uid that is never NULL"):
         declared(Within("uid"), nullable=True).require(["users"])
     declared(Within("uid")).require(["users"])
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "above"),
+    [
+        ("fct_command_readings", "command_uuid", ("fct_command_statuses", "command_uuid")),
+        ("fct_command_neighbours", "device_id", ("fct_command_statuses", "device_id")),
+        # a device is no unit of the readings, and the statuses compute their day
+        ("fct_command_readings", "device_id", None),
+        ("fct_command_statuses", "command_uuid", None),
+    ],
+)
+def test_a_models_days_are_those_of_the_upstream_that_it_takes_its_day_from(name, column, above):
+    assert units.same_days(GRAPH, MODELS[name], column) == above
+
+
+def test_a_column_that_is_the_day_of_another_one_is_known_from_the_expression():
+    statuses = declared_expression(GRAPH, "fct_command_statuses")
+
+    assert units.is_day_of(statuses, "command_date", "command_update_timestamp")
+    assert not units.is_day_of(statuses, "command_date", "active_update_timestamp")
+    assert not units.is_day_of(statuses, "device_id", "command_update_timestamp")
+    assert not units.is_day_of(stored("fct_command_statuses"), "command_date", "command_date")

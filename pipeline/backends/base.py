@@ -285,7 +285,7 @@ class IncrementalWorkspace(Workspace, Protocol):
     def stored(self, expr: ir.Table, *, model: str = "") -> ir.Table:
         """Evaluate an expression, for a model if it is named, into a table.
 
-        The build drops the table at its end.
+        An engine may wait until somebody needs the rows. The build drops the table at its end.
         """
         ...
 
@@ -299,6 +299,13 @@ class IncrementalWorkspace(Workspace, Protocol):
 
     def count(self, table: ir.Table) -> int:
         """Return the number of rows of a table."""
+        ...
+
+    def identity(self, units: ir.Table) -> tuple[int, int]:
+        """Return the number of rows of a stored table `unit`, and a hash of all of them.
+
+        The hash is the same for the same units. Each comes once, so no two cancel out.
+        """
         ...
 
     def counted(self, model: Model, expected: Expected) -> int | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import collisions
 import googlesql
 import ibis.expr.types as ir
-import pyarrow as pa
 import pytest
 import small_models
 from collisions import START, Row, history, moved
@@ -22,6 +19,7 @@ from google.cloud import bigquery
 from pyarrow import parquet
 
 from emulator.conftest import Warehouse
+from emulator.evaluated import Compared, compared
 from emulator.server import PROJECT
 from pipeline import build as builds
 from pipeline.backends.bigquery import changing, lock
@@ -110,7 +108,7 @@ class Place:
             name,
             folder,
         )
-        self.batches, self.events = 0, "raw_sync_events"
+        self.batches, self.events, self.rows = 0, "raw_sync_events", list[Row]()
         warehouse.client.create_dataset(name)
         self._make(
             "raw_sync_events", TYPES, bigquery.TimePartitioning(field="_scheduled_timestamp")
@@ -132,12 +130,33 @@ class Place:
 
     def add(self, *rows: Row) -> None:
         """Append events to the raw table, and write a file of them."""
-        values = ", ".join(f"({', '.join(_literal(row.get(c)) for c in TYPES)})" for row in rows)
-        if rows:
-            self.sql(f"INSERT INTO HERE.{self.events} ({', '.join(TYPES)}) VALUES {values}")
+        self._insert(rows)
+        self.rows += rows
         path = self.folder / f"events-{self.batches:02}.parquet"
         parquet.write_table(arrow(rows, event_types()), path)
         self.batches += 1
+
+    def _insert(self, rows: Sequence[Row]) -> None:
+        values = ", ".join(f"({', '.join(_literal(row.get(c)) for c in TYPES)})" for row in rows)
+        if rows:
+            self.sql(f"INSERT INTO HERE.{self.events} ({', '.join(TYPES)}) VALUES {values}")
+
+    def restore(self, rows: Sequence[Row], batches: int) -> None:
+        """Remove the events that came since, unless a build has read them."""
+        (found,) = self.sql(f"SELECT COUNT(*) AS n FROM HERE.{self.events}")
+        read = self.backend.last_run().sources["raw_sync_events"].rows
+        if read == found["n"] == len(self.rows):
+            return
+        self.sql(f"DELETE FROM HERE.{self.events} WHERE TRUE")
+        self._insert(rows)
+        for number in range(batches, self.batches):
+            (self.folder / f"events-{number:02}.parquet").unlink()
+        self.batches, self.rows = batches, [*rows]
+
+    def later(self, uuid: str) -> Row:
+        """An event that was loaded after all others."""
+        times = [row["_scheduled_timestamp"] for row in self.rows]
+        return loaded(event(uuid), max(filter(None, times)) + TICK)
 
     def users(self, *names: str) -> None:
         rows = [raw_user(number, username=name) for number, name in enumerate(names)]
@@ -200,90 +219,62 @@ def modes(result: Result) -> dict[str, str]:
     return {made.name: made.mode for made in result.models}
 
 
-def on_googlesql(place: Place, published: Sequence[str]) -> int:
-    """Evaluate each statement of a build just before it publishes; return how many there are.
-
-    An INSERT has to select the rows that its table has, a DELETE as many as on the emulator.
-    """
-    sent = [*place.statements(), *published]
-    names = [each.table_id for each in place.warehouse.client.list_tables(place.full("")[:-1])]
-    tables = {}
-    for name in names:
-        query = place.warehouse.client.query(f"SELECT * FROM `{PROJECT}`.{place.name}.{name}")
-        tables[place.full(name)] = query.to_arrow(create_bqstorage_client=False)
-    number = 0
-    for sql in sent:
-        text = re.sub(r" FOR SYSTEM_TIME AS OF TIMESTAMP '[^']*'", "", sql)
-        first, _, rest = text.partition("\n")
-        if first.startswith("INSERT INTO"):
-            found = googlesql.query(rest, tables)
-            target = place.full(first.split("`")[5])
-            if "_stored_" in target:
-                assert values(found) == values(tables[target]), sql
-        elif first.startswith("DELETE"):
-            matching = f"{first.removeprefix('DELETE')}\n{rest}"
-            [counted] = place.warehouse.rows(f"SELECT COUNT(*) AS n{matching}")
-            assert googlesql.query(f"SELECT *{matching}", tables).num_rows == counted["n"]
-        elif "ERROR(" in text:
-            googlesql.query(text.replace("ERROR(", "LENGTH("), tables)
-        elif not first.startswith("TRUNCATE"):
-            googlesql.query(text, tables)
-        number += 1
-    return number
-
-
-def values(rows: pa.Table) -> Counter[str]:
-    return Counter(repr(list(row.values())) for row in rows.to_pylist())
-
-
-def test_after_each_batch_every_model_is_what_full_builds_make(place, monkeypatch):
+def test_after_a_batch_every_model_is_what_full_builds_make(place, monkeypatch):
     random = Random(1)
-    rows = [loaded(row, LOADED) for row in history(random, 40)]
+    load_times = [LOADED, LOADED - DAY, None]
+    rows = [loaded(row, random.choice(load_times)) for row in history(random, 40)]
     place.add(*rows)
     place.build(checks=False)
     place.on_duckdb(name="kept")
-    batches = [
-        # later on the watermark's day, and on new days
-        (LOADED + TICK, LOADED + DAY, LOADED - DAY, None),
-        # on days that were read: later, late, equal to another one's load time, without a time
-        (LOADED + DAY + TICK, LOADED - DAY, LOADED, LOADED + DAY, None),
-    ]
-    counted: list[int] = []
+    # later on the watermark's day, on new days, and on days that were read: late or without a time
+    loads = (LOADED + TICK, LOADED + DAY, LOADED - DAY, LOADED - 2 * DAY, LOADED - DAY + TICK, None)
+    new = [loaded(moved(random, random.choice(rows)), load) for load in loads]
+    place.users("ann", "bob")
+    place.add(*new)
+    place.service.asked.clear()
+    found: list[Compared] = []
     publish = changing.publish
 
     def evaluated(*given: Any) -> Any:
-        counted.append(on_googlesql(place, [*given[-2], *given[-1]]))
+        client, name = place.warehouse.client, place.full("")[:-1]
+        publishing = [*given[-2], *given[-1]]
+        found.append(compared(client, name, place.statements(), publishing, googlesql.query))
         return publish(*given)
 
-    for number, loads in enumerate(batches):
-        new = [loaded(moved(random, random.choice(rows)), load) for load in loads]
-        if number == 1:
-            place.users("ann", "bob")
-        place.add(*new)
-        rows += new
-        if number == 1:
-            place.service.asked.clear()
-            monkeypatch.setattr(changing, "publish", evaluated)
+    monkeypatch.setattr(changing, "publish", evaluated)
 
-        result = place.incremental(checks=number == 1)
+    result = place.incremental()
 
-        assert (result.ok, result.published, result.mode) == (True, True, "incremental"), place.told
-        assert place.digests() == place.on_duckdb() == place.on_duckdb(name="kept"), loads
-        assert [read.rows_before for read in result.sources][:1] == [len(rows) - len(new)]
-    assert counted[0] > 40
+    assert (result.ok, result.published, result.mode) == (True, True, "incremental"), place.told
+    assert place.digests() == place.on_duckdb() == place.on_duckdb(name="kept")
+    assert [read.rows_before for read in result.sources][:1] == [len(rows)]
+    assert found[0].differing == []
+    assert found[0].statements["INSERT"] > 20
+    assert found[0].statements["SELECT"] > 20
+    assert found[0].statements["DELETE"] > 1
     assert not any("_building_" in name for name in place.warehouse.names(place.name))
 
 
 FEW = Graph([events.model, small_models.people.model])
 
 
-@pytest.fixture
-def built(place: Place) -> Place:
+@pytest.fixture(scope="module")
+def published(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A dataset with a build of two models of three events."""
+    place = Place(warehouse, "incremental_few", tmp_path_factory.mktemp("few"))
     place.add(*(event(uuid, at=at) for at, uuid in enumerate("pqr")))
     place.build(FEW)
-    place.service.asked.clear()
     return place
+
+
+@pytest.fixture
+def built(published: Place) -> Iterator[Place]:
+    """The same dataset, as the last test that published left it."""
+    rows, batches = [*published.rows], published.batches
+    published.service.asked.clear()
+    yield published
+    published.service.faults.clear()
+    published.restore(rows, batches)
 
 
 def changes(place: Place) -> list[str]:
@@ -302,36 +293,6 @@ def test_if_nothing_is_new_nothing_is_written(built):
     assert changes(built) == []
     # the record, and a look at each raw table
     assert len(built.statements()) == 3
-
-
-def test_new_rows_and_their_record_are_put_in_place_by_one_transaction(built):
-    built.users("ann", "bob")
-    built.add(loaded(event("s"), LOADED + TICK))
-    built.service.asked.clear()
-
-    result = built.incremental(FEW)
-
-    assert modes(result) == {"events": "updated", "people": "created"}
-    [sql] = changes(built)
-    lines = [" ".join(line.split()) for line in sql.split(";\n")]
-    assert lines[0] == "BEGIN TRANSACTION"
-    assert [line.split("`")[0] for line in lines[1:-1]] == [
-        "SELECT IF((SELECT COUNT(*) FROM ",
-        "TRUNCATE TABLE ",
-        "INSERT INTO ",
-        "INSERT INTO ",
-        "SELECT IF((SELECT COUNT(*) FROM ",
-        "INSERT INTO ",
-        "COMMIT TRANSACTION",
-    ]
-    # only the literal range after the last load time is read, at one moment
-    read = [each for each in built.statements() if "`raw_sync_events`" in each]
-    assert all("FOR SYSTEM_TIME AS OF" in each for each in read)
-    low = (LOADED + TICK).isoformat()
-    assert f"`_scheduled_timestamp` BETWEEN TIMESTAMP('{low}')" in read[1]
-    recorded = built.backend.last_run().sources["raw_sync_events"]
-    assert (recorded.days, recorded.rows) == ({"2022-02-03": 4}, 4)
-    assert recorded.watermark == LOADED + TICK
 
 
 @pytest.mark.parametrize("kept", [[], ["s", "t"]], ids=["fewer", "as many, but others"])
@@ -358,71 +319,9 @@ def test_a_load_day_whose_old_rows_have_changed_is_refused(built):
         built.incremental(FEW)
 
 
-def test_what_it_can_not_do_rightly_it_does_in_full_and_says_why(built):
-    built.sql("ALTER TABLE HERE.raw_sync_events RENAME TO raw")
-    built.sql("CREATE VIEW HERE.raw_sync_events AS SELECT * FROM HERE.raw")
-    built.events = "raw"
-    built.add(loaded(event("s"), LOADED + DAY))
-
-    result = built.incremental(FEW)
-
-    assert (result.mode, result.published) == ("full", True)
-    assert built.told[0].startswith("building in full: ")
-    assert "raw_sync_events is a view, of which BigQuery keeps no past" in built.told[0]
-
-
-def test_a_model_whose_code_has_changed_is_made_in_full_and_a_dropped_one_makes_all(built):
-    @model(key=["name"], tags=[], columns=[Column("name", "string", "a user", nullable=False)])
-    def people(raw_users: ir.Table) -> ir.Table:
-        """One row per user."""
-        return raw_users.select(name=raw_users.username.upper()).distinct()
-
-    graph = Graph([events.model, people.model])
-
-    result = built.incremental(graph)
-
-    assert modes(result) == {"events": "kept", "people": "created"}
-    assert built.digests(graph) == built.on_duckdb(graph)
-    built.sql("DROP TABLE HERE.people")
-    assert built.incremental(graph).mode == "full"
-    assert "people is not there as it was published" in built.told[0]
-
-
-def test_a_raw_table_without_load_days_works_and_says_what_that_costs(place):
-    place.warehouse.client.delete_table(place.full("raw_sync_events"))
-    place._make("raw_sync_events", TYPES, None)
-    place.add(event("p"))
-    place.build(FEW)
-    place.add(loaded(event("q"), LOADED + DAY), loaded(event("p", at=-9), None))
-
-    place.incremental(FEW)
-
-    assert place.digests(FEW) == place.on_duckdb(FEW)
-    assert "is not partitioned by day of _scheduled_timestamp" in place.told[0]
-    assert "PARTITION BY TIMESTAMP_TRUNC(_scheduled_timestamp, DAY)" in place.told[0]
-
-
-@pytest.mark.parametrize("fault", ["quotaExceeded", "aborted"])
-def test_a_transaction_that_fails_changes_nothing_and_one_in_conflict_is_sent_again(built, fault):
-    before = built.digests(FEW)
-    built.add(loaded(event("s"), LOADED + TICK))
-    words = "Transaction is aborted due to concurrent update against table x"
-    reason = fault if fault != "aborted" else words
-    built.service.faults.append(("BEGIN TRANSACTION", reason))
-
-    if fault == "aborted":
-        assert built.incremental(FEW).published
-    else:
-        with pytest.raises(UsageError, match="quota"):
-            built.incremental(FEW)
-        assert built.digests(FEW) == before
-        built.incremental(FEW)
-
-    assert built.digests(FEW) == built.on_duckdb(FEW)
-
-
 def test_a_build_that_was_published_meanwhile_is_not_overwritten(built, monkeypatch):
-    built.add(loaded(event("s"), LOADED + TICK))
+    before = built.digests(FEW)
+    built.add(built.later("s"))
     publish = changing.publish
 
     def late(dataset: Any, *more: Any) -> Any:
@@ -435,7 +334,15 @@ def test_a_build_that_was_published_meanwhile_is_not_overwritten(built, monkeypa
     with pytest.raises(EngineError, match="Another build was published since this one began"):
         built.incremental(FEW)
 
-    assert built.digests(FEW)["events"].rows == 3
+    assert built.digests(FEW) == before
+
+
+def test_a_second_build_ends_at_once_with_the_name_of_the_first(built):
+    with (
+        lock.locked(built.warehouse.client, f"{PROJECT}.{built.name}", "build", "the_first"),
+        pytest.raises(UsageError, match="is running: the_first, process"),
+    ):
+        built.incremental(FEW)
 
 
 def test_a_dry_run_estimates_the_batch(built):
@@ -455,6 +362,116 @@ def test_a_dry_run_estimates_the_batch(built):
     assert batch == estimates(incremental=False) == {"events": 0, "people": 0}  # no bytes here
 
 
+def test_new_rows_and_their_record_are_put_in_place_by_one_transaction(built):
+    built.users("ann", "bob")
+    new = built.later("s")
+    built.add(new)
+    built.service.asked.clear()
+
+    result = built.incremental(FEW)
+
+    assert modes(result) == {"events": "updated", "people": "created"}
+    [sql] = changes(built)
+    lines = [" ".join(line.split()) for line in sql.split(";\n")]
+    assert lines[0] == "BEGIN TRANSACTION"
+    assert [line.split("`")[0] for line in lines[1:-1]] == [
+        "SELECT IF((SELECT COUNT(*) FROM ",
+        "TRUNCATE TABLE ",
+        "INSERT INTO ",
+        "INSERT INTO ",
+        "SELECT IF((SELECT COUNT(*) FROM ",
+        "INSERT INTO ",
+        "COMMIT TRANSACTION",
+    ]
+    # only the literal range after the last load time is read, at one moment
+    read = [each for each in built.statements() if "`raw_sync_events`" in each]
+    assert all("FOR SYSTEM_TIME AS OF" in each for each in read)
+    low = new["_scheduled_timestamp"].isoformat()
+    assert f"`_scheduled_timestamp` BETWEEN TIMESTAMP('{low}')" in read[1]
+    recorded = built.backend.last_run().sources["raw_sync_events"]
+    assert (recorded.days, recorded.rows) == ({"2022-02-03": 4}, 4)
+    assert recorded.watermark == new["_scheduled_timestamp"]
+
+
+def test_rows_of_more_days_than_a_statement_may_change_are_refused(place):
+    place.add(event("p"))
+    place.build(FEW)
+    values = f"SELECT 'q', TIMESTAMP_ADD(TIMESTAMP '{START.isoformat()}', INTERVAL n DAY),"
+    stamp = f"TIMESTAMP '{(LOADED + DAY).isoformat()}' FROM UNNEST(GENERATE_ARRAY(1, 4001)) AS n"
+    columns = "MapRevision, DateCreated, _scheduled_timestamp"
+    place.sql(f"INSERT INTO HERE.raw_sync_events ({columns}) {values} {stamp}")
+
+    with pytest.raises(InputError, match="more days of a table than BigQuery lets") as refused:
+        place.incremental(FEW, checks=False)
+
+    assert "Build in full" in str(refused.value)
+
+
+@pytest.mark.parametrize("fault", ["quotaExceeded", "aborted"])
+def test_a_transaction_that_fails_changes_nothing_and_one_in_conflict_is_sent_again(built, fault):
+    before = built.digests(FEW)
+    built.add(built.later(fault))
+    words = "Transaction is aborted due to concurrent update against table x"
+    reason = fault if fault != "aborted" else words
+    built.service.faults.append(("BEGIN TRANSACTION", reason))
+
+    if fault == "aborted":
+        assert built.incremental(FEW).published
+    else:
+        with pytest.raises(UsageError, match="quota"):
+            built.incremental(FEW)
+        assert built.digests(FEW) == before
+        built.incremental(FEW)
+
+    assert built.digests(FEW) == built.on_duckdb(FEW)
+
+
+def test_a_model_whose_code_has_changed_is_made_in_full_and_a_dropped_one_makes_all(built):
+    @model(key=["name"], tags=[], columns=[Column("name", "string", "a user", nullable=False)])
+    def people(raw_users: ir.Table) -> ir.Table:
+        """One row per user."""
+        return raw_users.select(name=raw_users.username.upper()).distinct()
+
+    graph = Graph([events.model, people.model])
+
+    result = built.incremental(graph)
+
+    assert modes(result) == {"events": "kept", "people": "created"}
+    assert built.digests(graph) == built.on_duckdb(graph)
+    built.sql("DROP TABLE HERE.people")
+    assert built.incremental(graph).mode == "full"
+    assert "people is not there as it was published" in built.told[0]
+
+
+def test_what_it_can_not_do_rightly_it_does_in_full_and_says_why(place):
+    place.add(event("p"))
+    place.build(FEW)
+    place.sql("ALTER TABLE HERE.raw_sync_events RENAME TO raw")
+    place.sql("CREATE VIEW HERE.raw_sync_events AS SELECT * FROM HERE.raw")
+    place.events = "raw"
+    place.add(loaded(event("s"), LOADED + DAY))
+
+    result = place.incremental(FEW)
+
+    assert (result.mode, result.published) == ("full", True)
+    assert place.told[0].startswith("building in full: ")
+    assert "raw_sync_events is a view, of which BigQuery keeps no past" in place.told[0]
+
+
+def test_a_raw_table_without_load_days_works_and_says_what_that_costs(place):
+    place.warehouse.client.delete_table(place.full("raw_sync_events"))
+    place._make("raw_sync_events", TYPES, None)
+    place.add(event("p"))
+    place.build(FEW)
+    place.add(loaded(event("q"), LOADED + DAY), loaded(event("p", at=-9), None))
+
+    place.incremental(FEW)
+
+    assert place.digests(FEW) == place.on_duckdb(FEW)
+    assert "is not partitioned by day of _scheduled_timestamp" in place.told[0]
+    assert "PARTITION BY TIMESTAMP_TRUNC(_scheduled_timestamp, DAY)" in place.told[0]
+
+
 def test_a_build_that_ends_between_any_two_statements_leaves_the_old_rows_or_the_new_ones(
     place, monkeypatch
 ):
@@ -467,36 +484,24 @@ def test_a_build_that_ends_between_any_two_statements_leaves_the_old_rows_or_the
     new = place.on_duckdb(graph)
     query = Jobs.query
 
-    def ended(at: int) -> Callable[..., Any]:
-        def ending(jobs: Jobs, sql: str, **labels: str) -> Any:
-            if not sql.startswith("BEGIN TRANSACTION"):
-                return query(jobs, sql, **labels)
-            lines = sql.split(";\n")
-            sent.append([line.split()[0] for line in lines])
-            # literal days: BigQuery bills the rows of no other
-            assert all("`day` IN (DATE(" in line for line in lines if line.startswith("DELETE"))
-            broken = [*lines[:at], "SELECT ERROR('ended')", *lines[at:]]
-            return query(jobs, ";\n".join(broken) if at >= 0 else sql, **labels)
+    def ending(jobs: Jobs, sql: str, **labels: str) -> Any:
+        if not sql.startswith("BEGIN TRANSACTION"):
+            return query(jobs, sql, **labels)
+        lines = sql.split(";\n")
+        # events come; of commands, a row goes and two come; both are counted, the record is last
+        steps = ["BEGIN", "SELECT", "INSERT", "DELETE", "INSERT", "SELECT", "SELECT", "INSERT"]
+        assert [line.split()[0] for line in lines][: len(steps)] == steps
+        # literal days: BigQuery bills the rows of no other
+        assert all("`day` IN (DATE(" in line for line in lines if line.startswith("DELETE"))
+        for at in (3, 4, 5, len(steps)):
+            broken = ";\n".join([*lines[:at], "SELECT ERROR('ended')", *lines[at:]])
+            with pytest.raises(EngineError, match="ended"):
+                query(jobs, broken, **labels)
+            assert place.digests(graph) == old, at
+        query(jobs, sql, **labels)
+        raise KeyboardInterrupt  # the answer is lost
 
-        return ending
-
-    sent: list[list[str]] = []
-    for at in (2, 3, 4, 6):
-        monkeypatch.setattr(Jobs, "query", ended(at))
-        with pytest.raises(EngineError, match="ended"):
-            place.incremental(graph, checks=False)
-        assert place.digests(graph) == old, at
-    # events come; of commands, a row goes and two come; both are counted, and the record is last
-    steps = ["BEGIN", "SELECT", "INSERT", "DELETE", "INSERT", "SELECT", "SELECT", "INSERT"]
-    assert sent[0][: len(steps)] == steps
-
-    def lost(jobs: Jobs, sql: str, **labels: str) -> Any:
-        answer = query(jobs, sql, **labels)
-        if sql.startswith("BEGIN TRANSACTION"):
-            raise KeyboardInterrupt
-        return answer
-
-    monkeypatch.setattr(Jobs, "query", lost)
+    monkeypatch.setattr(Jobs, "query", ending)
     with pytest.raises(KeyboardInterrupt):
         place.incremental(graph, checks=False)
     monkeypatch.undo()
@@ -504,11 +509,3 @@ def test_a_build_that_ends_between_any_two_statements_leaves_the_old_rows_or_the
     assert place.digests(graph) == new != old
     assert place.incremental(graph, checks=False).published is False
     assert place.told == ["nothing new"]
-
-
-def test_a_second_build_ends_at_once_with_the_name_of_the_first(built):
-    with (
-        lock.locked(built.warehouse.client, f"{PROJECT}.{built.name}", "build", "the_first"),
-        pytest.raises(UsageError, match="is running: the_first, process"),
-    ):
-        built.incremental(FEW)

@@ -6,21 +6,23 @@ them in place.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import count
+from pathlib import Path
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
 from google.cloud import bigquery
 from ibis.backends.bigquery.datatypes import BigQuerySchema
 
 from pipeline import pruning
 from pipeline.arrow_values import dicts_of
 from pipeline.backends.base import Append, Made, RawTable
-from pipeline.backends.bigquery import load_days, runs, sources, storage
+from pipeline.backends.bigquery import load_days, partitions, runs, sources, storage
 from pipeline.backends.bigquery.publishing import publish
 from pipeline.backends.bigquery.sources import every_row, name_of
 from pipeline.backends.bigquery.statements import (
@@ -30,17 +32,19 @@ from pipeline.backends.bigquery.statements import (
     insert,
     quoted,
     require,
+    script,
     text,
 )
+from pipeline.backends.bigquery.stores import Store, Stores, filling
 from pipeline.backends.bigquery.tables import PublishedTables
 from pipeline.backends.bigquery.workspace import BigQueryWorkspace
 from pipeline.contract import Model
 from pipeline.counting import IN_FULL, Expected, row_count
+from pipeline.dialect import key_hash
 from pipeline.digest import differing, row_hash
-from pipeline.errors import InputError
+from pipeline.errors import EngineError, InputError
 from pipeline.expressions import expression
 from pipeline.results import Read, RunRecord, SourceRead
-from pipeline.schedule import all_at_once
 from pipeline.sources import EVENTS, Source
 from pipeline.sql import to_query
 
@@ -75,8 +79,11 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
     """The statements that fail if a changed table has another number of rows than expected."""
     _mixed: dict[str, ir.Table] = field(default_factory=dict)
     """The raw rows of the load days that have old and new ones, by source."""
+    _stores: Stores = field(default_factory=Stores)
     _rows: dict[str, int] = field(default_factory=dict)
-    """The numbers of rows of the stored tables."""
+    """The known numbers of rows of the stored tables."""
+    _days: dict[str, pruning.Days] = field(default_factory=dict)
+    """The days of the rows that went and came, by model."""
     _numbers: Iterator[int] = field(default_factory=count)
 
     def table(self, name: str) -> ir.Table:
@@ -186,29 +193,52 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             )
         return differ.select(*again.columns)
 
+    def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
+        """Evaluate an expression, for a model's checks if it is named.
+
+        The job also fills the stored tables that the expression reads.
+        """
+        labels = {"run": self.run, **({"model": model} if model else {})}
+
+        def run(stores: Sequence[Store]) -> pa.Table:
+            return self.dataset.jobs.fetch(expr, filling(stores), **labels)
+
+        return self._stores.after(_tables_of(expr), run)
+
+    def export(self, expr: ir.Table, file: Path) -> None:
+        """Write the rows of an expression of these tables to a Parquet file."""
+        self._fill_all(expr)
+        super().export(expr, file)
+
     def stored(self, expr: ir.Table, *, model: str = "") -> ir.Table:
-        """Evaluate an expression into a table of this build.
+        """Evaluate an expression into a table of this build, once its rows are needed.
 
         Raises:
-            UsageError, EngineError: BigQuery refuses the statement.
+            UsageError, EngineError: BigQuery refuses to make the table.
         """
         return self._stored(expr, self.models.get(model))
 
     def _stored(self, expr: ir.Table, model: Model | None, *, apart: bool = False) -> ir.Table:
-        name, labels = self._temporary(f"stored_{next(self._numbers)}"), {"run": self.run}
+        name = self._temporary(f"stored_{next(self._numbers)}")
         query = to_query(expr, "bigquery")
-        if model is not None:
-            labels["model"] = model.name
-            if apart:
-                query, _ = self.parsed(model, query)
+        if model is not None and apart:
+            query, _ = self.parsed(model, query)
         sql = as_of(query, self.held, self.moment).sql(DIALECT, pretty=True)
-        table = bigquery.Table(self.dataset.full_name(name), self._fields(expr.schema()))
+        place = self.dataset.full_name(name)
+        table = bigquery.Table(place, self._fields(expr.schema()))
         table.expires = self._expiry()
         self.dataset.create(table)
-        full = self.dataset.full_name(name)
-        job = self.dataset.jobs.query(insert(full, expr.columns, sql), **labels)
-        self._rows[name] = int(job.num_dml_affected_rows or 0)
+        self._stores.add(name, insert(place, expr.columns, sql), place, _tables_of(expr))
         return sources.table(self.dataset.con, table, expr.schema())
+
+    def _fill_all(self, *exprs: ir.Table) -> None:
+        """Fill all stored tables that these expressions read."""
+
+        def run(stores: Sequence[Store]) -> None:
+            if stores:
+                self.dataset.jobs.query(script(filling(stores)), run=self.run)
+
+        self._stores.after([name for expr in exprs for name in _tables_of(expr)], run)
 
     def _fields(self, schema: ibis.Schema) -> list[bigquery.SchemaField]:
         """Return the columns of a stored table; a protected column's name protects."""
@@ -229,10 +259,28 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         ]
 
     def count(self, table: ir.Table) -> int:
-        """Return the number of rows; a stored table's is known."""
+        """Return the number of rows; the job that fills a stored table tells it."""
         op = table.op()
-        known = self._rows.get(op.name) if isinstance(op, ops.DatabaseTable) else None
-        return row_count(table, self.fetch) if known is None else known
+        if not isinstance(op, ops.DatabaseTable):
+            return row_count(table, self.fetch)
+
+        def run(stores: Sequence[Store]) -> int:
+            jobs = self.dataset.jobs
+            if [each.name for each in stores] == [op.name]:
+                job = jobs.query(stores[0].statement, run=self.run)
+                return int(job.num_dml_affected_rows or 0)
+            before = filling(stores)
+            return row_count(table, lambda expr: jobs.fetch(expr, before, run=self.run))
+
+        if op.name not in self._rows:
+            self._rows[op.name] = self._stores.after([op.name], run)
+        return self._rows[op.name]
+
+    def identity(self, units: ir.Table) -> tuple[int, int]:
+        """Return the number of units, and a hash of all of them."""
+        hashed = key_hash(units["unit"]).bit_xor().fill_null(0)
+        (found,) = dicts_of(self.fetch(units.aggregate(rows=units.count(), hashed=hashed)))
+        return found["rows"], found["hashed"]
 
     def counted(self, model: Model, expected: Expected) -> int | None:
         """Return the expected number of rows; the transaction at the end counts them."""
@@ -257,14 +305,21 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         One statement finds both, so BigQuery reads each table once.
         """
         differ = self.stored(differing(old.select(*new.columns), new), model=model.name)
-        if not self.count(differ):
+        day = model.partition_by
+        by = {"side": differ["_side"], **({"day": pruning.day_of(differ[day])} if day else {})}
+        sides = differ.group_by(**by).agg(number=differ.count())
+        found = dicts_of(self.fetch(sides, model=model.name))
+        if not found:
             return old, new, 0, 0
-        sides = differ.aggregate(came=differ["_side"].sum())
-        (found,) = dicts_of(self.fetch(sides, model=model.name))
+        if day:
+            self._days[model.name] = Counter()
+            for each in found:
+                self._days[model.name][each["day"]] += each["number"]
         went, came = (
             differ.filter(differ["_side"] == side).select(*new.columns) for side in (0, 1)
         )
-        return went, came, self.count(differ) - found["came"], found["came"]
+        rows = [sum(each["number"] for each in found if each["side"] == side) for side in (0, 1)]
+        return went, came, rows[0], rows[1]
 
     def append(self, model: Model, rows: ir.Table) -> None:
         """Note rows to add to a model's table."""
@@ -272,17 +327,9 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
 
     def replace(self, model: Model, by: tuple[str, ...], gone: ir.Table, rows: ir.Table) -> None:
         """Note rows to replace: those that equal a row of `gone` in the columns `by`."""
-        day = model.partition_by
         keys = gone.select(row_hash(gone, by).name(_KEY))
         matching = rows.semi_join(keys, [row_hash(rows, by) == keys[_KEY]])
-        asked: list[Callable[[], object]] = [
-            partial(self.stored, keys, model=model.name),
-            partial(self.stored, matching, model=model.name),
-        ]
-        if day is not None:
-            asked.append(partial(pruning.days, self.fetch, gone, day))
-        stored, fresh, *days = all_at_once(asked, self.at_once, self.cancel)
-        self.changes[model.name] = Change(fresh, by, stored, *days)  # type: ignore[arg-type]
+        self.changes[model.name] = Change(matching, by, keys, self._days.get(model.name))
 
     def create(
         self, model: Model, expr: ir.Table, fill: Callable[[Append], None] = lambda append: None
@@ -296,6 +343,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         if model.materialized == "view":
             # its text names the tables, and not the changes beside them
             expr = expression(model, super().table)
+        self._fill_all(expr)
         return super().create(model, expr, fill)
 
     def publish(self, record: RunRecord) -> Sequence[str]:
@@ -304,22 +352,33 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         Raises:
             EngineError: another build was published meanwhile, or a table has other rows than it
                 should; nothing has changed.
+            InputError: the rows are of more days than one statement may change.
         """
         changed = [line for name in self.changes for line in self._statements(name)]
         before = [runs.require_none_since(self.dataset.full, self.moment)]
-        job = publish(
-            self.dataset,
-            self.kinds,
-            self.built,
-            record,
-            self.run,
-            before,
-            [*changed, *self._requirements.values()],
-        )
+        try:
+            job = publish(
+                self.dataset,
+                self.kinds,
+                self.built,
+                record,
+                self.run,
+                before,
+                [*changed, *self._requirements.values()],
+            )
+        except EngineError as error:
+            if not partitions.are_too_many(error):
+                raise
+            raise InputError(
+                "The new rows change more days of a table than BigQuery lets one statement change,"
+                f" {partitions.MOST:,}.",
+                IN_FULL,
+            ) from error
         return [self._bill(job)]
 
     def _statements(self, name: str) -> Iterator[str]:
         model, change, target = self.models[name], self.changes[name], self.dataset.full_name(name)
+        self._fill_all(change.rows, *([change.gone] if change.gone is not None else []))
         if change.gone is not None:
             rows = PublishedTables.table(self, name)
             conditions = [row_hash(rows, change.by).isin(change.gone[_KEY])]
@@ -329,3 +388,8 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             yield delete(target, to_query(rows.filter(*conditions), "bigquery"))
         columns = model.schema.names
         yield insert(target, columns, to_query(change.rows, "bigquery").sql(DIALECT))
+
+
+def _tables_of(expr: ir.Table) -> list[str]:
+    """Return the names of the tables that an expression reads."""
+    return [found.name for found in expr.op().find(ops.DatabaseTable)]

@@ -18,6 +18,7 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.cloud import bigquery
 
 from pipeline.backends.bigquery.errors import is_passing, told
+from pipeline.backends.bigquery.statements import script
 from pipeline.errors import EngineError, PipelineError
 from pipeline.sql import to_sql
 
@@ -78,10 +79,14 @@ class Jobs:
         with told():
             return result.to_arrow(create_bqstorage_client=False)
 
-    def fetch(self, expr: ir.Table, **labels: str) -> pa.Table:
-        """Evaluate an expression; types and names are those that it declares."""
+    def fetch(self, expr: ir.Table, before: Sequence[str] = (), **labels: str) -> pa.Table:
+        """Evaluate an expression; types and names are those that it declares.
+
+        The same job runs the statements `before` first.
+        """
         schema = expr.schema().to_pyarrow()
-        _, result = self._query(to_sql(expr, "bigquery"), labels)
+        sql = to_sql(expr, "bigquery")
+        _, result = self._query(script([*before, sql]) if before else sql, labels)
         if not result.total_rows:
             return schema.empty_table()  # BigQuery need not be asked for rows
         with told():

@@ -114,6 +114,13 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         known = self._counted.get(table.op().name) if _is_stored(table) else None
         return row_count(table, self.fetch) if known is None else known
 
+    def identity(self, units: ir.Table) -> tuple[int, int]:
+        """Return the number of units, and a hash of all of them."""
+        rows, hashed = self._answer(
+            f"SELECT count(*), bit_xor(hash(unit)) FROM {self._from(units)}"
+        )
+        return rows, hashed or 0
+
     def counted(self, model: Model, expected: Expected) -> int:
         """Return the number of rows of a changed table.
 
