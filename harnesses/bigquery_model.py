@@ -312,8 +312,11 @@ class Service:
         job = Job(reference, configuration, iter(()))
         if self.fails:
             self.fails = False
-            last = configuration.get("query", {}).get("query", "").count(";") + 1
-            job.fails_at = self.pace.randint(1, last) if self.pace else last
+            sql = configuration.get("query", {}).get("query", "")
+            last = len(_statements(sql)) + 1
+            # the worst moments: after the commit, and between the two renames
+            alone = last if "COMMIT" in sql else (last + 1) // 2 + 1
+            job.fails_at = self.pace.randint(1, last) if self.pace else alone
         if "query" in configuration:
             job.steps = self._query(job, configuration["query"]["query"])
         elif "copy" in configuration:

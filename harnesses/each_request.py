@@ -90,9 +90,6 @@ FIGURES = [
 ]
 START = dt.datetime(2022, 1, 31, 23, 59, 50, tzinfo=dt.UTC)
 
-_NOT_SENT_AGAIN = "POST jobs ALTER"
-"""A script that changes a layout: if it fails in the middle, to send it again does not mend it."""
-
 _AGAIN = "Another build was published since this one began: build again."
 """A partial build of ours may say so, and the user builds again."""
 
@@ -578,7 +575,6 @@ def _chosen(places: Mapping[str, Place], number: int | None, seed: int) -> list[
         for how in HOW
         for at in range(1, len(place.requests) + 1)
         for seed_of in (0, random.randrange(1, 10_000))
-        if how != "job_fails" or not place.requests[at - 1].startswith(_NOT_SENT_AGAIN)
     ]
     return every if number is None or number >= len(every) else random.sample(every, number)
 

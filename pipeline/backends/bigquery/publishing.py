@@ -24,7 +24,7 @@ from pipeline.backends.bigquery.statements import (
 )
 from pipeline.backends.bigquery.tables import Dataset
 from pipeline.contract import Model
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, PipelineError
 from pipeline.results import RunRecord
 from pipeline.schedule import work_through
 
@@ -188,17 +188,27 @@ def _swap(dataset: Dataset, built: Built, run: str) -> None:
     the new one is, and is dropped last. BigQuery ends the script even if this program is killed.
     """
     name, made = built.model.name, dataset.full_name(built.name)
-    go, expire = _aside(dataset, built)
     come = f"ALTER TABLE {quoted(made)} RENAME TO {quoted(name)}"
-    dataset.jobs.query(script([expires(made, None), go, come, expire]), model=name, run=run)
+    _replace(dataset, built, [expires(made, None)], come, run)
     dataset.drop(_before(built))
 
 
-def _aside(dataset: Dataset, built: Built) -> tuple[str, str]:
-    """Return statements that rename a published table, and let it expire if nobody drops it."""
-    target, before = dataset.full_name(built.model.name), _before(built)
-    rename = f"ALTER TABLE {quoted(target)} RENAME TO {quoted(before)}"
-    return rename, expires(dataset.full_name(before), built.table.expires)
+def _replace(dataset: Dataset, built: Built, first: Sequence[str], come: str, run: str) -> None:
+    """Rename a published table, and run `come`, which makes another object of its name.
+
+    The old table expires if nobody drops it. A script is no transaction: if BigQuery fails between
+    two statements, the script can't be sent again, only the rest of it.
+    """
+    name, before = built.model.name, _before(built)
+    go = f"ALTER TABLE {quoted(dataset.full_name(name))} RENAME TO {quoted(before)}"
+    expire = expires(dataset.full_name(before), built.table.expires)
+    try:
+        dataset.jobs.query(script([*first, go, come, expire]), model=name, run=run)
+    except PipelineError:
+        if not dataset.has(before):
+            raise
+        rest = [expire] if dataset.has(name) else [come, expire]
+        dataset.jobs.query(script(rest), model=name, run=run)
 
 
 def _before(built: Built) -> str:
@@ -217,11 +227,11 @@ def _switch_view(
     if kind == "VIEW" and dataset.get(model.name).labels.get(TEXT) == text:
         return
     if kind == "TABLE":
-        go, expire = _aside(dataset, built)
-        statement = script([go, statement, expire])
-    elif kind not in (None, "VIEW"):
-        dataset.drop(model.name)
-    dataset.jobs.query(statement, model=model.name, run=run)
+        _replace(dataset, built, [], statement, run)
+    else:
+        if kind not in (None, "VIEW"):
+            dataset.drop(model.name)
+        dataset.jobs.query(statement, model=model.name, run=run)
     found = dataset.get(model.name)
     found.labels, found.expires = {**found.labels, TEXT: text}, None
     found.description = model.grain

@@ -16,7 +16,7 @@ from google.cloud import bigquery
 from ibis.backends.bigquery import Backend as IbisBigQuery
 
 from pipeline.backends.bigquery import lock, runs, sources
-from pipeline.backends.bigquery.errors import told
+from pipeline.backends.bigquery.errors import is_missing, told
 from pipeline.backends.bigquery.jobs import Jobs
 from pipeline.backends.bigquery.types import schema_of
 from pipeline.contract import Model
@@ -68,6 +68,16 @@ class Dataset:
         """Return BigQuery's description of a table that exists."""
         with told():
             return self.con.client.get_table(self.full_name(table))
+
+    def has(self, table: str) -> bool:
+        """Tell whether there is a table or view of this name."""
+        try:
+            self.get(table)
+        except PipelineError as error:
+            if not is_missing(error.__cause__):
+                raise
+            return False
+        return True
 
     def create(self, table: bigquery.Table) -> bigquery.Table:
         """Make a view, or an empty table that compares texts exactly, whatever the default is.

@@ -49,6 +49,8 @@ def asked(trial: Trial) -> list[tuple[str, str, datetime]]:
     ("kind", "how", "step"),
     [
         ("new_layout", "crash_after", "POST jobs ALTER"),
+        ("new_layout", "job_fails", "POST jobs ALTER TABLE `model-project`.`models`.`_building"),
+        ("new_layout", "job_fails", "POST jobs ALTER TABLE `model-project`.`models`.`firsts"),
         ("run", "answer_lost", "POST datasets/models/tables"),
         ("run", "job_fails", "BEGIN TRANSACTION"),
         ("run", "paused", "BEGIN TRANSACTION"),
@@ -57,6 +59,8 @@ def asked(trial: Trial) -> list[tuple[str, str, datetime]]:
     ],
     ids=[
         "the old table of another layout expires",
+        "a script that fails between the renames of two tables",
+        "a script that fails between a rename and a new view",
         "a lock that is ours already",
         "the commit is not repeated",
         "the lock is over before the commit",
