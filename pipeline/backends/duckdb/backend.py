@@ -151,6 +151,7 @@ class DuckDB:
         copied = readable is not None and (keep or held.foreign)
         if readable and copied:
             published.copy(readable, work, log=True)
+            published.write_early(work)
         with self._connection(work) as con:
             if self.memory_limit is not None:
                 leave_room(con)
