@@ -507,6 +507,12 @@ MUTANTS = (
         "pass",
         "the days of rows that were there before",
     ),
+    Mutant(
+        "changes.py",
+        'id(found), "now"), lambda: new)',
+        'id(found), "now"), lambda: old)',
+        "readers get the rows as they are now",
+    ),
     Mutant("pruning.py", "later(low, -before)", "later(low)", "a range is longer before"),
     Mutant("pruning.py", "[at.isnull()] if None in named", "[] if named", "rows without a day"),
     # the state: files that were read, code, age

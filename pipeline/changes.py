@@ -29,7 +29,7 @@ LARGE = 0.4
 When = Literal["former", "now"]
 
 Restricted = tuple[str, str, int, When]
-"""A model, a column of it, the units that the column holds, and the state of the model."""
+"""A model, a column, the units that it holds, and the state of the model."""
 
 
 class Changes:
@@ -49,9 +49,9 @@ class Changes:
     ) -> None:
         """Begin.
 
-        `remade` maps the models to make in full to the reason; it includes all that depend on one.
-        `raw` are the sources: all rows, or only the new rows of a source that only grows. `news`
-        are the changed sources. `rows` are the published numbers of rows.
+        `remade` maps the models to make in full, and all that depend on one, to the reason. `raw`
+        are all rows of the sources, or the new rows of one that only grows. `news` are the changed
+        sources. `rows` are the published numbers of rows.
         """
         self._graph, self._models = graph, graph.models
         self._workspace = workspace
@@ -143,6 +143,8 @@ class Changes:
             old = self._rows_having(model.name, _unit(model), found, "former")
         stored = self._workspace.stored
         new, old = stored(new, model=model.name), stored(old, model=model.name)
+        # readers and checks of the same units ask for these rows
+        self._restricted.get((model.name, _unit(model), id(found), "now"), lambda: new)
         went, came, rows_went, rows_came = self._workspace.differences(model, old, new)
         if not rows_went and not rows_came:
             return KEPT
@@ -359,8 +361,6 @@ class Changes:
         if is_there:
             return self._workspace.table(name)
         return self._workspace.former(name).select(*model.schema.names)
-
-    # --- Lookups
 
     def _columns_used(self, model: Model) -> dict[str, frozenset[str]]:
         if model.name not in self._used:
