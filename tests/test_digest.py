@@ -4,6 +4,7 @@ import datetime as dt
 import functools
 import json
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -196,15 +197,23 @@ def test_every_model_has_the_same_digest_on_both_engines(duckdb):
         assert on_duckdb["rows"].to_pylist() == [len(built[name])]
 
 
-@pytest.fixture
-def database(tmp_path) -> Path:
-    """A database built on a few raw rows."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """A folder with a few raw rows and a database built on them."""
+    folder = tmp_path_factory.mktemp("built")
     events = [command("a"), result("a"), reading("r"), reading("s", at=3)]
-    pq.write_table(arrow(events, event_types()), tmp_path / "events.parquet")
-    pq.write_table(arrow([raw_user()], user_types()), tmp_path / "users.parquet")
-    path = tmp_path / "test.duckdb"
-    connected(path, events=tmp_path / "events.parquet", users=tmp_path / "users.parquet").build()
-    return path
+    files = {"events": folder / "events.parquet", "users": folder / "users.parquet"}
+    pq.write_table(arrow(events, event_types()), files["events"])
+    pq.write_table(arrow([raw_user()], user_types()), files["users"])
+    connected(folder / "test.duckdb", **files).build()
+    return folder
+
+
+@pytest.fixture
+def database(built, tmp_path) -> Path:
+    """A database built on a few raw rows, for one test alone, with the files beside it."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "test.duckdb"
 
 
 def connected(database: Path, **options: Any) -> Project:

@@ -81,6 +81,12 @@ def type_(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def built(checkout) -> subprocess.CompletedProcess[str]:
+    """The build of what does not need the broken models, at the default place."""
+    return type_(checkout, "build", "--select", "+met_doors", "--fail-fast")
+
+
 def test_models_are_listed_and_each_fault_is_one_line(checkout):
     typed = type_(checkout, "ls", "--format", "json")
 
@@ -92,9 +98,8 @@ def test_models_are_listed_and_each_fault_is_one_line(checkout):
         assert sum(line.startswith(message) for line in lines) == 1, (message, lines)
 
 
-def test_what_is_made_of_a_pin_is_masked_and_lint_says_so(checkout):
-    built = type_(checkout, "build", "--select", "+met_doors", "--database", "doors.duckdb")
-    shown = type_(checkout, "show", "met_doors", "--database", "doors.duckdb", "--format", "json")
+def test_what_is_made_of_a_pin_is_masked_and_lint_says_so(checkout, built):
+    shown = type_(checkout, "show", "met_doors", "--format", "json")
     linted = type_(checkout, "lint", "--select", "met_doors")
 
     assert built.returncode == 0, built.stdout + built.stderr
@@ -103,8 +108,7 @@ def test_what_is_made_of_a_pin_is_masked_and_lint_says_so(checkout):
     assert linted.returncode == 1
 
 
-def test_what_does_not_need_them_works(checkout):
-    built = type_(checkout, "build", "--select", "+met_doors", "--fail-fast")
+def test_what_does_not_need_them_works(checkout, built):
     assert "ERROR=0" in built.stdout, built.stdout + built.stderr
     assert built.returncode == 0
 

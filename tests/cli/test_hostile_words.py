@@ -45,6 +45,13 @@ def test_explain_tells_of_the_id_as_it_stands(type_, hostile, id):
     assert story["command"]["command_uuid"] == story["command"]["device_id"] == id
     assert len(story["events"]) == 2
     assert [each["reading_uuid"] for each in story["readings"]] == [id]
+
+
+# a story is found alike for any format, so these are the ids that a terminal's text may lose
+@pytest.mark.parametrize(
+    "id", ["'", "\\", '"x"', "%", "x\ny", "😀", "[red]x[/red]", "{}", "\ufeffx"]
+)
+def test_the_text_of_a_story_has_the_id_as_it_stands(type_, hostile, id):
     assert id.splitlines()[0] in type_("explain", "--database", hostile, "--", id).stdout
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import type_
@@ -183,12 +185,23 @@ def test_at_any_share_a_table_whose_rows_have_no_device_is_compared_whole(altere
     assert found["stg_user_versions"] == (0, 1, 0, [])
 
 
-@pytest.mark.parametrize("seed", range(0, 1_000_000, 249_999))
+# the arc begins at the ring's first place or goes past its last one
+@pytest.mark.parametrize("seed", [0, 999_996])
 def test_the_smallest_share_takes_at_least_one_device(published, seed):
     found = verified(published, "0.0001%", seed)
 
     assert 1 <= found.devices <= 4  # with those that share a command id
     assert found.events >= 3
+
+
+@pytest.mark.parametrize("seed", range(0, 1_000_000, 99_999))
+def test_from_any_place_the_smallest_share_reaches_one_device(duckdb, seed):
+    device = duckdb.create_table("devices", pa.table({"id": DEVICES})).id
+    share = Share.of("0.0001%", seed)
+
+    reaching = replace(share, reach=share.nearest(device).to_pyarrow().as_py())
+
+    assert reaching.has(device).sum().to_pyarrow().as_py() == 1
 
 
 def test_the_devices_of_a_share_are_closed_under_shared_commands():
