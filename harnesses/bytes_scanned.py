@@ -37,6 +37,7 @@ from sqlglot.optimizer.scope import traverse_scope
 
 import pipeline
 from pipeline import catalog
+from pipeline.backends.bigquery.backend import BigQuery
 from pipeline.backends.bigquery.load_days import STAMP
 from pipeline.backends.bigquery.runs import RUNS
 from pipeline.cli import cli
@@ -51,7 +52,7 @@ LEAST = 10_000_000
 GB = 1_000_000_000
 SHARES = (0.01, 0.001)
 """The shares of all events that a batch of new ones has; they are those loaded last."""
-COMMANDS_A_DEVICE, DAYS = 50, 200
+COMMANDS_A_DEVICE, DAYS = 25, 100
 """So a batch of 1 % touches as large a share of the days as with 50,000 devices in a year."""
 _UNIONS = 4
 """The most unions within one another that a condition goes through."""
@@ -331,6 +332,7 @@ def batches(folder: Path, commands: int) -> dict[str, list[tuple[str, int]]]:
     for share, start, end in zip(SHARES, starts, ends, strict=True):
         parts[f"build --incremental, {share:.1%} new"] = events.slice(start, end - start)
     found: dict[str, list[tuple[str, int]]] = {}
+    views: dict[str, sge.Query] = {}
     with emulator() as url, refusing(url) as service:
         _keep_tables(service)
         where = ["--project", PROJECT, "--dataset", "models", "--api-endpoint", service.url]
@@ -345,14 +347,63 @@ def batches(folder: Path, commands: int) -> dict[str, list[tuple[str, int]]]:
             file = folder / f"part-{place}.parquet"
             pq.write_table(part, file)
             run("load", *(["--append"] if place else ["--users", users]), "--events", str(file))
+            if place:
+                estimate = _estimate(service, number, views)
+                found[name.replace("--incremental", "--dry-run --incremental")] = estimate
             service.asked.clear()
             run(*name.partition(",")[0].split())
             sent = [each for asked in service.asked for each in _statements(asked)]
+            views |= _views(sent)
             if place:
                 reader = Reader(_sizes_there(service, number))
                 click.echo(f"{name}: {len(sent)} jobs")
                 found[name] = [(label, billed(reader, sql)) for label, sql in sent]
     return found
+
+
+def _estimate(service: Service, events: int, views: dict[str, sge.Query]) -> list[tuple[str, int]]:
+    """Return the estimate of the batch that is there, by model.
+
+    Dry runs answer with the bytes that their statements would scan.
+    """
+    sizes = _sizes_there(service, events)
+    reader, answer = Reader(sizes, views), service.answer
+
+    def telling(method: str, target: str, body: bytes, *more: Any) -> tuple[int, Any, bytes]:
+        status, headers, found = answer(method, target, body, *more)
+        if b'"dryRun": true' in body or b'"dryRun":true' in body:
+            told = json.loads(found)
+            scanned = str(billed(reader, json.loads(body)["configuration"]["query"]["query"]))
+            told["statistics"].setdefault("query", {})["totalBytesProcessed"] = scanned
+            told["statistics"]["totalBytesProcessed"] = scanned
+            found = json.dumps(told).encode()
+        return status, headers, found
+
+    service.answer = telling  # type: ignore[method-assign]
+    try:
+        graph = catalog.load()
+        backend = BigQuery(PROJECT, "models", "models", api_endpoint=service.url)
+        found = backend.estimates(graph, list(graph.models), incremental=True)
+        return [(each.name, each.bytes or 0) for each in found]
+    finally:
+        service.answer = answer  # type: ignore[method-assign]
+
+
+def _views(sent: list[tuple[str, str]]) -> dict[str, sge.Query]:
+    """Return the queries of the views that a build made."""
+    reader = Reader(Sizes(duckdb.connect(), {}, 1))
+    for _, sql in sent:
+        if sql.startswith("CREATE"):
+            billed(reader, sql)
+    return reader.views
+
+
+def _client(service: Service) -> bigquery.Client:
+    return bigquery.Client(
+        PROJECT,
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=service.url),
+    )
 
 
 def _events_as_loaded(folder: Path, commands: int) -> tuple[pa.Table, str]:
@@ -384,11 +435,7 @@ def _keep_tables(service: Service) -> None:
 
 def _sizes_there(service: Service, events: int) -> Sizes:
     """Copy the emulator's tables into DuckDB."""
-    client = bigquery.Client(
-        PROJECT,
-        credentials=AnonymousCredentials(),
-        client_options=ClientOptions(api_endpoint=service.url),
-    )
+    client = _client(service)
     con, names = duckdb.connect(), []
     con.execute("SET TimeZone = 'UTC'")
     for item in client.list_tables(f"{PROJECT}.models"):
