@@ -19,6 +19,7 @@ import datetime as dt
 import functools
 import gc
 import multiprocessing
+import shutil
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ from typing import Any
 import click
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ibis.backends.bigquery.datatypes import BigQuerySchema
 
@@ -60,6 +62,7 @@ from pipeline.errors import PipelineError
 from pipeline.graph import Graph
 from pipeline.incremental import build_incrementally
 from pipeline.options import RunOptions
+from pipeline.output.kept import FailureStore
 from pipeline.results import RunRecord
 from pipeline.sources import EVENTS, SOURCES
 from tests import small_models
@@ -76,7 +79,10 @@ OTHER_LAYOUTS = Graph(
     )
     for name, model in MODELS.items()
 )
-KINDS = ("first", "build", "run", "partial", "incremental", "new_layout", "load", "append")
+KINDS = (
+    *("first", "build", "run", "partial", "incremental", "new_layout"),
+    *("store_failures", "load", "append"),
+)
 OF_LOADS = ("load", "append")
 IN_STEPS = ("first", "new_layout")
 """The kinds of builds that make or swap tables one by one before the transaction."""
@@ -92,6 +98,8 @@ START = dt.datetime(2022, 1, 31, 23, 59, 50, tzinfo=dt.UTC)
 
 _AGAIN = "Another build was published since this one began: build again."
 """A partial build of ours may say so, and the user builds again."""
+
+_FAILURES = "commands.no_device_is_y.parquet"
 
 Content = tuple[str, ...]
 
@@ -119,7 +127,9 @@ def raw(source: str, number: int) -> pa.Table:
             }
             for _ in range(4)
         ]
-        rows.append({**rows[0], "MapRevision": f"{number}-x", "ItemKey": "Command"})
+        # a check warns of device y
+        new = {"MapRevision": f"{number}-x", "ItemKey": "Command", "MapUniqueName": "y"}
+        rows.append({**rows[0], **new})
     else:
         rows = [{"uid": str(number), "username": f"user {number}"}]
     return fitted(pa.Table.from_pylist(rows), _raw_schema(source))
@@ -334,7 +344,7 @@ class Place:
                 # with no new rows there is nothing to publish
                 return ("published", "") if result.ok else ("refused", repr(result.models))
             names = OF_EVENTS if kind == "partial" else NAMES
-            result = build(GRAPH, backend, names, RunOptions(checks=kind == "build"))
+            result = build(GRAPH, backend, names, self._options(kind))
             told = "; ".join(
                 f"{each.name}: {each.message}" for each in result.models if each.message
             )
@@ -345,6 +355,18 @@ class Place:
             return "refused", str(error)
         except Exception:
             return "raw error", traceback.format_exc()
+
+    def _options(self, kind: str) -> RunOptions:
+        if kind != "store_failures":
+            return RunOptions(checks=kind == "build")
+        store = FailureStore(self.failures)
+        store.begin()
+        return RunOptions(on_failure=store.keep, report=store.clear)
+
+    @property
+    def failures(self) -> Path:
+        """The folder of the failing rows."""
+        return self.files / "failures"
 
 
 def prepared(kind: str, files: Path) -> Place:
@@ -417,6 +439,7 @@ class Trial:
                 programs["loader"] = self._load
                 if schedule.kind not in IN_STEPS:
                     programs["reader"] = lambda: self._read(connected(self._wire()))
+        shutil.rmtree(self.place.failures, ignore_errors=True)
         with time_of(self.service, self.machine):
             ended = self.turns.run(programs)
             broken = list(self._broken(ended))
@@ -511,6 +534,11 @@ class Trial:
             if wrong:
                 yield f"the next build is no full one: {', '.join(wrong)}"
             yield from self.watch.records()
+        if self.schedule.kind == "store_failures":
+            rows = self.service.stored[full("commands")].rows.filter(pc.field("device") == "y")
+            files = {path.name: path for path in self.place.failures.iterdir()}
+            if [*files] != [_FAILURES] or pq.read_table(files[_FAILURES]).num_rows != rows.num_rows:
+                yield f"{', '.join(files)} are not the failing rows of the next build"
         # the script of a dead program may go on, and rename a table only now
         made = self._temporary() - left
         if more := {name for name in made if name.removesuffix("_before") not in left}:

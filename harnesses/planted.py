@@ -32,6 +32,45 @@ def _drop_before_copy() -> Patch:
     return mock.patch.object(Path, "replace", replace)
 
 
+def _copy_not_synced() -> Patch:
+    """A copy of the new file takes the old one's name before the disk has the copy."""
+    plain = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        copy = path.with_name("copy")
+        shutil.copyfile(path, copy)
+        path.unlink()
+        return plain(copy, target)
+
+    return mock.patch.object(Path, "replace", replace)
+
+
+def _list_of_files_before_the_data() -> Patch:
+    """The published list of files names the new ones before their rows are there."""
+    plain, kept = DuckDBWorkspace.publish, manifest.write
+
+    def publish(self: DuckDBWorkspace, record: RunRecord) -> Sequence[str]:
+        earlier: list[Callable[[Any], None]] = []
+
+        def write(con: Any, files: Sequence[FileRead], run: Any, *, whole: bool) -> None:
+            kept(con, files, run, whole=whole)
+            earlier.append(lambda other: kept(other, files, run, whole=whole))
+
+        def require_unwritten(self: DuckDBWorkspace) -> None:
+            con = ibis.duckdb.connect(self.file)
+            for each in earlier:
+                each(con)
+            con.disconnect()
+
+        with (
+            mock.patch.object(manifest, "write", write),
+            mock.patch.object(DuckDBWorkspace, "require_unwritten", require_unwritten),
+        ):
+            return plain(self, record)
+
+    return mock.patch.object(DuckDBWorkspace, "publish", publish)
+
+
 def _list_of_files_outside_the_commit() -> Patch:
     """The list of files is written after the new build is there."""
     plain, kept = DuckDBWorkspace.publish, manifest.write
@@ -99,6 +138,8 @@ class Fault:
 
 FAULTS = {
     "drop_before_copy": Fault(_drop_before_copy, "crash_before"),
+    "copy_not_synced": Fault(_copy_not_synced, "power_loss"),
+    "list_of_files_before_the_data": Fault(_list_of_files_before_the_data, "crash_after"),
     "list_of_files_outside_the_commit": Fault(_list_of_files_outside_the_commit, "crash_after"),
     "folder_not_synced": Fault(_folder_not_synced, "power_loss"),
     "lock_not_released": Fault(_lock_not_released, "error"),

@@ -54,8 +54,8 @@ class Loss:
     """A change that the disk may not have yet, and how to undo it; `folder` is a folder or file."""
 
     folder: Path
-    undo: Callable[[], None]
-    is_content: bool = False
+    undo: Callable[[], None] | None = None
+    """None for the content of a file, which is gone."""
 
 
 @dataclass
@@ -89,14 +89,13 @@ class Steps:
         The seed chooses how many.
         """
         random = Random(self.seed)
-        moves = [each for each in self.losses if not each.is_content]
-        contents = [each for each in self.losses if each.is_content]
-        for loss in contents:
-            if self.seed == 0 or random.random() < 0.5:
-                loss.undo()
+        moves = [each.undo for each in self.losses if each.undo]
+        for content in [each.folder for each in self.losses if not each.undo]:
+            if content.exists() and (self.seed == 0 or random.random() < 0.5):
+                _truncate(content, 0)
         kept = 0 if self.seed == 0 else random.randint(0, len(moves))
-        for loss in reversed(moves[kept:]):
-            loss.undo()
+        for undo in reversed(moves[kept:]):
+            undo()
 
     def _wrapped(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def step(*args: Any, **kwargs: Any) -> Any:
@@ -136,6 +135,8 @@ class Steps:
         answer = function(*args, **kwargs)
         if loss is not None:
             self.losses.append(loss)
+        if name in ("rename", "replace"):
+            self._moved(*map(Path, args[:2]))
         if name == "fsync":
             self._synced(Path(f"/proc/self/fd/{args[0]}").readlink())
         if name == "raw_sql" and args[1] == "CHECKPOINT":
@@ -164,8 +165,7 @@ class Steps:
                 return None
             return Loss(file.parent, lambda: _back(gone, file))
         if name == "copyfile":
-            copy = Path(args[1])
-            return Loss(copy, lambda: _emptied(copy), is_content=True)
+            return Loss(Path(args[1]))
         return None
 
     def _spared(self, file: Path) -> Path | None:
@@ -175,6 +175,12 @@ class Steps:
         _link(file, spare)
         return spare
 
+    def _moved(self, source: Path, target: Path) -> None:
+        """Let the content that the disk may not have go by its new name."""
+        for each in self.losses:
+            if not each.undo and each.folder == source:
+                each.folder = target
+
     def _synced(self, path: Path) -> None:
         self.losses = [each for each in self.losses if each.folder != path]
 
@@ -182,11 +188,6 @@ class Steps:
 def _back(gone: Path, file: Path) -> None:
     if file.parent.exists() and not file.exists():
         _rename(gone, file)
-
-
-def _emptied(file: Path) -> None:
-    if file.exists():
-        _truncate(file, 0)
 
 
 def _described(name: str, args: tuple[Any, ...]) -> str:
