@@ -43,7 +43,7 @@ _TYPES = {
 _FIELDS: Mapping[pa.DataType, str] = {kind: name for name, kind in reversed(_TYPES.items())}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _START = datetime(2022, 3, 1, tzinfo=UTC)
-_REQUEST = 0.05
+_REQUEST = 0.5
 """The seconds that a request takes."""
 _KEPT = ("description", "labels", "expirationTime", "schema", "clustering", "timePartitioning")
 
@@ -157,6 +157,10 @@ class Service:
         """Return the time: it never stands still, and requests and sleep move it."""
         self._last += timedelta(microseconds=1)
         return self._last
+
+    def has_reached(self, moment: datetime) -> bool:
+        """Tell whether it is so late."""
+        return self._last >= moment
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""

@@ -6,7 +6,6 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC
 from typing import Any
 from unittest import mock
 
@@ -15,7 +14,7 @@ import sqlglot.expressions as sge
 from google.cloud import bigquery
 
 from harnesses.programs import How
-from pipeline.backends.bigquery import backend, lock, publishing, workspace
+from pipeline.backends.bigquery import lock, publishing, workspace
 from pipeline.backends.bigquery.tables import Dataset
 
 Patch = contextlib.AbstractContextManager[Any]
@@ -83,21 +82,6 @@ def _record_before_the_data() -> Patch:
     return mock.patch.object(publishing, "transaction", transaction)
 
 
-def _lock_after_the_read() -> Patch:
-    """A build chooses the moment that it reads, and takes the lock only some requests later."""
-    plain = backend.locked
-
-    @contextlib.contextmanager
-    def locked(client: bigquery.Client, dataset: str, what: str, run: str) -> Iterator[lock.Lock]:
-        since = backend.datetime.now(UTC)
-        for _ in range(20):
-            client.get_dataset(dataset)
-        with plain(client, dataset, what, run):
-            yield lock.Lock(since)
-
-    return mock.patch.object(backend, "locked", locked)
-
-
 def _temporary_tables_stay() -> Patch:
     """The tables that a build makes for itself have no expiry."""
     return mock.patch.object(workspace.BigQueryWorkspace, "_expiry", return_value=None)
@@ -135,7 +119,6 @@ FAULTS = {
     "lock_not_released": Fault(_lock_not_released, "refused"),
     "raw_rows_of_now": Fault(_raw_rows_of_now, "paused", crowd=True),
     "record_before_the_data": Fault(_record_before_the_data, "crash_after"),
-    "lock_after_the_read": Fault(_lock_after_the_read, "paused", crowd=True),
     "temporary_tables_stay": Fault(_temporary_tables_stay, "crash_after"),
     "script_not_finished": Fault(_script_not_finished, "job_fails", "new_layout"),
 }
@@ -144,7 +127,7 @@ FAULTS |= {
     for name in (
         *("record_outside_the_commit", "no_transaction", "retry_that_appends_twice"),
         *("lock_not_released", "raw_rows_of_now", "record_before_the_data"),
-        *("lock_after_the_read", "temporary_tables_stay"),
+        "temporary_tables_stay",
     )
 }
 

@@ -62,15 +62,37 @@ class Turns:
     live: set[str] = field(default_factory=set)
     turn: str | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
+    asleep: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    """The threads that want no turn yet, each with the condition that wakes it."""
+    beside: list[threading.Thread] = field(default_factory=list)
 
-    def wait(self) -> None:
-        """Wait in a program's thread until it is its turn."""
+    def wait(self, until: Callable[[], bool] | None = None) -> None:
+        """Wait in a program's thread until it is its turn, and until a condition holds."""
         name = threading.current_thread().name
         with self.changed:
             self.waiting.add(name)
+            if until:
+                self.asleep[name] = until
             self._choose(name)
             self.changed.wait_for(lambda: self.turn == name)
             self.waiting.discard(name)
+            self.asleep.pop(name, None)
+
+    def begin(self, name: str, work: Callable[[], Any]) -> None:
+        """Let a second thread of a program take turns too."""
+
+        def whole() -> None:
+            self.wait()
+            try:
+                with contextlib.suppress(CrashError):
+                    work()
+            finally:
+                self._leave(name)
+
+        with self.changed:
+            self.live.add(name)
+        self.beside.append(threading.Thread(target=whole, name=name))
+        self.beside[-1].start()
 
     def run(self, programs: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         """Run programs to their ends, and return their results by name; raise the first error."""
@@ -84,9 +106,7 @@ class Turns:
             except Exception as error:
                 errors.append(error)
             finally:
-                with self.changed:
-                    self.live.discard(name)
-                    self._choose(name)
+                self._leave(name)
 
         self.live, self.turn = set(programs), None
         threads = [threading.Thread(target=whole, args=(name,), name=name) for name in programs]
@@ -94,15 +114,23 @@ class Turns:
             each.start()
         for each in threads:
             each.join()
+        while self.beside:
+            self.beside.pop().join()
         if errors:
             raise errors[0]
         return results
+
+    def _leave(self, name: str) -> None:
+        with self.changed:
+            self.live.discard(name)
+            self._choose(name)
 
     def _choose(self, name: str) -> None:
         """Choose whose turn it is, if all wait; `name` has had its turn."""
         self.turn = None
         if self.live and self.waiting >= self.live:
-            self.turn = self.random.choice(sorted(self.live))
+            awake = [each for each in self.live if self.asleep.get(each, lambda: True)()]
+            self.turn = self.random.choice(sorted(awake or self.live))
             if self.turn != name:
                 self.changed.notify_all()
 
@@ -195,12 +223,53 @@ class Wire:
 
     def _crash(self) -> None:
         self.is_dead = True
-        self.machine.dead.add(threading.current_thread().name)
+        self.machine.dead.add(threading.current_thread().name.partition("/")[0])
         raise CrashError
 
     def _sent(self, method: str, url: str, content: bytes) -> requests.Response:
         status, body, headers = self.service.answer(method, url, content)
         return _response(url, method, status, body, headers)
+
+
+@dataclass
+class Over:
+    """Stands for the event that ends the renewal of a lock; it waits by the service's clock."""
+
+    wire: Wire | None = None
+    is_over: bool = False
+
+    def set(self) -> None:
+        """End the renewal."""
+        self.is_over = True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for so many seconds; return whether the renewal is over."""
+        wire = self.wire
+        if wire is None:
+            raise RuntimeError("no thread renews the lock yet")
+        moment = wire.service.now() + dt.timedelta(seconds=seconds)
+
+        def is_over() -> bool:
+            return self.is_over or wire.is_dead
+
+        wire.turns.wait(lambda: is_over() or wire.service.has_reached(moment))
+        return is_over()
+
+
+@dataclass
+class Renewal:
+    """Stands for the thread that renews a lock; it takes turns, and dies with its program."""
+
+    target: Callable[..., None]
+    args: tuple[bigquery.Client, str, str, Over]
+    daemon: bool
+
+    def start(self) -> None:
+        """Begin to renew."""
+        client, over = self.args[0], self.args[3]
+        wire = over.wire = client._http
+        name = f"{threading.current_thread().name}/renews"
+        wire.turns.begin(name, lambda: self.target(*self.args))
 
 
 def connected(wire: Wire) -> BigQuery:
@@ -252,6 +321,8 @@ def time_of(service: Service, machine: Machine) -> Iterator[None]:
         patches.enter_context(mock.patch.object(time, "sleep", service.sleep))
         half = SimpleNamespace(uniform=lambda least, most: (least + most) / 2)
         patches.enter_context(mock.patch.object(retry_base, "random", half))
+        renewing = SimpleNamespace(Event=Over, Thread=Renewal)
+        patches.enter_context(mock.patch.object(lock, "threading", renewing))
         patches.enter_context(mock.patch.object(lock, "os", machine))
         patches.enter_context(mock.patch.object(lock, "socket", machine))
         yield

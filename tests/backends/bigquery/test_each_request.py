@@ -14,6 +14,8 @@ from harnesses.each_request import Place, Trial
 from harnesses.planted_requests import planted
 from harnesses.schedules import Schedule
 
+LOCK = "datasets/models/tables/_pipeline_lock_build"
+
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
@@ -56,6 +58,8 @@ def asked(trial: Trial) -> list[tuple[str, str, datetime]]:
         ("run", "paused", "BEGIN TRANSACTION"),
         ("partial", "paused", "POST jobs SELECT `t"),
         ("append", "refused", "GET jobs/"),
+        ("run", "crash_after", f"PATCH {LOCK}"),
+        ("run", "paused", f"PATCH {LOCK}"),
     ],
     ids=[
         "the old table of another layout expires",
@@ -66,6 +70,8 @@ def asked(trial: Trial) -> list[tuple[str, str, datetime]]:
         "the lock is over before the commit",
         "a partial build after another one",
         "a load that outlives its program",
+        "a build that is killed while it renews its lock",
+        "a renewal that comes too late",
     ],
 )
 @pytest.mark.parametrize("seed", [0, 2])
