@@ -107,13 +107,25 @@ def publish(
     in_order = [copies[name] for name in built]
     replaced = [line for rows in in_order if rows for line in rows.statements()]
     statements = [*before, *replaced, *changed, runs.insert(dataset.full, record, run)]
-    sql = f"{transaction(statements)}\n{runs.mark_published(dataset.full, run)};"
+    mark = f"{runs.mark_published(dataset.full, run)};"
+    sql = f"{transaction(statements)}\n{mark}"
     try:
-        return dataset.jobs.query(sql, run=run)
+        return _committed(dataset, sql, mark, run)
     except EngineError as error:
         if _CONFLICT not in error.what:
             raise
+        return _committed(dataset, sql, mark, run)
+
+
+def _committed(dataset: Dataset, sql: str, mark: str, run: str) -> bigquery.QueryJob:
+    """Run a script with a transaction; `mark` is its last statement, after the commit."""
+    try:
         return dataset.jobs.query(sql, run=run)
+    except EngineError:
+        # BigQuery may fail after the commit; the same transaction then finds its own record
+        if not runs.is_recorded(dataset.jobs, dataset.full, run):
+            raise
+        return dataset.jobs.query(mark, run=run)
 
 
 def _in_place(dataset: Dataset, built: Built, kind: str | None, run: str) -> Copied | None:

@@ -83,6 +83,12 @@ def mark_published(dataset: str, run: str) -> str:
     )
 
 
+def is_recorded(jobs: Jobs, dataset: str, run: str) -> bool:
+    """Tell whether the record of a run is there, so its transaction was committed."""
+    place = quoted(f"{dataset}.{RUNS}")
+    return bool(jobs.rows(f"SELECT run FROM {place} WHERE run = {text(run)}").num_rows)
+
+
 def latest(jobs: Jobs, found: bigquery.Table, limit: int) -> list[RunRecord]:
     """Return the records of the last published builds, the latest first."""
     rows = _rows(jobs, found, f"ORDER BY {_order(found)} DESC LIMIT {limit:d}")

@@ -21,7 +21,9 @@ LOCK = "datasets/models/tables/_pipeline_lock_build"
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
     """The dataset before each kind of program."""
     folder: Path = tmp_path_factory.mktemp("each_request")
-    return each_request.all_prepared(folder, ["run", "partial", "new_layout", "append"])
+    return each_request.all_prepared(
+        folder, ["run", "partial", "incremental", "new_layout", "append"]
+    )
 
 
 def broken(places: dict[str, Place], kind: str, how: str, step: str, seed: int = 0) -> list[str]:
@@ -55,6 +57,8 @@ def asked(trial: Trial) -> list[tuple[str, str, datetime]]:
         ("new_layout", "job_fails", "POST jobs ALTER TABLE `model-project`.`models`.`firsts"),
         ("run", "answer_lost", "POST datasets/models/tables"),
         ("run", "job_fails", "BEGIN TRANSACTION"),
+        ("partial", "job_fails", "BEGIN TRANSACTION"),
+        ("incremental", "job_fails", "BEGIN TRANSACTION"),
         ("run", "paused", "BEGIN TRANSACTION"),
         ("partial", "paused", "POST jobs SELECT `t"),
         ("append", "refused", "GET jobs/"),
@@ -67,6 +71,8 @@ def asked(trial: Trial) -> list[tuple[str, str, datetime]]:
         "a script that fails between a rename and a new view",
         "a lock that is ours already",
         "the commit is not repeated",
+        "a partial build whose job fails after its commit",
+        "an incremental build whose job fails after its commit",
         "the lock is over before the commit",
         "a partial build after another one",
         "a load that outlives its program",
