@@ -11,7 +11,7 @@ import sqlglot.expressions as sge
 from google.cloud import bigquery
 
 from pipeline.backends.bigquery import runs, storage
-from pipeline.backends.bigquery.errors import is_there
+from pipeline.backends.bigquery.errors import is_passing, is_there
 from pipeline.backends.bigquery.statements import (
     DIALECT,
     Copied,
@@ -121,9 +121,10 @@ def _committed(dataset: Dataset, sql: str, mark: str, run: str) -> bigquery.Quer
     """Run a script with a transaction; `mark` is its last statement, after the commit."""
     try:
         return dataset.jobs.query(sql, run=run)
-    except EngineError:
-        # BigQuery may fail after the commit; the same transaction then finds its own record
-        if not runs.is_recorded(dataset.jobs, dataset.full, run):
+    except EngineError as error:
+        # if BigQuery fails after the commit, the next attempt finds the record of this build
+        is_unclear = is_passing(error.__cause__) or runs.MEANWHILE in error.what
+        if not is_unclear or not runs.is_recorded(dataset.jobs, dataset.full, run):
             raise
         return dataset.jobs.query(mark, run=run)
 

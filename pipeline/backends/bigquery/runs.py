@@ -34,6 +34,7 @@ SCHEMA = (
         " table: FOR SYSTEM_TIME AS OF it reads one build, for seven days",
     ),
 )
+MEANWHILE = "Another build was published since this one began"
 # the record of a build is there before its time of publication is
 _PUBLISHED = (
     "COALESCE(published_at, IF(run IS NULL, started_at,"
@@ -108,8 +109,7 @@ def require_none_since(dataset: str, moment: datetime) -> str:
     since = (
         f"SELECT COUNT(*) FROM {quoted(f'{dataset}.{RUNS}')} WHERE {_PUBLISHED} > {time(moment)}"
     )
-    message = text("Another build was published since this one began: build again.")
-    return require(f"({since}) = 0", message)
+    return require(f"({since}) = 0", text(f"{MEANWHILE}: build again."))
 
 
 def models_ever_made(jobs: Jobs, found: bigquery.Table) -> set[str]:
