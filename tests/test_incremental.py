@@ -172,20 +172,40 @@ def test_rows_that_are_the_same_are_counted_where_a_key_comes_twice(place):
     assert place.rows(graph) == place.anew(graph)
 
 
-@pytest.mark.parametrize(("number", "is_sorted"), [(1, False), (3, True)], ids=["few", "a tenth"])
+@pytest.mark.parametrize(("number", "is_sorted"), [(1, False), (5, True)], ids=["few", "a tenth"])
 def test_rows_of_old_days_are_sorted_in_once_they_are_a_tenth(
     place, monkeypatch, number, is_sorted
 ):
     monkeypatch.setattr(changing, "_BLOCK_ROWS", 5)
+    monkeypatch.setattr(changing, "_LEAST_BLOCKS", 0)
     place.events("1", *(event(f"c{n}", at=86_400 * (n // 4)) for n in range(20)))
     place.full()
-    place.events("2", *(event(f"old{n}", at=n) for n in range(number)))
+    place.events("2", *(event(f"old{n}", at=86_400 * n) for n in range(number)))
 
     place.incremental()
 
     days = place.query("SELECT day FROM commands ORDER BY rowid")
     assert len(days) == 20 + number
     assert (days == sorted(days)) is is_sorted
+
+
+def test_blocks_in_any_order_are_not_sorted_again(place, monkeypatch):
+    monkeypatch.setattr(changing, "_BLOCK_ROWS", 4)
+    monkeypatch.setattr(changing, "_LEAST_BLOCKS", 0)
+    place.events("1", *(event(f"c{n}", at=86_400 * (n // 4)) for n in range(20)))
+    place.full()
+    with duckdb.connect(place.database) as con:
+        con.execute(
+            "CREATE OR REPLACE TABLE commands AS FROM commands ORDER BY day <> DATE '2022-02-03'"
+        )
+    before = place.query("SELECT day FROM commands ORDER BY rowid")
+    assert before != sorted(before)
+    place.events("2", event("new", at=86_400 * 5))
+
+    place.incremental()
+
+    days = place.query("SELECT day FROM commands ORDER BY rowid")
+    assert days[:20] == before
 
 
 # --- The table of what happens --------------------------------------------------------------------
