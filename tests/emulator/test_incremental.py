@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -130,28 +130,13 @@ class Place:
 
     def add(self, *rows: Row) -> None:
         """Append events to the raw table, and write a file of them."""
-        self._insert(rows)
+        values = ", ".join(f"({', '.join(_literal(row.get(c)) for c in TYPES)})" for row in rows)
+        if rows:
+            self.sql(f"INSERT INTO HERE.{self.events} ({', '.join(TYPES)}) VALUES {values}")
         self.rows += rows
         path = self.folder / f"events-{self.batches:02}.parquet"
         parquet.write_table(arrow(rows, event_types()), path)
         self.batches += 1
-
-    def _insert(self, rows: Sequence[Row]) -> None:
-        values = ", ".join(f"({', '.join(_literal(row.get(c)) for c in TYPES)})" for row in rows)
-        if rows:
-            self.sql(f"INSERT INTO HERE.{self.events} ({', '.join(TYPES)}) VALUES {values}")
-
-    def restore(self, rows: Sequence[Row], batches: int) -> None:
-        """Remove the events that came since, unless a build has read them."""
-        (found,) = self.sql(f"SELECT COUNT(*) AS n FROM HERE.{self.events}")
-        read = self.backend.last_run().sources["raw_sync_events"].rows
-        if read == found["n"] == len(self.rows):
-            return
-        self.sql(f"DELETE FROM HERE.{self.events} WHERE TRUE")
-        self._insert(rows)
-        for number in range(batches, self.batches):
-            (self.folder / f"events-{number:02}.parquet").unlink()
-        self.batches, self.rows = batches, [*rows]
 
     def later(self, uuid: str) -> Row:
         """An event that was loaded after all others."""
@@ -258,23 +243,13 @@ def test_after_a_batch_every_model_is_what_full_builds_make(place, monkeypatch):
 FEW = Graph([events.model, small_models.people.model])
 
 
-@pytest.fixture(scope="module")
-def published(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Place:
+@pytest.fixture
+def built(place: Place) -> Place:
     """A dataset with a build of two models of three events."""
-    place = Place(warehouse, "incremental_few", tmp_path_factory.mktemp("few"))
     place.add(*(event(uuid, at=at) for at, uuid in enumerate("pqr")))
     place.build(FEW)
+    place.service.asked.clear()
     return place
-
-
-@pytest.fixture
-def built(published: Place) -> Iterator[Place]:
-    """The same dataset, as the last test that published left it."""
-    rows, batches = [*published.rows], published.batches
-    published.service.asked.clear()
-    yield published
-    published.service.faults.clear()
-    published.restore(rows, batches)
 
 
 def changes(place: Place) -> list[str]:
