@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from unittest import mock
 
@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import sqlglot.expressions as sge
 
 from pipeline import fingerprints
+from pipeline.graph import Graph
 from pipeline.sql import COMPILERS, Engine
 
 
@@ -31,16 +32,16 @@ def compiled_once(engine: Engine) -> Iterator[None]:
 
     with (
         mock.patch.object(compiler, "to_sqlglot", to_sqlglot),
-        mock.patch.object(fingerprints, "of_models", _fingerprints(fingerprints.of_models)),
-        mock.patch.object(fingerprints, "of_checks", _fingerprints(fingerprints.of_checks)),
+        mock.patch.object(fingerprints, "of_models", _of_models),
     ):
         yield
 
 
-@functools.cache
-def _fingerprints(of: Callable[..., Any]) -> Callable[..., Any]:
-    made = functools.cache(of)
-    return lambda graph, engine, names: made(graph, engine, tuple(names))
+_of_models_once = functools.cache(fingerprints.of_models)
+
+
+def _of_models(graph: Graph, engine: Engine, names: Collection[str]) -> Any:
+    return _of_models_once(graph, engine, tuple(names))
 
 
 _PLAIN = {engine: type(compiler).to_sqlglot for engine, compiler in COMPILERS.items()}
