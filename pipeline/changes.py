@@ -5,7 +5,7 @@ It knows no engine: a workspace stores temporary tables and writes the changes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import ibis
@@ -81,8 +81,14 @@ class Changes:
         """Return a model, or the rows of a source."""
         return self._raw[name] if name in self._raw else self._workspace.table(name)
 
-    def of_units(self, names: tuple[str, ...], column: str) -> dict[str, ir.Table]:
-        """Return models as they are now, restricted to the values of a column in changed rows."""
+    def of_units(
+        self, names: Sequence[str], column: str, near_day: str | None = None
+    ) -> dict[str, ir.Table]:
+        """Return models as they are now, restricted to the values of a column in changed rows.
+
+        With `near_day`, only rows on the days of changed rows, in that column, and the days next to
+        them.
+        """
         parts: list[ir.Table] = []
         for name in filter(self.is_changed, names):
             if name in self._units and units.is_unit(self._models[name], column):
@@ -90,7 +96,17 @@ class Changes:
             else:
                 parts += [rows.select(unit=rows[column]) for rows in self.steps[name].changed]
         found = self._united(parts)
-        return {name: self._having(name, column, found, "now") for name in names}
+        if near_day is None:
+            return {name: self._having(name, column, found, "now") for name in names}
+        changed = [
+            rows.select(near_day)
+            for name in filter(self.is_changed, names)
+            for rows in self.steps[name].changed
+        ]
+        rows = ibis.union(*changed) if len(changed) > 1 else changed[0]
+        days = pruning.next_to(pruning.days(self._workspace.fetch, rows, near_day))
+        near = {name: pruning.of_days(self.now(name), near_day, days) for name in names}
+        return {name: units.having(rows, column, found.table) for name, rows in near.items()}
 
     def _make(self, model: Model) -> Step:
         if model.name in self._remade:
@@ -145,6 +161,7 @@ class Changes:
         new, old = stored(new, model=model.name), stored(old, model=model.name)
         # readers and checks of the same units ask for these rows
         self._restricted.get((model.name, _unit(model), id(found), "now"), lambda: new)
+        self._restricted.get((model.name, _unit(model), id(found), "former"), lambda: old)
         went, came, rows_went, rows_came = self._workspace.differences(model, old, new)
         if not rows_went and not rows_came:
             return KEPT

@@ -69,13 +69,17 @@ class TableCheck:
 
     The parameters name the models. A parameter gets the model's table; one annotated `int` gets the
     number of rows of the model or source, which a build knows without another scan. The last of
-    those models in dependency order declares the rule. With `within`, a row that breaks the rule
-    depends only on rows with the same value of that column, in each table.
+    those models in dependency order declares the rule.
+
+    With `within`, a row that breaks the rule depends only on rows with the same value of that
+    column, in each table that has it. With `near_day` too, it depends only on those of them whose
+    date in that column is the same or the day before or after.
     """
 
     function: TableFunction
     severity: Severity = "error"
     within: str | None = None
+    near_day: str | None = None
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from pipeline import units
 from pipeline.backends.base import (
     Backend,
     Increment,
@@ -218,7 +219,7 @@ class IncrementalRun(Run):
             self.made[model.name].rows,
             step.came,
             step.rows_came or 0,
-            step.fresh if _unit_of(model) in model.key else None,
+            step.fresh if self._fresh_hold_the_key(model) else None,
             covered if step.mode == "kept" or step.came is not None else frozenset(),
             frozenset(
                 rule.name
@@ -275,15 +276,22 @@ class IncrementalRun(Run):
             return None
         if any(step.mode != "kept" and step.came is None for step in steps):
             return None
-        found = self.changes.of_units(rule.reads, rule.within)
-        return [found[name] for name in rule.reads]
+        schemas = {name: self.graph.models[name].schema for name in rule.reads}
+        whole = [name for name, schema in schemas.items() if rule.within not in schema]
+        if any(map(self._is_changed, whole)):
+            return None
+        restricted = [name for name in rule.reads if name not in whole]
+        found = self.changes.of_units(restricted, rule.within, rule.near_day)
+        return [found[name] if name in found else self.changes.now(name) for name in rule.reads]
+
+    def _fresh_hold_the_key(self, model: Model) -> bool:
+        """Tell whether a row that came can share its key only with rows of the remade units."""
+        unit = model.locality.unit if isinstance(model.locality, Within) else ""
+        # the build checks the upstream's key
+        return unit in model.key or units.has_key_of_upstream(self.graph, model)
 
     def _is_changed(self, name: str) -> bool:
         return self.changes.is_changed(name)
 
     def _is_remade(self, source: str) -> bool:
         return any(source in self.graph.models[name].upstream for name in self.plan.remade)
-
-
-def _unit_of(model: Model) -> str:
-    return model.locality.unit if isinstance(model.locality, Within) else ""

@@ -19,6 +19,8 @@ from pipeline.arrow_values import dicts_of
 from pipeline.contract import TIMESTAMP
 from pipeline.dialect import day
 
+_DAY = timedelta(days=1)
+
 Fetch = Callable[[ir.Table], pa.Table]
 Days = Counter[date | None]
 """The number of rows of each day; None stands for rows without a day."""
@@ -73,6 +75,14 @@ def of_days(rows: ir.Table, column: str, found: Iterable[date | None]) -> ir.Tab
     """Return the rows of these days of a time or date column."""
     conditions = on_days(rows[column], found)
     return rows.filter(ibis.or_(*conditions)) if conditions else nothing(rows)
+
+
+def next_to(found: Iterable[date | None]) -> set[date | None]:
+    """Return these days, and those before and after each."""
+    days = set(found)
+    before = {each - _DAY for each in days if each is not None and each > date.min}
+    after = {each + _DAY for each in days if each is not None and each < date.max}
+    return days | before | after
 
 
 def on_days(at: ir.Column, found: Iterable[date | None]) -> list[ir.BooleanValue]:

@@ -14,7 +14,9 @@ import ibis.expr.types as ir
 import pipeline.lineage as lineage
 from pipeline.contract import Model
 from pipeline.dialect import Day, microseconds
+from pipeline.expressions import declared_expression
 from pipeline.graph import Graph
+from pipeline.lineage.origins import Origin
 from pipeline.locality import Near, Within
 
 Rows = Callable[[str, str], ir.Table]
@@ -64,15 +66,45 @@ def same_days(graph: Graph, model: Model, column: str) -> tuple[str, str] | None
     The model takes its partition column from that upstream as it is, and always has a day.
     """
     day = next((each for each in model.columns if each.name == model.partition_by), None)
-    if not is_unit(model, column) or day is None or day.nullable:
+    if day is None or day.nullable:
         return None
-    made = lineage.of(graph).direct(model.name)[day.name]
+    origin = _origin(graph, model, day.name)
+    if origin is None or graph.models[origin.table].partition_by != origin.column:
+        return None
+    if is_unit(model, column):
+        link = _within(model).link(origin.table)
+        return (origin.table, link) if isinstance(link, str) else None
+    above = _origin(graph, model, column)
+    return (above.table, above.column) if above and above.table == _selected(graph, model) else None
+
+
+def has_key_of_upstream(graph: Graph, model: Model) -> bool:
+    """Tell whether a model has one row for each upstream row, and its key is the key there."""
+    upstream = _selected(graph, model)
+    if upstream not in graph.models or not model.key:
+        return False
+    key = {(upstream, column) for column in graph.models[upstream].key}
+    origins = [_origin(graph, model, column) for column in model.key]
+    return {(each.table, each.column) for each in origins if each} == key
+
+
+def _selected(graph: Graph, model: Model) -> str:
+    """Return the table if a model has one row for each of its rows, else nothing."""
+    made = declared_expression(graph, model.name).op()
+    if made.find(ops.Unnest):
+        return ""
+    while isinstance(made, ops.Project):
+        made = made.parent
+    return str(made.name) if isinstance(made, ops.UnboundTable) else ""
+
+
+def _origin(graph: Graph, model: Model, column: str) -> Origin | None:
+    """Return the upstream column that a model takes as it is, None if there is no such one."""
+    made = lineage.of(graph).direct(model.name)[column]
     if not made.is_whole or len(made.value) != 1:
         return None
     [origin] = made.value
-    link = _within(model).link(origin.table)
-    is_day = graph.models[origin.table].partition_by == origin.column
-    return (origin.table, link) if is_day and isinstance(link, str) else None
+    return origin if origin.table in graph.models and not origin.path else None
 
 
 def is_day_of(table: ir.Table, day: str, time: str) -> bool:

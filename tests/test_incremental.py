@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import duckdb
+import ibis
 import ibis.expr.types as ir
 import pytest
 import small_models
@@ -24,7 +25,7 @@ from pipeline.backends.duckdb import changing
 from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.backends.duckdb.changing import DuckDBIncrementalWorkspace
 from pipeline.backends.duckdb.workspace import VERSION
-from pipeline.contract import Grows, RowCheck, Within, model
+from pipeline.contract import Grows, RowCheck, TableCheck, Within, model
 from pipeline.errors import InputError, ResourceError, UsageError
 from pipeline.graph import Graph
 from pipeline.incremental import build_incrementally
@@ -680,6 +681,65 @@ def test_what_a_run_left_unchecked_is_checked_by_the_next_build(place):
     assert (found.status, found.failures, found.changed_rows) == ("WARN", 1, None)
     assert "nothing new" not in place.told
     assert place.incremental().published is False
+
+
+def none_is_twice_within_15_s(commands: ir.Table) -> ir.Table:
+    """No device has two commands within 15 s."""
+    order = ibis.window(group_by="device", order_by="at")
+    apart = commands.mutate(last=_["at"].lag().over(order))
+    return apart.filter(_["at"] - _.last < ibis.interval(seconds=15))
+
+
+def every_name_is_known(commands: ir.Table, people: ir.Table) -> ir.Table:
+    """Every command's device is the name of a user."""
+    return commands.anti_join(people, commands.device == people.name)
+
+
+@pytest.fixture
+def with_checks():
+    """A function that builds a graph with other checks of the commands."""
+    own = small_models.commands.model
+    made = []
+
+    def graph(*checks: TableCheck) -> Graph:
+        made.append(replace(own, checks=checks))
+        small_models.commands.model = made[-1]
+        return small_models.graph()
+
+    yield graph
+    small_models.commands.model = own
+
+
+def test_a_check_of_near_days_reads_those_of_changed_rows_and_the_next_ones(place, with_checks):
+    rule = TableCheck(none_is_twice_within_15_s, within="device", near_day="day")
+    graph, day = with_checks(rule), 24 * 3600
+    other_days = (event(f"c{n}", at=n * day) for n in range(2, 6))
+    place.events("1", event("c0", at=day + 5), *other_days)
+    assert place.full(graph).ok
+    place.events("2", event("c1", at=day + 12))  # 7 s earlier was the day before
+
+    result = place.incremental(graph)
+
+    [found] = [each for each in result.checks if each.name == rule.name]
+    assert (found.status, found.failures, found.changed_rows) == ("FAIL", 1, 1)
+    assert not result.published
+
+
+@pytest.mark.parametrize(("users", "looked_at"), [((), 1), (("bob",), None)])
+def test_a_check_reads_a_table_without_its_unit_whole_and_all_rows_if_that_changed(
+    place, with_checks, users, looked_at
+):
+    rule = TableCheck(every_name_is_known, within="uuid", severity="warn")
+    graph = with_checks(rule)
+    place.events("1", *(event(f"c{n}", device="ann") for n in range(5)))
+    assert place.full(graph).ok
+    place.events("2", event("x", device="eve"))
+    place.users("ann", *users)
+
+    result = place.incremental(graph)
+
+    [found] = [each for each in result.checks if each.name == rule.name]
+    assert (found.status, found.failures, found.changed_rows) == ("WARN", 1, looked_at)
 
 
 def test_a_check_that_has_changed_looks_at_all_rows(place):

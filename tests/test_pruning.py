@@ -111,3 +111,13 @@ def test_rows_of_one_table_only_are_found_counting_copies(run):
         (1, None),
     ]
     assert len(found) == 5
+
+
+def test_days_next_to_others_stay_within_the_calendar():
+    found = pruning.next_to([dt.date.min, dt.date(2022, 3, 1), None, dt.date.max])
+
+    assert found == {
+        *(dt.date.min, dt.date(1, 1, 2), None),
+        *(dt.date(2022, 2, 28), dt.date(2022, 3, 1), dt.date(2022, 3, 2)),
+        *(dt.date(9999, 12, 30), dt.date.max),
+    }

@@ -100,6 +100,8 @@ def rows_of(some: ibis.Table) -> units.Rows:
 
     def rows(name: str, column: str) -> ibis.Table:
         each = MODELS[name]
+        if column not in each.schema:
+            return stored(name)  # a check reads it whole
         if each.materialized == "view" and units.is_unit(each, column):
             made = units.upstream(each, rows, near_rows)
             return expression(each, made.__getitem__)
@@ -117,7 +119,7 @@ def touched(model: Model) -> ibis.Table:
     parts = []
     for name in model.upstream:
         link = model.locality.link(name)
-        for rows in changed(name):
+        for rows in changed(name) if isinstance(link, Near) or link in MODELS[name].schema else []:
             if isinstance(link, Near):
                 unit = model.locality.link(link.of)
                 parts.append(units.units_near(stored(link.of), unit, link, rows))
@@ -139,6 +141,7 @@ def test_what_is_declared_is_what_is_tested_here():
         "every_active_has_its_command",
         "every_result_has_its_command",
         "each_reading_is_attributed_at_most_once",
+        "every_user_is_known",
     }
 
 
@@ -241,6 +244,9 @@ def test_a_unit_that_may_be_null_is_an_error():
     [
         ("fct_command_readings", "command_uuid", ("fct_command_statuses", "command_uuid")),
         ("fct_command_neighbours", "device_id", ("fct_command_statuses", "device_id")),
+        # one row for each status, so any of its columns will do
+        ("fct_command_neighbours", "command_uuid", ("fct_command_statuses", "command_uuid")),
+        ("fct_command_neighbours", "next_at", None),
         # a device is no unit of the readings, and the statuses compute their day
         ("fct_command_readings", "device_id", None),
         ("fct_command_statuses", "command_uuid", None),
@@ -248,6 +254,43 @@ def test_a_unit_that_may_be_null_is_an_error():
 )
 def test_a_models_days_are_those_of_the_upstream_that_it_takes_its_day_from(name, column, above):
     assert units.same_days(GRAPH, MODELS[name], column) == above
+
+
+def test_a_model_with_one_row_for_each_upstream_row_may_have_the_key_of_it():
+    keyed = {name for name, each in MODELS.items() if units.has_key_of_upstream(GRAPH, each)}
+
+    assert keyed == {"fct_command_neighbours", "dim_users"}
+
+
+@pytest.mark.parametrize(
+    ("key", "select"),
+    [
+        ("b", lambda rows: rows.select(b=rows.b)),
+        ("a", lambda rows: rows.select(a=rows.a.upper())),
+        ("a", lambda rows: rows.select(a=rows.a).union(rows.select(a=rows.b))),
+        ("a", lambda rows: rows.select(a=rows.a, b=ibis.array([rows.a, rows.b]).unnest())),
+    ],
+    ids=["another column", "a computed key", "rows twice", "several rows for one"],
+)
+def test_a_key_that_may_come_twice_is_not_the_key_of_the_upstream(key, select):
+    a, b = (Column(name, "string", "a text") for name in "ab")
+
+    @contract.model(key=["a"], tags=(), columns=[a, b])
+    def letters(raw_users: ibis.Table) -> ibis.Table:
+        """One row per letter."""
+        return raw_users.select(a=raw_users.username, b=raw_users.username)
+
+    def others(letters: ibis.Table) -> ibis.Table:
+        """Some rows."""
+        return select(letters)
+
+    names = select(declared_table(Graph([letters.model]), "letters")).columns
+    columns = [each for each in (a, b) if each.name in names]
+    other = contract.model(key=[key], tags=(), columns=columns)(others).model
+    graph = Graph([letters.model, other])
+
+    assert not graph.faults
+    assert not units.has_key_of_upstream(graph, other)
 
 
 def test_a_column_that_is_the_day_of_another_one_is_known_from_the_expression():

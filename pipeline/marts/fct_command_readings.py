@@ -143,7 +143,10 @@ def _lacks_a_verdict(reading: ir.StructValue) -> ir.BooleanValue:
             columns=("readings",),
         ),
         TableCheck(every_status_has_its_readings),
-        TableCheck(each_reading_is_attributed_at_most_once, within="device_id"),
+        # a reading is in the window of commands at most 15 s apart
+        TableCheck(
+            each_reading_is_attributed_at_most_once, within="device_id", near_day="command_date"
+        ),
     ],
 )
 def fct_command_readings(

@@ -87,7 +87,7 @@ def every_user_is_known(fct_command_statuses: ir.Table, dim_users: ir.Table) -> 
     locality=Within("command_uuid"),
     checks=[
         TableCheck(every_command_has_a_status),
-        TableCheck(every_user_is_known, severity="warn"),
+        TableCheck(every_user_is_known, severity="warn", within="command_uuid"),
         TableCheck(every_active_has_its_command, severity="warn", within="command_uuid"),
         TableCheck(every_result_has_its_command, severity="warn", within="command_uuid"),
     ],
