@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
@@ -16,7 +17,7 @@ from pipeline.arrivals import arrived
 from pipeline.backends.base import Tables
 from pipeline.backends.bigquery.load_days import STAMP
 from pipeline.backends.bigquery.load_days import counting as counting_load_days
-from pipeline.contract import Model, Within
+from pipeline.contract import Model, TableCheck, Within
 from pipeline.counting import asks_anything, counting
 from pipeline.errors import EngineError
 from pipeline.expressions import columns_read, expression
@@ -26,6 +27,18 @@ from pipeline.older import built_by_older_code
 from pipeline.results import Estimate, RunRecord
 from pipeline.schedule import all_at_once
 from pipeline.sources import EVENTS, SOURCES
+from pipeline.units import has_key_of_upstream, same_days
+
+_DAYS = 10
+"""A batch touches ten times as large a share of the days as of the rows.
+
+A new command changes the row of the device's last one, which may be weeks old.
+"""
+_LEAST = 200_000_000
+"""The bytes billed to handle a model's changed rows alone, however few there are.
+
+They take about ten statements of two tables, and BigQuery bills 10 MB a table at least.
+"""
 
 
 class ChargesByBytes(Protocol):
@@ -107,9 +120,8 @@ def estimates_of_batch(
 ) -> Iterator[Estimate]:
     """Estimate BigQuery's bill for an incremental build of the raw rows that are there now.
 
-    A model that follows its upstream's changes reads a share of all rows, the share that is new,
-    and one narrow column to find the days of what it changes. A batch that touches all days costs
-    more. If the published build has no record of load days, the build is a full one.
+    The share of rows that is new is counted for free; `Batch` estimates the days that they touch.
+    If the published build has no record of load days, the build is a full one.
     """
     run = backend.last_run()
     read = run.sources.get(EVENTS) if run else None
@@ -122,19 +134,89 @@ def estimates_of_batch(
         # BigQuery counts a whole table for free
         (rows,) = backend.fetch(raw.aggregate(rows=raw.count()))["rows"].to_pylist()
         share = max(0, rows - read.rows) / rows if rows else 0
-        for each in estimates(graph, backend, names):
-            model = graph.models[each.name]
-            if each.bytes is None or (share and model.locality is None):
-                yield each
+        batch = Batch(graph, published, backend.bytes_billed, share)
+
+        def estimate(in_full: Estimate) -> Estimate:
+            model = graph.models[in_full.name]
+            if in_full.bytes is None or (share and batch.is_made_in_full(model)):
+                return in_full
+            try:
+                found = batch.billed(model, in_full.bytes)
+                if EVENTS in model.upstream:
+                    found += backend.bytes_billed(counting_load_days(raw, read.watermark))
+            except EngineError as error:
+                return Estimate(model.name, None, f"unknown: {error.what}")
+            return Estimate(model.name, found)
+
+        in_full = estimates(graph, backend, names)
+        yield from all_at_once([partial(estimate, each) for each in in_full], backend.threads)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of new rows: `share` of all raw rows, between 0 and 1.
+
+    `bill` returns the bytes that BigQuery would bill for a query.
+    """
+
+    graph: Graph
+    published: Tables
+    bill: Callable[[ir.Table], int]
+    share: float
+
+    def is_made_in_full(self, model: Model) -> bool:
+        """Tell whether an incremental build makes all rows of a model."""
+        return model.locality is None or bool(built_by_older_code(model, self.published))
+
+    def billed(self, model: Model, in_full: int) -> int:
+        """Return the bytes to bring a model up to date; `in_full` are those of a full build."""
+        if not self.share:
+            return 0
+        if not isinstance(model.locality, Within):
+            return int(self.share * in_full)
+        if model.materialized == "view":
+            return int(self.share * in_full) + _LEAST
+        return int(sum(part * self.bill(query) for part, query in self._scans(model))) + _LEAST
+
+    @property
+    def _days(self) -> float:
+        """The share of the days that have changed rows."""
+        return min(1.0, _DAYS * self.share)
+
+    def _scans(self, model: Model) -> Iterator[tuple[float, ir.Table]]:
+        """Yield the queries of large tables, and the share of their rows that is in those days."""
+        unit = model.locality.unit  # type: ignore[union-attr]
+        whole = self.published.table(model.name)
+        # a unit that is no part of the key has rows on any day
+        read = self._days if unit in model.key else 1.0
+        is_by_day = model.partition_by is not None
+        yield read, expression(model, self.published.table)
+        yield read if is_by_day else 1.0, whole  # compared with the new rows
+        yield self._days if is_by_day else 1.0, whole  # BigQuery bills a DELETE for all columns
+        for name, columns in self._looked_up(model):
+            yield 1.0, self.published.table(name).select(*columns)
+        if unit not in model.key and not has_key_of_upstream(self.graph, model):
+            yield 1.0, whole.select(*dict.fromkeys((*model.key, unit)))
+        for rule in self.graph.table_checks[model.name]:
+            if rule.counted.issuperset(rule.reads):
                 continue
-            found = int(share * each.bytes)
-            if EVENTS in model.upstream:
-                found += backend.bytes_billed(counting_load_days(raw, read.watermark))
-            elif share and isinstance(model.locality, Within) and model.materialized == "table":
-                columns = dict.fromkeys([model.locality.unit, model.partition_by])
-                narrow = published.table(each.name).select(*filter(None, columns))
-                found += backend.bytes_billed(narrow)
-            yield Estimate(each.name, found)
+            is_few = rule.near_day is not None or rule.within in model.key
+            few = 1.0 if rule.within is None else self._days if is_few else read
+            yield few, _broken(rule, self.published)
+
+    def _looked_up(self, model: Model) -> set[tuple[str, tuple[str, ...]]]:
+        """Return the tables in which the build looks for the days of units, and the columns."""
+        within: Within = model.locality  # type: ignore[assignment]
+        links = {name: within.link(name) for name in model.upstream} | {model.name: within.unit}
+        found: set[tuple[str, tuple[str, ...]]] = set()
+        for name, link in links.items():
+            each = self.graph.models[name]
+            if each.materialized == "view" or not isinstance(link, str):
+                continue
+            table, column = same_days(self.graph, each, link) or (name, link)
+            day = self.graph.models[table].partition_by
+            found.add((table, (column, day) if day else (column,)))
+        return found
 
 
 def checks_of(graph: Graph, tables: Tables, model: Model) -> Iterator[ir.Table]:
@@ -148,9 +230,14 @@ def checks_of(graph: Graph, tables: Tables, model: Model) -> Iterator[ir.Table]:
     there = tables.names()
     for rule in graph.table_checks[model.name]:
         if all(read in there or read in rule.counted for read in rule.reads):
-            yield rule.function(
-                *(0 if read in rule.counted else tables.table(read) for read in rule.reads)
-            )
+            yield _broken(rule, tables)
+
+
+def _broken(rule: TableCheck, tables: Tables) -> ir.Table:
+    """Return the query of the rows that break a rule."""
+    return rule.function(
+        *(0 if read in rule.counted else tables.table(read) for read in rule.reads)
+    )
 
 
 def _made(model: Model, expr: ir.Table) -> ir.Table:
