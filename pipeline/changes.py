@@ -271,6 +271,9 @@ class Changes:
         if not parts:
             nothing = ibis.literal("").as_table().select(unit=ibis.literal("")).limit(0)
             return Units(nothing, 0, 0)
+        for known in self._known:
+            if all(part is known.table for part in parts):
+                return known
         table = self._workspace.stored(units.united(parts))
         count, hashed = self._workspace.identity(table)
         found = Units(table, count, hashed)

@@ -21,6 +21,7 @@ from ibis import _
 from pyarrow import parquet
 
 from pipeline import build as builds
+from pipeline import units
 from pipeline.backends.duckdb import changing
 from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.backends.duckdb.changing import DuckDBIncrementalWorkspace
@@ -154,6 +155,21 @@ def test_a_batch_that_changes_most_of_a_table_makes_it_anew(place):
     assert place.rows() == place.anew()
     commands = next(made for made in result.models if made.name == "commands")
     assert (commands.mode, commands.rows_came, commands.rows_went) == ("updated", 8, 8)
+
+
+def test_units_that_an_upstream_view_has_found_are_not_gathered_again(place, monkeypatch):
+    gathered, united = [], units.united
+    monkeypatch.setattr(units, "united", lambda parts: gathered.append(parts) or united(parts))
+    graph = Graph(GRAPH.models[name] for name in ("events", "firsts", "commands"))
+    place.events("1", *(event(f"c{n}") for n in range(5)))
+    place.full(graph, checks=False)
+    place.events("2", event("x"))
+
+    result = place.incremental(graph, checks=False)
+
+    assert modes(result) == dict.fromkeys(graph.models, "updated")
+    assert len(gathered) == 1
+    assert place.rows(graph) == place.anew(graph)
 
 
 def test_rows_that_are_the_same_are_counted_where_a_key_comes_twice(place):
