@@ -152,7 +152,6 @@ def _without_spare_texts(events: ir.Table) -> ir.Table:
     return events.mutate(
         item_data=is_quarantined.ifelse(_.item_data, ibis.null("string")),
         **{
-            name: (_.disposition == STAGED).ifelse(_[name], ibis.null("string"))
-            for name in desired
+            name: (_.disposition == STAGED).ifelse(_[name], ibis.null("string")) for name in desired
         },
     )
