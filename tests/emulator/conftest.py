@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backends.programs import HEED_CTRL_C
 from click.testing import CliRunner
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
@@ -41,8 +42,9 @@ class Warehouse:
 
     def start(self, command: str, *options: str, dataset: str) -> subprocess.Popen[str]:
         """Start a command in a process of its own."""
+        code = HEED_CTRL_C + "from pipeline.cli import cli; cli()"
         return subprocess.Popen(
-            [sys.executable, "cli.py", *self.words(command, *options, dataset=dataset)],
+            [sys.executable, "-c", code, *self.words(command, *options, dataset=dataset)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
