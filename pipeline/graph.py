@@ -285,7 +285,25 @@ class Graph:
                 self._note(model, f"{what}, which is not a model, {known}", "", check)
         if set(check.reads) <= set(SOURCES):
             self._note(model, f"check {check.name} reads no model", "Give it one.", check)
+        self._note_units(model, check)
         return len(self.faults) == before
+
+    def _note_units(self, model: Model, check: TableCheck) -> None:
+        """Note a fault if `within` or `near_day` of a check is no column of the models it reads."""
+        read = [self.models[name] for name in check.reads if name in self.models]
+        remedy = "Name a column, or leave it out: the check then reads whole tables."
+        whole = [each for each in read if check.within not in names_of(each.columns)]
+        if check.within and len(whole) == len(read):
+            what = f"check {check.name} is within {check.within}, which no model that it reads has"
+            self._note(model, what, remedy, check)
+        if check.near_day and not check.within:
+            what = f"check {check.name} is near a day, but within no column"
+            self._note(model, what, "Declare within, or leave near_day out.", check)
+        near = [each for each in read if each not in whole] if check.near_day else []
+        for each in near:
+            if check.near_day not in names_of(each.columns):
+                what = f"check {check.name} is near {check.near_day}, which {each.name} lacks"
+                self._note(model, what, remedy, check)
 
     def _note(
         self, model: Model, what: str, remedy: str = "", by: TableCheck | None = None

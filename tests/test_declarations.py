@@ -121,6 +121,18 @@ NAME, ID = Column("name", "string", "the name"), Column("user_id", "string", "th
         ),
         (stg(checks=(TableCheck(of_rows),)), 'check of_rows reads "raw_users", a source'),
         (
+            stg(checks=(TableCheck(of_a_model, within="nam"),)),
+            "check of_a_model is within nam, which no model that it reads has",
+        ),
+        (
+            stg(checks=(TableCheck(of_a_model, within="name", near_day="day"),)),
+            "check of_a_model is near day, which stg_users lacks",
+        ),
+        (
+            stg(checks=(TableCheck(of_a_model, near_day="name"),)),
+            "check of_a_model is near a day, but within no column",
+        ),
+        (
             replace(dim_users.model, function=dim_of),
             'it reads "another", which is neither a model nor a source, known: ',
         ),
