@@ -19,6 +19,7 @@ import datetime as dt
 import functools
 import gc
 import multiprocessing
+import os
 import shutil
 import sys
 import tempfile
@@ -366,7 +367,7 @@ class Place:
     @property
     def failures(self) -> Path:
         """The folder of the failing rows."""
-        return self.files / "failures"
+        return self.files / f"failures_{os.getpid()}"  # the jobs run at once
 
 
 def prepared(kind: str, files: Path) -> Place:
