@@ -184,6 +184,7 @@ class Related:
 
         def find(name: str) -> str:
             while leader.setdefault(name, name) != name:
+                leader[name] = leader[leader[name]]  # a device with many ids makes no long chain
                 name = leader[name]
             return name
 
