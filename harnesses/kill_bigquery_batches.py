@@ -53,10 +53,11 @@ Digests = Mapping[str, Digest]
 def build_batch(url: str) -> Result:
     """Build incrementally."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return build_incrementally(GRAPH, _backend(url), RunOptions(checks=False))
+        return build_incrementally(GRAPH, backend(url), RunOptions(checks=False))
 
 
-def _backend(url: str) -> BigQuery:
+def backend(url: str) -> BigQuery:
+    """Return the dataset on the emulator."""
     return BigQuery(PROJECT, DATASET, DATASET, api_endpoint=url)
 
 
@@ -99,15 +100,17 @@ class Place:
 
     def digests(self) -> Digests:
         """Digest the published models."""
-        with _backend(self.service.url).reader() as tables:
+        with backend(self.service.url).reader() as tables:
             return digest(GRAPH, tables, list(GRAPH.models))
 
-    def on_duckdb(self) -> Digests:
-        """Digest a full build of all batches on DuckDB."""
-        inputs = {name: tuple(files) for name, files in self.files.items()}
-        backend = DuckDB(self.folder / f"{len(self.files[EVENTS])}.duckdb", inputs=inputs)
-        build(GRAPH, backend, list(GRAPH.models), RunOptions(checks=False))
-        with backend.reader() as tables:
+    def on_duckdb(self, *events: str) -> Digests:
+        """Digest a full build of these files of events on DuckDB, by default of all batches."""
+        inputs = {EVENTS: tuple(events or self.files[EVENTS]), USERS: tuple(self.files[USERS])}
+        database = self.folder / "full.duckdb"
+        database.unlink(missing_ok=True)
+        full = DuckDB(database, inputs=inputs)
+        build(GRAPH, full, list(GRAPH.models), RunOptions(checks=False))
+        with full.reader() as tables:
             return digest(GRAPH, tables, list(GRAPH.models))
 
     def is_publishing(self) -> bool:
@@ -116,7 +119,7 @@ class Place:
 
     def left(self) -> list[str]:
         """Return the tables that builds made for themselves and left."""
-        listed = _backend(self.service.url)
+        listed = backend(self.service.url)
         with listed.reader() as tables:
             names = tables.dataset.con.client.list_tables(f"{PROJECT}.{DATASET}")
             return [each.table_id for each in names if each.table_id.startswith(PREFIX)]
@@ -141,7 +144,7 @@ def main(kills: int, seed: int, keep: bool) -> None:
 
 def _run(place: Place, kills: int, verdict: Verdict) -> None:
     place.load()
-    build(GRAPH, _backend(place.service.url), list(GRAPH.models), RunOptions(checks=False))
+    build(GRAPH, backend(place.service.url), list(GRAPH.models), RunOptions(checks=False))
     place.load()
     place.service.asked.clear()
     build_batch(place.service.url)

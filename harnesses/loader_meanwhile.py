@@ -25,17 +25,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harnesses.each_request import GRAPH, raw
-from harnesses.kill_bigquery_batches import DATASET, USERS, Place
+from harnesses.kill_bigquery_batches import DATASET, Place, backend
 from harnesses.verdict import KEEP, Verdict
-from pipeline.backends.bigquery.backend import BigQuery
 from pipeline.backends.bigquery.load_days import STAMP
-from pipeline.backends.duckdb.backend import DuckDB
 from pipeline.build import build
-from pipeline.digest import digest
 from pipeline.errors import PipelineError
 from pipeline.incremental import build_incrementally
 from pipeline.options import RunOptions
-from pipeline.results import Digest, Result
+from pipeline.results import Result
 from pipeline.sources import EVENTS
 from tests.emulator.server import PROJECT, emulator
 from tests.emulator.service import refusing
@@ -60,7 +57,7 @@ class Loader:
 
     def run(self) -> None:
         """Insert events until it is over."""
-        number, client = 1_000, _backend(self.place).con.client
+        number, client = 1_000, backend(self.place.service.url).con.client
         while not self.over.wait(EVERY):
             number += 1
             event = _stamped(raw(EVENTS, number).slice(random.randrange(5), 1))
@@ -84,28 +81,12 @@ def _stamped(rows: pa.Table) -> pa.Table:
     return rows.set_column(place, kind, pa.array(now, kind.type))
 
 
-def _backend(place: Place) -> BigQuery:
-    return BigQuery(PROJECT, DATASET, DATASET, api_endpoint=place.service.url)
-
-
 def _built(place: Place) -> Result | PipelineError:
     time.sleep(random.uniform(0, 1))
     try:
-        return build_incrementally(GRAPH, _backend(place), RunOptions(checks=False))
+        return build_incrementally(GRAPH, backend(place.service.url), RunOptions(checks=False))
     except PipelineError as error:
         return error
-
-
-def _on_duckdb(place: Place, events: list[pa.Table]) -> dict[str, Digest]:
-    file = place.folder / "first.parquet"
-    pq.write_table(pa.concat_tables(events), file)
-    inputs = {EVENTS: (str(file),), USERS: tuple(place.files[USERS])}
-    database = place.folder / "first.duckdb"
-    database.unlink(missing_ok=True)
-    backend = DuckDB(database, inputs=inputs)
-    build(GRAPH, backend, list(GRAPH.models), RunOptions(checks=False))
-    with backend.reader() as tables:
-        return digest(GRAPH, tables, list(GRAPH.models))
 
 
 @click.command()
@@ -127,7 +108,7 @@ def main(rounds: int, seed: int, keep: bool) -> None:
 
 def _run(place: Place, rounds: int, verdict: Verdict) -> None:
     place.load()
-    build(GRAPH, _backend(place), list(GRAPH.models), RunOptions(checks=False))
+    build(GRAPH, backend(place.service.url), list(GRAPH.models), RunOptions(checks=False))
     loader = Loader(place, [raw(EVENTS, 0).slice(row, 1) for row in range(raw(EVENTS, 0).num_rows)])
     before = len(loader.events)
     with ThreadPoolExecutor(BUILDERS + 1) as pool:
@@ -145,15 +126,14 @@ def _run(place: Place, rounds: int, verdict: Verdict) -> None:
             loader.over.set()
         loading.result()
     verdict.figures["events_inserted"] = len(loader.events) - before
-    _judge(place, loader, [_built(place)], verdict)
-    last = _backend(place).last_run()
-    read = last.sources[EVENTS].rows if last else 0
+    read = _judge(place, loader, [_built(place)], verdict)
     verdict.expect(read == len(loader.events), f"the last build has read all events: {read}")
 
 
 def _judge(
     place: Place, loader: Loader, ended: list[Result | PipelineError], verdict: Verdict
-) -> None:
+) -> int:
+    """Compare what is published with DuckDB's build; return how many events it has read."""
     errors = [each.what for each in ended if isinstance(each, PipelineError)]
     refused = [each for each in errors if each.startswith("Another build of")]
     built = [each for each in ended if isinstance(each, Result)]
@@ -166,13 +146,15 @@ def _judge(
     for result in built:
         notes = [each.text for each in result.notes]
         verdict.expect(result.mode == "incremental", f"a build is incremental: {notes}")
-    last = _backend(place).last_run()
+    last = backend(place.service.url).last_run()
     read = last.sources[EVENTS].rows if last else 0
-    made = _on_duckdb(place, loader.events[:read])
+    file = str(place.folder / "first.parquet")
+    pq.write_table(pa.concat_tables(loader.events[:read]), file)
     what = f"the models are those of a full build of the first {read} events"
-    verdict.expect(place.digests() == made, what)
+    verdict.expect(place.digests() == place.on_duckdb(file), what)
     left = place.left()
     verdict.expect(not left, f"no build leaves tables of its own: {left}")
+    return read
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class Changes:
             for name in filter(self.is_changed, names)
             for rows in self.steps[name].changed
         ]
-        rows = ibis.union(*changed) if len(changed) > 1 else changed[0]
+        rows = units.together(changed)
         days = pruning.next_to(pruning.days(self._workspace.fetch, rows, near_day))
         near = {name: pruning.of_days(self.now(name), near_day, days) for name in names}
         return {name: units.having(rows, column, found.table) for name, rows in near.items()}
@@ -251,7 +251,7 @@ class Changes:
 
     def _units_near(self, unit: str, link: Near, name: str) -> list[ir.Table]:
         changed = [rows.select(link.on, link.at) for rows in self.steps[name].changed]
-        rows = self._workspace.stored(ibis.union(*changed) if len(changed) > 1 else changed[0])
+        rows = self._workspace.stored(units.together(changed))
         of, spans, day = self.now(link.of), self._spans(rows[link.at]), self._day(link)
         near = pruning.between(of, link.start, spans, before=link.window)
         if day and spans:

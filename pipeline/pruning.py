@@ -130,7 +130,7 @@ def _merged(found: Iterable[Span]) -> list[Span]:
     """Return the ranges in order; those on consecutive days are one."""
     runs: list[Span] = []
     for low, high in sorted(found):
-        if runs and low.date() <= runs[-1][1].date() + timedelta(days=1):
+        if runs and low.date() <= runs[-1][1].date() + _DAY:
             runs[-1] = runs[-1][0], max(high, runs[-1][1])
         else:
             runs.append((low, high))

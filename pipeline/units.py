@@ -145,6 +145,11 @@ def near_rows(rows: ir.Table, link: Near, of: ir.Table) -> ir.Table:
     ).drop("_bucket")
 
 
+def together(parts: Sequence[ir.Table]) -> ir.Table:
+    """Return the rows of all parts, with copies."""
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+
+
 def united(parts: Sequence[ir.Table]) -> ir.Table:
     """Return the units of all parts, each once, without NULL."""
     units = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()

@@ -176,27 +176,29 @@ class Batch:
             return int(self.share * in_full)
         if model.materialized == "view":
             return int(self.share * in_full) + _LEAST
-        return int(sum(part * self.bill(query) for part, query in self._scans(model))) + _LEAST
+        return (
+            int(sum(part * self.bill(query) for part, query in self._scans(model, model.locality)))
+            + _LEAST
+        )
 
     @property
     def _days(self) -> float:
         """The share of the days that have changed rows."""
         return min(1.0, _DAYS * self.share)
 
-    def _scans(self, model: Model) -> Iterator[tuple[float, ir.Table]]:
+    def _scans(self, model: Model, within: Within) -> Iterator[tuple[float, ir.Table]]:
         """Yield the queries of large tables, and the share of their rows that is in those days."""
-        unit = model.locality.unit  # type: ignore[union-attr]
         whole = self.published.table(model.name)
         # a unit that is no part of the key has rows on any day
-        read = self._days if unit in model.key else 1.0
+        read = self._days if within.unit in model.key else 1.0
         is_by_day = model.partition_by is not None
         yield read, expression(model, self.published.table)
         yield read if is_by_day else 1.0, whole  # compared with the new rows
         yield self._days if is_by_day else 1.0, whole  # BigQuery bills a DELETE for all columns
-        for name, columns in self._looked_up(model):
+        for name, columns in self._looked_up(model, within):
             yield 1.0, self.published.table(name).select(*columns)
-        if unit not in model.key and not has_key_of_upstream(self.graph, model):
-            yield 1.0, whole.select(*dict.fromkeys((*model.key, unit)))
+        if within.unit not in model.key and not has_key_of_upstream(self.graph, model):
+            yield 1.0, whole.select(*dict.fromkeys((*model.key, within.unit)))
         for rule in self.graph.table_checks[model.name]:
             if rule.counted.issuperset(rule.reads):
                 continue
@@ -204,9 +206,8 @@ class Batch:
             few = 1.0 if rule.within is None else self._days if is_few else read
             yield few, _broken(rule, self.published)
 
-    def _looked_up(self, model: Model) -> set[tuple[str, tuple[str, ...]]]:
+    def _looked_up(self, model: Model, within: Within) -> set[tuple[str, tuple[str, ...]]]:
         """Return the tables in which the build looks for the days of units, and the columns."""
-        within: Within = model.locality  # type: ignore[assignment]
         links = {name: within.link(name) for name in model.upstream} | {model.name: within.unit}
         found: set[tuple[str, tuple[str, ...]]] = set()
         for name, link in links.items():
