@@ -54,6 +54,7 @@ from harnesses.programs import (
 from harnesses.schedules import Schedule
 from harnesses.verdict import KEEP, Verdict
 from pipeline.backends.bigquery import runs
+from pipeline.backends.bigquery.days import DAYS
 from pipeline.backends.bigquery.lock import LIFETIME as LOCKED
 from pipeline.backends.bigquery.lock import PREFIX as LOCK
 from pipeline.backends.bigquery.workspace import LIFETIME
@@ -550,8 +551,8 @@ class Trial:
             yield f"left for ever: {', '.join(sorted(stays))}"
 
     def _temporary(self) -> set[str]:
-        """Return the names of all objects that are no model, no raw table and no record."""
-        ours = {full(name) for name in (*NAMES, *SOURCES, runs.RUNS)}
+        """Return the names of all objects that are no model, no raw table and no table of ours."""
+        ours = {full(name) for name in (*NAMES, *SOURCES, runs.RUNS, DAYS)}
         return {*self.service.stored} - ours
 
 

@@ -29,6 +29,7 @@ from harnesses import builds, killing
 from harnesses.builds import Digests
 from harnesses.killing import Place, Stage
 from harnesses.verdict import KEEP, Verdict
+from pipeline.backends.bigquery.days import DAYS
 from pipeline.backends.bigquery.runs import RUNS
 from pipeline.backends.bigquery.tables import PREFIX
 from pipeline.contract import Model
@@ -159,7 +160,7 @@ def _look(
     whole = _is_whole(found, allowed.get(stage or "end", [new]), models)
     verdict.expect(whole, f"after a kill in {stage} each table is there, whole, and each view")
     verdict.figures["old_and_new_tables_were_there"] += found not in (old, new)
-    left = warehouse.names() - {*models, RUNS}
+    left = warehouse.names() - {*models, RUNS, DAYS}
     strange = {name for name in left if not name.startswith(PREFIX)}
     verdict.expect(not strange, f"a kill leaves nothing but what expires, and not {strange}")
     verdict.figures["tables_left_to_expire"] = len(left)

@@ -103,8 +103,9 @@ class Changes:
             for name in filter(self.is_changed, names)
             for rows in self.steps[name].changed
         ]
-        rows = units.together(changed)
-        days = pruning.next_to(pruning.days(self._workspace.fetch, rows, near_day))
+        days = pruning.next_to(
+            pruning.days(self._workspace.fetch, units.together(changed), near_day)
+        )
         near = {name: pruning.of_days(self.now(name), near_day, days) for name in names}
         return {name: units.having(rows, column, found.table) for name, rows in near.items()}
 
@@ -156,17 +157,17 @@ class Changes:
         if model.materialized == "view":
             old = self._of_units(model, found, "former")
         else:
-            old = self._rows_having(model.name, _unit(model), found, "former")
+            old = self._rows_having(model.name, units.unit_of(model), found, "former")
         stored = self._workspace.stored
         new, old = stored(new, model=model.name), stored(old, model=model.name)
         # readers and checks of the same units ask for these rows
-        self._restricted.get((model.name, _unit(model), id(found), "now"), lambda: new)
-        self._restricted.get((model.name, _unit(model), id(found), "former"), lambda: old)
+        self._restricted.get((model.name, units.unit_of(model), id(found), "now"), lambda: new)
+        self._restricted.get((model.name, units.unit_of(model), id(found), "former"), lambda: old)
         went, came, rows_went, rows_came = self._workspace.differences(model, old, new)
         if not rows_went and not rows_came:
             return KEPT
         if model.materialized == "table":
-            self._replace(model, (_unit(model), *model.key), went, came, new)
+            self._replace(model, (units.unit_of(model), *model.key), went, came, new)
         return self._updated(model, went, came, rows_went, rows_came, new)
 
     def _replace(
@@ -288,7 +289,7 @@ class Changes:
         before = self._rows.get(model.name)
         if model.materialized == "view" or not before:
             return False
-        unit = _unit(model)
+        unit = units.unit_of(model)
         if self._is_by_day(model.name):
             return sum(self._days_of(model.name, unit, found, "former").values()) > LARGE * before
         column = self._former(model.name).select(unit)
@@ -346,7 +347,7 @@ class Changes:
         return model.materialized == "table" and model.partition_by is not None
 
     def _days_of(self, name: str, column: str, found: Units, when: When) -> pruning.Days:
-        """Find the days of the units' rows by one narrow scan."""
+        """Find the days of the units' rows, by one narrow scan at most."""
 
         def find() -> pruning.Days:
             step = self.steps.get(name, KEPT)
@@ -354,13 +355,17 @@ class Changes:
             remade = {step.mode, self.steps[above[0]].mode} if above else set()
             if above and when == "former" and "created" not in remade:
                 return self._days_of(*above, found, "former")
-            rows = self.now(name) if step.mode == "created" else self._former(name)
-            if when == "now" and step.mode == "updated" and step.came is not None:
-                rows = step.came
-            day = str(self._models[name].partition_by)
+            came = step.came if when == "now" and step.mode == "updated" else None
+            rows, day = came, str(self._models[name].partition_by)
+            if rows is None and step.mode == "created":
+                rows = self.now(name)
+            elif rows is None:
+                if (known := self._workspace.known_days(name, column, found.table)) is not None:
+                    return known
+                rows = self._former(name)
             narrow = units.having(rows.select(column, day), column, found.table)
             days = pruning.days(self._workspace.fetch, narrow, day)
-            if rows is step.came:  # a row that is there now was there before, or came
+            if came is not None:  # a row that is there now was there before, or came
                 days = days + self._days_of(name, column, found, "former")
             return days
 
@@ -391,9 +396,3 @@ class Changes:
 
     def _spans(self, time: ir.Column) -> list[pruning.Span]:
         return pruning.spans(self._workspace.fetch, time, by_day=self._workspace.charges_by_bytes)
-
-
-def _unit(model: Model) -> str:
-    if not isinstance(model.locality, Within):
-        raise TypeError(f"{model.name} is within no unit")
-    return model.locality.unit

@@ -38,6 +38,11 @@ def upstream(model: Model, rows: Rows, near: NearRows) -> dict[str, ir.Table]:
     return found
 
 
+def unit_of(model: Model) -> str:
+    """Return the column of a model's unit."""
+    return _within(model).unit
+
+
 def is_unit(model: Model, column: str) -> bool:
     """Tell whether a model is declared within this column."""
     return isinstance(model.locality, Within) and model.locality.unit == column
@@ -76,6 +81,17 @@ def same_days(graph: Graph, model: Model, column: str) -> tuple[str, str] | None
         return (origin.table, link) if isinstance(link, str) else None
     above = _origin(graph, model, column)
     return (above.table, above.column) if above and above.table == _selected(graph, model) else None
+
+
+def looked_up(graph: Graph, model: Model) -> set[tuple[str, str]]:
+    """Return the tables, and their columns, in which a build looks for the days of units."""
+    links = {name: _within(model).link(name) for name in model.upstream}
+    found: set[tuple[str, str]] = set()
+    for name, link in (links | {model.name: _within(model).unit}).items():
+        each = graph.models[name]
+        if each.materialized == "table" and isinstance(link, str):
+            found.add(same_days(graph, each, link) or (name, link))
+    return found
 
 
 def has_key_of_upstream(graph: Graph, model: Model) -> bool:

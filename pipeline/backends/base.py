@@ -15,6 +15,7 @@ import sqlglot.expressions as sge
 from pipeline.contract import Model
 from pipeline.counting import Expected
 from pipeline.graph import Graph
+from pipeline.pruning import Days
 from pipeline.results import (
     Estimate,
     FileRead,
@@ -280,6 +281,13 @@ class IncrementalWorkspace(Workspace, Protocol):
 
     def former(self, name: str) -> ir.Table:
         """Return a published table."""
+        ...
+
+    def known_days(self, name: str, column: str, units: ir.Table) -> Days | None:
+        """Return all days on which a published table has rows of the units, and perhaps others.
+
+        None if only a look at the rows themselves tells the days.
+        """
         ...
 
     def stored(self, expr: ir.Table, *, model: str = "") -> ir.Table:

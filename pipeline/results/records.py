@@ -116,7 +116,8 @@ class RunRecord(Displayed):
 
     `sources` has each source as it was last read for the published tables. `models` and `checks`
     cover all published tables: those that this run did not touch keep the record of the run before.
-    `code` identifies the pipeline's code, `engine` is the engine's version (1.5).
+    `code` identifies the pipeline's code, `engine` is the engine's version (1.5). `indexed` names
+    the columns of ids whose days a warehouse keeps in a table of its own.
     """
 
     started_at: datetime
@@ -127,6 +128,7 @@ class RunRecord(Displayed):
     mode: RunMode = "full"
     code: str = ""
     engine: str = ""
+    indexed: tuple[str, ...] = ()
 
     @property
     def made(self) -> tuple[ModelResult, ...]:

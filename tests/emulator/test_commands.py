@@ -91,7 +91,7 @@ def test_rows_that_differ_from_duckdbs_are_named(duckdb, bigquery, tmp_path):
 def test_a_build_leaves_the_models_and_its_record_and_nothing_that_expires(warehouse, built):
     names = warehouse.names(built)
 
-    assert names - {"made_elsewhere"} == {*MODELS, *RAW, "_pipeline_runs"}
+    assert names - {"made_elsewhere"} == {*MODELS, *RAW, "_pipeline_runs", "_pipeline_days"}
     for name in MODELS:
         table = warehouse.client.get_table(f"{PROJECT}.{built}.{name}")
         assert table.table_type == MODELS[name].materialized.upper()

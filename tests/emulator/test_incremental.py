@@ -447,6 +447,50 @@ def test_a_raw_table_without_load_days_works_and_says_what_that_costs(place):
     assert "PARTITION BY TIMESTAMP_TRUNC(_scheduled_timestamp, DAY)" in place.told[0]
 
 
+BY_ID = Graph([events.model, firsts.model, small_models.commands.model])
+MISSING = """
+    SELECT uuid FROM (SELECT uuid, UNIX_DATE({day}) AS day FROM HERE.{table})
+    WHERE (FARM_FINGERPRINT(uuid) & -32768) | IF(day BETWEEN 0 AND 32766, day, 32767)
+    NOT IN (SELECT {table}__uuid FROM HERE._pipeline_days WHERE {table}__uuid IS NOT NULL)
+"""
+"""Selects the ids of a table that the table of days lacks on the day of a row."""
+
+
+@pytest.mark.parametrize(
+    ("before", "is_used"),
+    [
+        ("", True),
+        ("UPDATE HERE._pipeline_runs SET indexed = NULL WHERE TRUE", False),
+        ("DROP TABLE HERE._pipeline_days", False),
+        ("build", True),
+    ],
+    ids=["kept", "by an older version", "dropped", "partial"],
+)
+def test_the_days_of_ids_are_looked_up_in_a_table_of_their_own(place, before, is_used):
+    place.add(*(event(f"c{number}", at=60 * number) for number in range(9)))
+    place.build(BY_ID)
+    if before == "build":
+        builds.build(BY_ID, place.backend, ["events"], RunOptions())
+        place.incremental(BY_ID)
+    elif before:
+        place.sql(before)
+    # ids that come now come again on other days, one from a day without a number
+    first = [("s", START), ("t", START - 20_000 * DAY), ("u", START)]
+    again = [("s", START - DAY), ("t", START - DAY), ("u", START + DAY), ("c3", START - 9 * DAY)]
+    for number, copies in enumerate((first, again), 1):
+        stamp = LOADED + number * DAY
+        place.add(*(loaded(event(uuid) | {"DateCreated": at}, stamp) for uuid, at in copies))
+        place.service.asked.clear()
+
+        assert place.incremental(BY_ID).mode == "incremental"
+
+        assert place.digests(BY_ID) == place.on_duckdb(BY_ID)
+        assert any("__uuid` & 32767" in sql for sql in place.statements()) is is_used
+    if is_used:
+        assert place.sql(MISSING.format(table="events", day="DATE(at)")) == []
+        assert place.sql(MISSING.format(table="commands", day="day")) == []
+
+
 def test_a_build_that_ends_between_any_two_statements_leaves_the_old_rows_or_the_new_ones(
     place, monkeypatch
 ):
@@ -463,12 +507,14 @@ def test_a_build_that_ends_between_any_two_statements_leaves_the_old_rows_or_the
         if not sql.startswith("BEGIN TRANSACTION"):
             return query(jobs, sql, **labels)
         lines = sql.split(";\n")
-        # events come; of commands, a row goes and two come; both are counted, the record is last
-        steps = ["BEGIN", "SELECT", "INSERT", "DELETE", "INSERT", "SELECT", "SELECT", "INSERT"]
+        # events come; of commands, a row goes and two come; the days of both have new pairs; both
+        # are counted, the record is last
+        changes = ["INSERT", "DELETE", "INSERT", "INSERT", "INSERT"]
+        steps = ["BEGIN", "SELECT", *changes, "SELECT", "SELECT", "INSERT"]
         assert [line.split()[0] for line in lines][: len(steps)] == steps
         # literal days: BigQuery bills the rows of no other
         assert all("`day` IN (DATE(" in line for line in lines if line.startswith("DELETE"))
-        for at in (3, 4, 5, len(steps)):
+        for at in (3, 4, 5, 6, len(steps)):
             broken = ";\n".join([*lines[:at], "SELECT ERROR('ended')", *lines[at:]])
             with pytest.raises(EngineError, match="ended"):
                 query(jobs, broken, **labels)

@@ -7,7 +7,7 @@ them in place.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -17,12 +17,11 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 from google.cloud import bigquery
-from ibis.backends.bigquery.datatypes import BigQuerySchema
 
 from pipeline import pruning
 from pipeline.arrow_values import dicts_of
 from pipeline.backends.base import Append, Made, RawTable
-from pipeline.backends.bigquery import load_days, partitions, runs, sources, storage
+from pipeline.backends.bigquery import days, load_days, partitions, runs, sources, storage
 from pipeline.backends.bigquery.publishing import publish
 from pipeline.backends.bigquery.sources import every_row, name_of
 from pipeline.backends.bigquery.statements import (
@@ -35,7 +34,7 @@ from pipeline.backends.bigquery.statements import (
     script,
     text,
 )
-from pipeline.backends.bigquery.stores import Store, Stores, filling
+from pipeline.backends.bigquery.stores import Store, Stores, filling, tables_of
 from pipeline.backends.bigquery.tables import PublishedTables
 from pipeline.backends.bigquery.workspace import BigQueryWorkspace
 from pipeline.contract import Model
@@ -193,6 +192,14 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             )
         return differ.select(*again.columns)
 
+    def known_days(self, name: str, column: str, units: ir.Table) -> pruning.Days | None:
+        """Return the days that the table of days names, None if it does not have these ids."""
+        ids = days.named([self.models[name]], self._indexed).get((name, column))
+        if ids is None:
+            return None
+        table = PublishedTables.table(self, days.DAYS)
+        return days.days(self.fetch(days.lookup(table, ids, units)))
+
     def fetch(self, expr: ir.Table, *, model: str = "") -> pa.Table:
         """Evaluate an expression, for a model's checks if it is named.
 
@@ -203,7 +210,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         def run(stores: Sequence[Store]) -> pa.Table:
             return self.dataset.jobs.fetch(expr, filling(stores), **labels)
 
-        return self._stores.after(_tables_of(expr), run)
+        return self._stores.after(tables_of(expr), run)
 
     def export(self, expr: ir.Table, file: Path) -> None:
         """Write the rows of an expression of these tables to a Parquet file."""
@@ -228,7 +235,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         table = bigquery.Table(place, self._fields(expr.schema()))
         table.expires = self._expiry()
         self.dataset.create(table)
-        self._stores.add(name, insert(place, expr.columns, sql), place, _tables_of(expr))
+        self._stores.add(name, insert(place, expr.columns, sql), place, tables_of(expr))
         return sources.table(self.dataset.con, table, expr.schema())
 
     def _fill_all(self, *exprs: ir.Table) -> None:
@@ -238,25 +245,14 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             if stores:
                 self.dataset.jobs.query(script(filling(stores)), run=self.run)
 
-        self._stores.after([name for expr in exprs for name in _tables_of(expr)], run)
+        self._stores.after([name for expr in exprs for name in tables_of(expr)], run)
 
     def _fields(self, schema: ibis.Schema) -> list[bigquery.SchemaField]:
         """Return the columns of a stored table; a protected column's name protects."""
         tagged: dict[str, Sequence[str]] = {}
         for found in [*self.described.values()]:
             tagged |= storage.tags_of(found)
-        return [
-            bigquery.SchemaField(
-                each.name,
-                each.field_type,
-                "REPEATED" if each.mode == "REPEATED" else "NULLABLE",
-                fields=each.fields,
-                policy_tags=bigquery.PolicyTagList(tagged[each.name])
-                if each.name in tagged
-                else None,
-            )
-            for each in BigQuerySchema.from_ibis(schema)
-        ]
+        return storage.nullable_fields(schema, tagged)
 
     def count(self, table: ir.Table) -> int:
         """Return the number of rows; the job that fills a stored table tells it."""
@@ -356,6 +352,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
         """
         changed = [line for name in self.changes for line in self._statements(name)]
         before = [runs.require_none_since(self.dataset.full, self.moment)]
+        record, pairs = self._with_days(record)
         try:
             job = publish(
                 self.dataset,
@@ -364,7 +361,7 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
                 record,
                 self.run,
                 before,
-                [*changed, *self._requirements.values()],
+                [*changed, *pairs, *self._requirements.values()],
             )
         except EngineError as error:
             if not partitions.are_too_many(error):
@@ -375,6 +372,12 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
                 IN_FULL,
             ) from error
         return [self._bill(job)]
+
+    def _known_models(self) -> Iterable[Model]:
+        return self.models.values()
+
+    def _came(self, name: str) -> ir.Table | None:
+        return self.changes[name].rows if name in self.changes else super()._came(name)
 
     def _statements(self, name: str) -> Iterator[str]:
         model, change, target = self.models[name], self.changes[name], self.dataset.full_name(name)
@@ -388,8 +391,3 @@ class BigQueryIncrementalWorkspace(BigQueryWorkspace):
             yield delete(target, to_query(rows.filter(*conditions), "bigquery"))
         columns = model.schema.names
         yield insert(target, columns, to_query(change.rows, "bigquery").sql(DIALECT))
-
-
-def _tables_of(expr: ir.Table) -> list[str]:
-    """Return the names of the tables that an expression reads."""
-    return [found.name for found in expr.op().find(ops.DatabaseTable)]

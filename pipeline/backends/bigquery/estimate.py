@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.arrivals import arrived
 from pipeline.backends.base import Tables
+from pipeline.backends.bigquery.days import DAYS, Ids, in_pairs, looked_up_in
 from pipeline.backends.bigquery.load_days import STAMP
 from pipeline.backends.bigquery.load_days import counting as counting_load_days
 from pipeline.contract import Model, TableCheck, Within
@@ -27,7 +28,7 @@ from pipeline.older import built_by_older_code
 from pipeline.results import Estimate, RunRecord
 from pipeline.schedule import all_at_once
 from pipeline.sources import EVENTS, SOURCES
-from pipeline.units import has_key_of_upstream, same_days
+from pipeline.units import has_key_of_upstream, looked_up
 
 _DAYS = 10
 """A batch touches ten times as large a share of the days as of the rows.
@@ -108,6 +109,11 @@ def estimates(graph: Graph, backend: ChargesByBytes, names: Sequence[str]) -> It
                     if model.materialized == "table":
                         # made, and read once more to be published
                         queries += [expression(model, table), published.table(name)]
+                        queries += [
+                            in_pairs(published.table(name), ids)
+                            for ids in looked_up_in(graph)
+                            if ids.table == name and len(names) == len(graph.models)
+                        ]
                 return Estimate(name, sum(map(backend.bytes_billed, queries)))
             except EngineError as error:
                 return Estimate(name, None, f"unknown: {error.what}")
@@ -124,8 +130,7 @@ def estimates_of_batch(
     If the published build has no record of load days, the build is a full one.
     """
     run = backend.last_run()
-    read = run.sources.get(EVENTS) if run else None
-    if read is None or read.days is None:
+    if run is None or (read := run.sources.get(EVENTS)) is None or read.days is None:
         yield from estimates(graph, backend, names)
         return
     with contextlib.ExitStack() as stack:
@@ -134,7 +139,7 @@ def estimates_of_batch(
         # BigQuery counts a whole table for free
         (rows,) = backend.fetch(raw.aggregate(rows=raw.count()))["rows"].to_pylist()
         share = max(0, rows - read.rows) / rows if rows else 0
-        batch = Batch(graph, published, backend.bytes_billed, share)
+        batch = Batch(graph, published, backend.bytes_billed, share, run.indexed)
 
         def estimate(in_full: Estimate) -> Estimate:
             model = graph.models[in_full.name]
@@ -163,6 +168,8 @@ class Batch:
     published: Tables
     bill: Callable[[ir.Table], int]
     share: float
+    indexed: Collection[str] = ()
+    """The names of the ids whose days BigQuery keeps apart."""
 
     def is_made_in_full(self, model: Model) -> bool:
         """Tell whether an incremental build makes all rows of a model."""
@@ -195,8 +202,8 @@ class Batch:
         yield read, expression(model, self.published.table)
         yield read if is_by_day else 1.0, whole  # compared with the new rows
         yield self._days if is_by_day else 1.0, whole  # BigQuery bills a DELETE for all columns
-        for name, columns in self._looked_up(model, within):
-            yield 1.0, self.published.table(name).select(*columns)
+        for name, column in looked_up(self.graph, model):
+            yield 1.0, self._looked_up(name, column)
         if within.unit not in model.key and not has_key_of_upstream(self.graph, model):
             yield 1.0, whole.select(*dict.fromkeys((*model.key, within.unit)))
         for rule in self.graph.table_checks[model.name]:
@@ -206,18 +213,12 @@ class Batch:
             few = 1.0 if rule.within is None else self._days if is_few else read
             yield few, _broken(rule, self.published)
 
-    def _looked_up(self, model: Model, within: Within) -> set[tuple[str, tuple[str, ...]]]:
-        """Return the tables in which the build looks for the days of units, and the columns."""
-        links = {name: within.link(name) for name in model.upstream} | {model.name: within.unit}
-        found: set[tuple[str, tuple[str, ...]]] = set()
-        for name, link in links.items():
-            each = self.graph.models[name]
-            if each.materialized == "view" or not isinstance(link, str):
-                continue
-            table, column = same_days(self.graph, each, link) or (name, link)
-            day = self.graph.models[table].partition_by
-            found.add((table, (column, day) if day else (column,)))
-        return found
+    def _looked_up(self, name: str, column: str) -> ir.Table:
+        """Return the rows in which the build looks for the days of units."""
+        day = self.graph.models[name].partition_by
+        if day and (ids := Ids(name, column, day)).name in self.indexed:
+            return self.published.table(DAYS).select(ids.name)
+        return self.published.table(name).select(column, *([day] if day else []))
 
 
 def checks_of(graph: Graph, tables: Tables, model: Model) -> Iterator[ir.Table]:

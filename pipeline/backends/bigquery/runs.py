@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,9 @@ SCHEMA = (
     SchemaField("mode", "STRING", description="full or partial"),
     SchemaField("code", "STRING", description="stands for the pipeline's code"),
     SchemaField("engine", "STRING", description="the engine's version, where it has one"),
+    SchemaField(
+        "indexed", "STRING", description="JSON: the columns of _pipeline_days that are complete"
+    ),
     SchemaField("run", "STRING", description="the build's own name, on its jobs' labels too"),
     SchemaField(
         "published_at",
@@ -67,6 +71,7 @@ def insert(dataset: str, record: RunRecord, run: str) -> str:
         "started_at": time(row.pop("started_at")),
         "seconds": repr(row.pop("seconds")),
         **{name: text(value) for name, value in row.items()},
+        "indexed": text(json.dumps(record.indexed)),
         "run": text(run),
     }
     names = ", ".join(map(quoted, values))
@@ -93,7 +98,11 @@ def is_recorded(jobs: Jobs, dataset: str, run: str) -> bool:
 def latest(jobs: Jobs, found: bigquery.Table, limit: int) -> list[RunRecord]:
     """Return the records of the last published builds, the latest first."""
     rows = _rows(jobs, found, f"ORDER BY {_order(found)} DESC LIMIT {limit:d}")
-    return [record_of(row) for row in rows]
+    # an older version wrote no such column, and kept no days up to date
+    return [
+        replace(record_of(row), indexed=tuple(json.loads(row.get("indexed") or "[]")))
+        for row in rows
+    ]
 
 
 def published_since(jobs: Jobs, found: bigquery.Table, moment: datetime) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import ibis
 from google.cloud import bigquery
 from ibis.backends.bigquery.datatypes import BigQuerySchema
 
@@ -41,6 +42,20 @@ def partitions(column: str, unit: str = "day") -> bigquery.TimePartitioning:
     return bigquery.TimePartitioning(
         type_=unit.upper(), field=column, expiration_ms=int(_NEVER.total_seconds() * 1000)
     )
+
+
+def nullable_fields(schema: ibis.Schema, tags: Tags) -> list[bigquery.SchemaField]:
+    """Return columns that may be NULL or arrays, with their tags and without descriptions."""
+    return [
+        bigquery.SchemaField(
+            each.name,
+            each.field_type,
+            "REPEATED" if each.mode == "REPEATED" else "NULLABLE",
+            fields=each.fields,
+            policy_tags=bigquery.PolicyTagList(tags[each.name]) if each.name in tags else None,
+        )
+        for each in BigQuerySchema.from_ibis(schema)
+    ]
 
 
 def tags_of(table: bigquery.Table) -> Tags:

@@ -11,6 +11,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
 from pipeline.backends.bigquery.statements import quoted
 
 Answer = TypeVar("Answer")
@@ -79,3 +82,8 @@ def filling(stores: Iterable[Store]) -> list[str]:
     return [
         line for each in stores for line in (f"TRUNCATE TABLE {quoted(each.place)}", each.statement)
     ]
+
+
+def tables_of(expr: ir.Table) -> list[str]:
+    """Return the names of the tables that an expression reads."""
+    return [found.name for found in expr.op().find(ops.DatabaseTable)]

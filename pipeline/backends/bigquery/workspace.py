@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot.expressions as sge
 from google.cloud import bigquery
 
 from pipeline.backends.base import Append, Made, RawTable
-from pipeline.backends.bigquery import look, partitions, runs, storage
+from pipeline.backends.bigquery import days, look, partitions, runs, storage
 from pipeline.backends.bigquery.publishing import Built, publish, require_replaceable
 from pipeline.backends.bigquery.sources import every_row, name_of, raw_table, used_fields
 from pipeline.backends.bigquery.statements import (
@@ -29,6 +30,7 @@ from pipeline.backends.bigquery.statements import (
 from pipeline.backends.bigquery.tables import PREFIX, PublishedTables
 from pipeline.contract import Model
 from pipeline.errors import EngineError, InputError, PipelineError
+from pipeline.graph import Graph
 from pipeline.results import Read, RunRecord, SourceRead
 from pipeline.schedule import all_at_once
 from pipeline.sources import Source
@@ -135,7 +137,8 @@ class BigQueryWorkspace(PublishedTables):
         others, left = all_at_once([self._published_since, self._left], self.at_once)
         alone = [runs.require_none_since(self.dataset.full, self.moment)]
         before = alone if record.mode == "partial" else ()
-        job = publish(self.dataset, self.kinds, self.built, record, self.run, before)
+        record, pairs = self._with_days(record)
+        job = publish(self.dataset, self.kinds, self.built, record, self.run, before, pairs)
         said = [
             f"The build {other} was published since this one began: this one replaces its tables"
             " of these models."
@@ -145,6 +148,43 @@ class BigQueryWorkspace(PublishedTables):
             names = ", ".join(left)
             said.append(f"No model makes {names} any more, an earlier build did: drop by hand.")
         return [*said, self._bill(job)]
+
+    def _with_days(self, record: RunRecord) -> tuple[RunRecord, list[str]]:
+        """Return the record with the ids whose days are known, and the statements that add pairs.
+
+        A full build makes the table of days anew.
+        """
+        if record.mode == "full":
+            ids = days.looked_up_in(Graph(each.model for each in self.built.values()))
+            names = tuple(each.name for each in ids)
+            statements = days.emptying(self.dataset, self.kinds, ids)
+        else:
+            names, statements = self._indexed, []
+            ids = [*days.named(self._known_models(), names).values()]
+        came = [(self._came(each.table), each) for each in ids]
+        statements += [
+            days.adding(self.dataset, rows, each) for rows, each in came if rows is not None
+        ]
+        return replace(record, indexed=names), statements
+
+    @property
+    def _indexed(self) -> tuple[str, ...]:
+        """The names of the ids whose days the published table of days has."""
+        previous = self.last_run() if days.DAYS in self.kinds else None
+        return previous.indexed if previous else ()
+
+    def _known_models(self) -> Iterable[Model]:
+        return [each.model for each in self.built.values()]
+
+    def _came(self, name: str) -> ir.Table | None:
+        """Return the rows of a published table that this build puts there, None for no rows."""
+        if name not in self.built:
+            return None
+        # the published table, because the build's own may have taken its place by then
+        place, model = self.dataset.full_name(name), self.built[name].model
+        where = every_row(found) if (found := self._published(model)) else ""
+        query = f"SELECT * FROM {quoted(place)}" + (f" WHERE {where}" if where else "")
+        return ops.SQLQueryResult(query, model.schema, self.dataset.con).to_expr()
 
     def _bill(self, publishing: bigquery.QueryJob) -> str:
         published, billed = publishing.total_bytes_billed or 0, sum(self.dataset.jobs.billed)

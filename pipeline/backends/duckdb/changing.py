@@ -98,6 +98,9 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         """
         return self.stored(expression(model, lambda _: new))
 
+    def known_days(self, name: str, column: str, units: ir.Table) -> None:
+        """Return None: a file keeps no days apart."""
+
     def stored(self, expr: ir.Table, *, model: str = "") -> ir.Table:
         """Evaluate an expression into a temporary table.
 
