@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import ibis
 import ibis.expr.types as ir
 import pytest
 import sqlglot
 
 from harnesses.bytes_scanned import Reader, sizes_of
 from pipeline import catalog
+from pipeline.backends.bigquery.days import DAYS, Ids, looked_up_in
 from pipeline.backends.bigquery.estimate import Batch
 from pipeline.expressions import declared_table, model_sql
 from pipeline.sql import to_sql
@@ -69,6 +71,34 @@ def test_the_smallest_batch_costs_the_columns_that_its_ids_are_looked_up_in(publ
 
     # and little more: the other rows are those of a few days
     assert sum(least) < found < 1.5 * sum(least) + 500_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "looked_up"),
+    [
+        ("stg_repeated_events", ("stg_sync_events", "item_uuid", "update_timestamp")),
+        ("fct_command_neighbours", ("fct_command_statuses", "device_id", "command_date")),
+    ],
+)
+def test_ids_whose_days_are_kept_apart_cost_their_pairs_alone(
+    published, monkeypatch, name, looked_up
+):
+    ids = Ids(*looked_up)
+    pairs = ibis.table({ids.name: "int64"}, name=DAYS, database="models")
+    table, asked = published.table, list[ir.Table]()
+
+    def bill(query: ir.Table) -> int:
+        asked.append(query)
+        return 0 if query.columns == (ids.name,) else published.bill(query)
+
+    without = batch(published, 1e-9).billed(GRAPH.models[name], 0)
+    monkeypatch.setattr(published, "table", lambda name: pairs if name == DAYS else table(name))
+    found = Batch(GRAPH, published, bill, 1e-9, [ids.name]).billed(GRAPH.models[name], 0)
+
+    assert sum(query.columns == (ids.name,) for query in asked) == 1
+    columns = table(ids.table).select(ids.column, ids.day)
+    assert found == pytest.approx(without - published.bill(columns), abs=1)
+    assert ids in looked_up_in(GRAPH)
 
 
 def test_a_batch_costs_more_the_larger_it_is_and_nothing_if_there_is_none(published):
