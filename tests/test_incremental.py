@@ -225,6 +225,31 @@ def test_blocks_in_any_order_are_not_sorted_again(place, monkeypatch):
     assert days[:20] == before
 
 
+def test_a_nearly_empty_last_block_makes_duckdb_write_no_other_block_again(place):
+    blocks = (
+        "SELECT row_group_id, block_id FROM pragma_storage_info('commands')"
+        " WHERE column_name = 'uuid' AND row_group_id < 3 ORDER BY ALL"
+    )
+    one = place.events("1", event("c"))
+    with duckdb.connect() as con:
+        copies = (
+            f"SELECT * REPLACE ('c' || n AS MapRevision) FROM '{one}', range(3 * 122880 + 1) _(n)"
+        )
+        con.execute(f"COPY ({copies}) TO '{one}'")
+    graph = Graph(GRAPH.models[name] for name in ("events", "firsts", "commands"))
+    place.full(graph, checks=False)
+    before = place.query(blocks)
+    place.events("2", event("c0", at=-1), event("c7", at=-1))
+
+    place.incremental(graph, checks=False)
+
+    assert place.query(blocks) == before
+    rows = 'SELECT count(*), bit_xor(hash(commands)), min("at") FROM commands'
+    after = place.query(rows)
+    place.full(graph, checks=False)
+    assert place.query(rows) == after
+
+
 # --- The table of what happens --------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from pipeline.backends.base import RawTable
-from pipeline.backends.duckdb.answers import identifier
+from pipeline.backends.duckdb.answers import identifier, text
 from pipeline.backends.duckdb.errors import engine_errors
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace, by_day
@@ -48,6 +48,17 @@ FROM {table} AS rows JOIN earlier ON rows.rowid // {block} = earlier.block
 
 Earlier is a block that ends on an earlier day, wherever it lies: threads write blocks in any order.
 """
+
+_MERGED = 3
+"""DuckDB merges four blocks into so many, if their rows fit."""
+_SPARE_SHARE = 0.1
+_SIZES = """
+SELECT list(size ORDER BY row_group_id) FROM (
+SELECT row_group_id, sum(count)::BIGINT AS size FROM pragma_storage_info({table})
+WHERE column_id = 0 AND segment_type <> 'VALIDITY' GROUP BY ALL
+)
+"""
+"""Lists the numbers of rows of a table's blocks, deleted ones included, in order."""
 
 
 @dataclass(frozen=True)
@@ -172,18 +183,39 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         """
         columns = map(identifier, by)
         equal = " AND ".join(f"one.{each} IS NOT DISTINCT FROM other.{each}" for each in columns)
-        matching = f"AS one SEMI JOIN {self._from(self.stored(gone))} AS other ON {equal}"
+        other = f"{self._from(self.stored(gone))} AS other ON {equal}"
+        matching = f"AS one SEMI JOIN {other}"
         table = identifier(model.name)
+        spare = self._spare(model)
+        stay = _select(model.schema.names, f"{table} AS one ANTI JOIN {other} WHERE {spare}")
+        again = self._stored(stay, model.schema)
         # found first, because the delete itself would read all blocks
         found = self._stored(
-            f"SELECT one.rowid AS number FROM {table} {matching}", ibis.schema({"number": "int64"})
+            f"SELECT one.rowid AS number FROM {table} {matching}"
+            f" UNION ALL SELECT rowid FROM {table} WHERE {spare}",
+            ibis.schema({"number": "int64"}),
         )
         with engine_errors():
             self.make(f"DELETE FROM {table} WHERE rowid IN (FROM {self._from(found)})")
-        coming = _select(model.schema.names, f"{self._from(rows)} {matching}")
+        coming = (
+            f"{_select(model.schema.names, f'{self._from(rows)} {matching}')}"
+            f" UNION ALL FROM {self._from(again)}"
+        )
         self._insert(model, by_day(model.partition_by, coming) if model.partition_by else coming)
         if model.partition_by and self._is_loose(model):
             self._sort_again(model)
+
+    def _spare(self, model: Model) -> str:
+        """Return the condition of the rows in a last block that is nearly empty.
+
+        They move behind the new rows. Otherwise DuckDB writes the three blocks before them anew to
+        spare their block, once these have lost as many rows.
+        """
+        if self.count(self.table(model.name)) > _MERGED * _BLOCK_ROWS:
+            ((*blocks, last),) = self._answer(_SIZES.format(table=text(model.name)))
+            if last < _SPARE_SHARE * _BLOCK_ROWS:
+                return f"rowid >= {sum(blocks)}"
+        return "false"
 
     def _answer(self, query: str) -> tuple[Any, ...]:
         """Return the only row of a query."""
