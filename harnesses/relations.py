@@ -191,9 +191,10 @@ class Related:
         for device, id_ in pairs:
             leader[find(f"d{device}")] = find(f"i{id_}")
         groups = {device: find(f"d{device}") for device, _ in pairs}
-        halved = {*sorted({*groups.values()})[::2]}
-        self.verdict.expect(len({*groups.values()}) > 1, "two sets of devices share no id")
-        second = [device for device, group in groups.items() if group in halved]
+        names = sorted({*groups.values()})
+        self.verdict.expect(len(names) > 1, "there are two sets of devices that share no id")
+        half = {*names[::2]}
+        second = [device for device, group in groups.items() if group in half]
         self.con.execute("CREATE OR REPLACE TABLE second (device VARCHAR)")
         self.con.executemany("INSERT INTO second VALUES (?)", [[device] for device in second])
         chosen = "coalesce(MapUniqueName IN (FROM second), false)"

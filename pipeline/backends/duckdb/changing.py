@@ -52,6 +52,7 @@ Earlier is a block that ends on an earlier day, wherever it lies: threads write 
 _MERGED = 3
 """DuckDB merges four blocks into so many, if their rows fit."""
 _SPARE_SHARE = 0.1
+"""A last block with a smaller share of a block's rows is nearly empty."""
 _SIZES = """
 SELECT list(size ORDER BY row_group_id) FROM (
 SELECT row_group_id, sum(count)::BIGINT AS size FROM pragma_storage_info({table})
