@@ -3,6 +3,8 @@ from __future__ import annotations
 import gc
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -237,3 +239,12 @@ def test_a_command_looks_for_garbage_rarely_and_its_process_as_before(monkeypatc
 
     assert [more > usual for more, usual in zip(during, before, strict=True)] == [True] * 3
     assert gc.get_threshold() == before
+
+
+def test_a_program_with_the_commands_ends_without_a_last_look_for_garbage():
+    ends = "atexit.register(lambda: print(gc.get_freeze_count() > 0))"
+    program = f"import atexit, gc; {ends}; import pipeline.cli"
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (ended.stdout, ended.stderr) == ("True\n", "")
