@@ -192,7 +192,8 @@ class Changes:
         went, came, rows_went, rows_came = self._workspace.differences(model, old, new)
         if not rows_went and not rows_came:
             return KEPT
-        if self._workspace.charges_by_bytes and model.key:
+        changed = max(rows_went, rows_came)
+        if model.key and changed <= LARGE * (self._rows.get(model.name) or 0):
             self._replace(model, model.key, went, came, new)
             return self._updated(model, went, came, rows_went, rows_came, new)
         made = self._workspace.create(lineage.of(self._graph).resolved(model.name), new)
