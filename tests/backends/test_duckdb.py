@@ -497,6 +497,16 @@ def test_the_rows_of_a_day_lie_together_in_a_table_that_has_a_date(database):
     assert sorted(readings) == statuses
 
 
+def test_what_a_build_appends_stays_in_the_log_until_its_end(database):
+    # each time DuckDB writes its log into the file, it writes the last block of a table anew
+    with DuckDB(database).workspace(["dim_users"], keep=False) as workspace:
+        workspace.con.raw_sql("CREATE TABLE texts (text VARCHAR)")
+        for _ in range(4):
+            workspace.con.raw_sql("INSERT INTO texts SELECT repeat('text', 250) FROM range(10_000)")
+
+        assert Path(f"{workspace.path}.wal").stat().st_size > 4 * 10_000 * 1_000
+
+
 def test_a_build_goes_on_where_the_engine_stops_at_a_value(project, database, tmp_path):
     users_of = arrow([raw_user(7), raw_user(8, username="x")], user_types())
     names = pa.array([b"ann", b"\xff"]).view(pa.string())

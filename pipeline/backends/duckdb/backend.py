@@ -268,6 +268,9 @@ class DuckDB:
                 storage_compatibility_version=STORAGE_VERSION,
                 # compress each block of rows when it is full; five at a time take more memory
                 write_buffer_row_group_count=1,
+                # DuckDB writes its log into the file rarely: each time it writes the last block of
+                # each table anew
+                checkpoint_threshold="1GB",
                 # a missing extension is an error, nothing to download
                 autoinstall_known_extensions=False,
                 autoload_known_extensions=False,

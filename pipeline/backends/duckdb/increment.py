@@ -20,8 +20,6 @@ from pipeline.contract import Model
 from pipeline.results import RunRecord
 from pipeline.sources import EVENTS, SOURCES
 
-_NEVER = "1TB"
-
 
 @dataclass(frozen=True)
 class DuckDBIncrement:
@@ -76,8 +74,6 @@ class DuckDBIncrement:
             ResourceError: the disk is full.
         """
         with self.open_copy(list(models)) as workspace:
-            # DuckDB writes the whole log into the file once, at the end
-            workspace.con.raw_sql(f"SET checkpoint_threshold = '{_NEVER}'")
             workspace.begin(self._compared.new, self._inputs(EVENTS))
             yield workspace
 
