@@ -25,7 +25,7 @@ from pipeline.contract import Model
 from pipeline.counting import IN_FULL, Expected, row_count
 from pipeline.errors import UsageError
 from pipeline.expressions import expression
-from pipeline.results import RunRecord, SourceRead
+from pipeline.results import SourceRead
 from pipeline.sources import EVENTS, Source
 
 _BLOCK_ROWS = 122_880
@@ -61,7 +61,6 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
 
     _numbers: Iterator[int] = field(default_factory=count)
     _counted: dict[str, int] = field(default_factory=dict)
-    _changed: list[str] = field(default_factory=list)
     _new: list[Path] = field(default_factory=list)
     _patterns: list[str] = field(default_factory=list)
 
@@ -185,7 +184,6 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         equal = " AND ".join(f"one.{each} IS NOT DISTINCT FROM other.{each}" for each in columns)
         other = f"{self._from(self.stored(gone))} AS other ON {equal}"
         matching = f"AS one SEMI JOIN {other}"
-        self._changed.append(model.name)
         table = identifier(model.name)
         # found first, because the delete itself would read all blocks
         found = self._stored(
@@ -198,23 +196,13 @@ class DuckDBIncrementalWorkspace(DuckDBWorkspace):
         self._insert(model, by_day(model.partition_by, coming) if model.partition_by else coming)
         if model.partition_by and self._is_loose(model):
             self._sort_again(model)
-
-    def publish(self, record: RunRecord) -> Sequence[str]:
-        """Record the run, and replace the old file by the new one.
-
-        Raises:
-            UsageError: another program has written to the old file; that would be lost.
-        """
-        if not any(map(self._has_lost_many, self._changed)):
-            # DuckDB would write three blocks anew once four have lost as many rows as the last one
-            # has, which may be a few
-            self.con.raw_sql("SET max_vacuum_tasks = 0")
-        return super().publish(record)
+        elif self._has_lost_many(table):
+            self.con.raw_sql("RESET max_vacuum_tasks")
 
     def _has_lost_many(self, table: str) -> bool:
         """Tell whether deleted rows take so much space that sparing it is worth the time."""
         lost, rows = self._answer(
-            f"SELECT coalesce(max(rowid) + 1, 0) - count(*), count(*) FROM {identifier(table)}"
+            f"SELECT coalesce(max(rowid) + 1, 0) - count(*), count(*) FROM {table}"
         )
         return bool(lost > _LOST_SHARE * rows)
 
