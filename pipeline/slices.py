@@ -7,6 +7,7 @@ at a time. If memory runs out nevertheless, we halve the slice, down to a share 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -138,6 +139,18 @@ def _units_of_days(model: Model, source: ir.Table, workspace: Workspace) -> list
 
 
 def ranges(days: Sequence[tuple[date, int]], most: int) -> list[Slice]:
+    """Return as few slices as possible, alike in size.
+
+    Each has at most so many units and a tenth, or it is a single day with more.
+    """
+    # a tenth more in each slice costs less than one slice more
+    highest = most + most // 10
+    fewest = len(_cut(days, highest))
+    least = bisect_left(range(highest), -fewest, key=lambda size: -len(_cut(days, size)))
+    return _cut(days, least)
+
+
+def _cut(days: Sequence[tuple[date, int]], most: int) -> list[Slice]:
     """Return slices of days with at most so many units, or of a single day with more."""
     found: list[Slice] = []
     first = number = 0

@@ -185,12 +185,20 @@ def test_as_many_units_fit_as_memory_and_readings_say(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("most", "ranges"),
-    [(5, [(0, 1), (2, 2), (3, 4)]), (100, [(0, 4)]), (1, [(n, n) for n in range(5)])],
+    ("units", "most", "ranges"),
+    [
+        ((2, 3, 9, 1, 1), 5, [(0, 1), (2, 2), (3, 4)]),
+        ((2, 3, 9, 1, 1), 100, [(0, 4)]),
+        ((2, 3, 9, 1, 1), 1, [(n, n) for n in range(5)]),
+        ((10, 10, 10, 10, 1), 20, [(0, 1), (2, 4)]),
+        ((4, 4, 4, 4, 4), 16, [(0, 2), (3, 4)]),
+        ((), 5, []),
+    ],
+    ids=["days", "one", "a day each", "a tenth more", "alike", "no day"],
 )
-def test_ranges_hold_whole_days_up_to_so_many_units(most, ranges):
-    days = [START + dt.timedelta(days=number) for number in range(5)]
+def test_ranges_hold_whole_days_up_to_so_many_units(units, most, ranges):
+    days = [START + dt.timedelta(days=number) for number in range(len(units))]
 
-    found = slices.ranges(list(zip(days, (2, 3, 9, 1, 1), strict=True)), most)
+    found = slices.ranges(list(zip(days, units, strict=True)), most)
 
     assert [(days.index(each.days[0]), days.index(each.days[-1])) for each in found] == ranges
