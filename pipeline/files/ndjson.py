@@ -139,9 +139,15 @@ def json_type(document: str, path: str) -> str:
 def _text(texts: ir.Table, name: str) -> ir.StringColumn:
     """Write numbers in their shortest form, and keep nested values only in the document."""
     text = texts[name]
-    # look up in the line only texts that look like such a value
+    # look up in the line only texts that look like such a value, and look whole only at those that
+    # begin like one
     forms = [_FRACTION, _NO_JSON] if name == DOCUMENT else [_FRACTION, _NO_JSON, _NESTED]
-    odd = text.re_search("|".join(forms))
+    letters = "nNiI" if name == DOCUMENT else "nNiI{["
+    first = text.ascii_str()
+    begins = ibis.or_(
+        first.between(ord("-"), ord("9")), *(first == ord(letter) for letter in letters)
+    )
+    odd = begins.ifelse(text.re_search("|".join(forms)), False)
     kind = json_type(texts.line.cast("string"), f'$."{name}"')
     # DuckDB takes NaN and Infinity for numbers; JSON has no such numbers
     is_number = (kind == "DOUBLE") & ~text.re_search(_NO_JSON)

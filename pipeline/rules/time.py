@@ -50,7 +50,9 @@ def source_time(column: ir.Column) -> ir.TimestampColumn:
     if kind.is_string():
         # an engine may look a zone's name up for each row, ten times as long as it reads the rest
         time = _of_form(column, SOURCE_TIME).replace(" UTC", "Z")
-        return ibis.coalesce(iso_time(time), _epoch_of_text(column))
+        # no epoch number has a colon, and nearly all texts have one
+        number = column.contains(":").ifelse(ibis.null("string"), column)
+        return ibis.coalesce(iso_time(time), _epoch_of_text(number))
     return ibis.null(TIMESTAMP)
 
 
