@@ -25,9 +25,7 @@ def to_sql(expr: ir.Table, engine: Engine) -> str:
 
     Needs no connection. It compiles an expression only once.
     """
-    # the cache must hold no connection
-    is_bound = expr.op().find(ops.DatabaseTable)
-    return _text((expr.unbind() if is_bound else expr).op(), engine)
+    return _text(_unbound(expr), engine)
 
 
 def columns_sql(expr: ir.Table, engine: Engine) -> dict[str, str]:
@@ -36,7 +34,7 @@ def columns_sql(expr: ir.Table, engine: Engine) -> dict[str, str]:
     If the query selects from anything else, a column's SQL alone does not define it: then each
     column has the SQL of the whole query.
     """
-    query = _query(expr.op(), engine)
+    query = _query(_unbound(expr), engine)
     selects = [*query.find_all(sge.Select, sge.SetOperation)]
     dialect, whole = COMPILERS[engine].dialect, len(selects) > 1
     return {
@@ -52,7 +50,7 @@ def _text(rows: ops.Relation, engine: Engine) -> str:
 
 @lru_cache(maxsize=256)
 def _query(rows: ops.Relation, engine: Engine) -> sge.Query:
-    return to_query(rows.to_expr(), engine)
+    return _compiled(rows, engine)
 
 
 def type_name(kind: str, engine: Engine) -> str:
@@ -62,7 +60,17 @@ def type_name(kind: str, engine: Engine) -> str:
 
 def to_query(expr: ir.Table, engine: Engine) -> sge.Query:
     """Return an expression's query for an engine as a syntax tree, the same each time."""
-    return _reproducible(COMPILERS[engine].to_sqlglot(expr.unbind()))
+    return _compiled(_unbound(expr), engine)
+
+
+def _unbound(expr: ir.Table) -> ops.Relation:
+    """Return an expression that holds no connection, so a cache may keep it."""
+    is_bound = expr.op().find(ops.DatabaseTable)
+    return (expr.unbind() if is_bound else expr).op()
+
+
+def _compiled(rows: ops.Relation, engine: Engine) -> sge.Query:
+    return _reproducible(COMPILERS[engine].to_sqlglot(rows.to_expr()))
 
 
 def _reproducible(query: sge.Query) -> sge.Query:
