@@ -497,14 +497,30 @@ def test_the_rows_of_a_day_lie_together_in_a_table_that_has_a_date(database):
     assert sorted(readings) == statuses
 
 
-def test_what_a_build_appends_stays_in_the_log_until_its_end(database):
-    # each time DuckDB writes its log into the file, it writes the last block of a table anew
+def test_a_build_writes_no_log_and_appended_rows_only_at_its_end(database):
+    # each checkpoint would write the last block of a table anew
+    texts = "md5(number::VARCHAR) AS one, md5(one) AS other"
     with DuckDB(database).workspace(["dim_users"], keep=False) as workspace:
-        workspace.con.raw_sql("CREATE TABLE texts (text VARCHAR)")
-        for _ in range(4):
-            workspace.con.raw_sql("INSERT INTO texts SELECT repeat('text', 250) FROM range(10_000)")
+        workspace.con.raw_sql(
+            f"CREATE TABLE texts AS SELECT number, {texts} FROM range(0) t(number)"
+        )
+        for _ in range(20):
+            workspace.con.raw_sql(
+                f"INSERT INTO texts SELECT number, {texts} FROM range(30_000) t(number)"
+            )
 
-        assert Path(f"{workspace.path}.wal").stat().st_size > 4 * 10_000 * 1_000
+        assert not Path(f"{workspace.path}.wal").exists()
+        assert workspace.path.stat().st_size < 2**20
+
+
+@pytest.mark.parametrize("name", ["memory.duckdb", "Memory.v2.duckdb", "temp.duckdb", 'a "b.db'])
+def test_a_file_may_have_the_name_of_a_database_that_duckdb_has_already(tmp_path, name):
+    built = pipeline.connect("duckdb", database=tmp_path / name)
+    built.build("+dim_users")
+    built.build("dim_users")
+
+    with duckdb.connect(tmp_path / name, read_only=True) as con:
+        assert con.sql("SELECT count(*) > 0 FROM dim_users").fetchone() == (True,)
 
 
 def test_a_build_goes_on_where_the_engine_stops_at_a_value(project, database, tmp_path):

@@ -33,7 +33,7 @@ from pipeline.backends.duckdb.increment import DuckDBIncrement
 from pipeline.backends.duckdb.inputs import inputs_of
 from pipeline.backends.duckdb.interrupts import interruptible
 from pipeline.backends.duckdb.memory import leave_room
-from pipeline.backends.duckdb.session import DuckDBSession, attach
+from pipeline.backends.duckdb.session import DuckDBSession, attach, attach_without_log
 from pipeline.backends.duckdb.tables import DuckDBTables
 from pipeline.backends.duckdb.workspace import DuckDBWorkspace
 from pipeline.errors import UsageError
@@ -261,15 +261,14 @@ class DuckDB:
         config = {name: value for name, value in limits.items() if value is not None}
         with opening(path):
             return ibis.duckdb.connect(
-                path or ":memory:",
+                ":memory:",
                 temp_directory=str(spill),
                 # the order of rows means nothing, and keeping it costs memory
                 preserve_insertion_order=False,
                 storage_compatibility_version=STORAGE_VERSION,
                 # compress each block of rows when it is full; five at a time take more memory
                 write_buffer_row_group_count=1,
-                # DuckDB writes its log into the file rarely: each time it writes the last block of
-                # each table anew
+                # a checkpoint is rare: each time DuckDB writes the last block of each table anew
                 checkpoint_threshold="1GB",
                 # a missing extension is an error, nothing to download
                 autoinstall_known_extensions=False,
@@ -285,6 +284,8 @@ class DuckDB:
     def _connection(self, path: Path | None) -> Iterator[IbisDuckDB]:
         con = self._connect(path)
         try:
+            if path is not None:
+                attach_without_log(con, path)
             with engine_errors():
                 yield con
         finally:

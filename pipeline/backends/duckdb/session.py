@@ -16,7 +16,7 @@ from ibis.backends.duckdb import Backend
 
 from pipeline.backends.base import Choose
 from pipeline.backends.duckdb import manifest
-from pipeline.backends.duckdb.answers import text
+from pipeline.backends.duckdb.answers import identifier, text
 from pipeline.backends.duckdb.errors import engine_errors, opening
 from pipeline.backends.duckdb.inputs import Inputs
 from pipeline.backends.duckdb.tables import DuckDBTables
@@ -28,6 +28,8 @@ from pipeline.sources import EVENTS, Source
 
 _PUBLISHED = "published"
 """The published database's name on the connection."""
+_BESIDE_MEMORY = "memory_db"
+"""The name of a database whose file is named like DuckDB's own database in memory."""
 
 
 @dataclass(frozen=True)
@@ -150,3 +152,18 @@ def attach(con: Backend, path: Path) -> None:
     with opening(path):
         con.raw_sql(f"ATTACH {text(path.absolute())} AS {_PUBLISHED} (READ_ONLY)")
     con.raw_sql(f"USE {_PUBLISHED}")
+
+
+def attach_without_log(con: Backend, path: Path) -> None:
+    """Open a database for writing and make it the default one; it keeps its own name.
+
+    A build that ends early leaves a file of no use. A log could only recover that, and DuckDB waits
+    for the disk at each entry. A log that lies beside the file already is read all the same.
+    """
+    is_memory = path.name.split(".")[0].casefold() == "memory"  # the connection's own database
+    name = f" AS {_BESIDE_MEMORY}" if is_memory else ""
+    with opening(path):
+        con.raw_sql(f"ATTACH {text(path.absolute())}{name} (RECOVERY_MODE no_wal_writes)")
+    query = "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND path IS NOT NULL"
+    (opened,) = con.con.execute(query).fetchone()
+    con.raw_sql(f"USE {identifier(opened)}.main")
