@@ -127,7 +127,7 @@ def test_what_does_not_need_them_works(checkout, built):
     ],
     ids=" ".join,
 )
-def test_a_function_that_raises_is_told_alike_by_every_command(checkout, words):
+def test_a_function_that_raises_is_told_alike_by_every_command(checkout, built, words):
     typed = type_(checkout, *words)
 
     assert typed.returncode == 1
