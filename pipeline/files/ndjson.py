@@ -141,8 +141,9 @@ def _text(texts: ir.Table, name: str) -> ir.StringColumn:
     text = texts[name]
     # look up in the line only texts that look like such a value, and look whole only at those that
     # begin like one
-    forms = [_FRACTION, _NO_JSON] if name == DOCUMENT else [_FRACTION, _NO_JSON, _NESTED]
-    letters = "nNiI" if name == DOCUMENT else "nNiI{["
+    forms, letters = [_FRACTION, _NO_JSON], "nNiI"
+    if name != DOCUMENT:
+        forms, letters = [*forms, _NESTED], letters + "{["
     first = text.ascii_str()
     begins = ibis.or_(
         first.between(ord("-"), ord("9")), *(first == ord(letter) for letter in letters)

@@ -36,6 +36,8 @@ LINE = b'{"ItemKey": "k", "ItemData": "d"}\n'
         pytest.param("1e5", "100000", id="whole exponent"),
         pytest.param("1E+2", "100", id="capital exponent"),
         pytest.param("72.50", "72.5", id="fraction"),
+        pytest.param("0.0", "0", id="whole fraction of zero"),
+        pytest.param("9.0", "9", id="whole fraction of nine"),
         pytest.param("1e-7", "1e-07", id="small fraction"),
         pytest.param("1e300", "1e+300", id="large exponent"),
         pytest.param("1e400", "1e400", id="beyond float64"),
@@ -230,7 +232,7 @@ def test_a_key_far_into_the_file_makes_it_the_right_one(read, write):
     assert found.rows == 50_001
 
 
-NAN = [b"NaN", b"Infinity", b"-Infinity", b"nan", b"-inf"]
+NAN = [b"NaN", b"Infinity", b"-Infinity", b"nan", b"inf", b"-inf"]
 
 
 @pytest.mark.parametrize("value", NAN)
