@@ -10,17 +10,22 @@ import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 
 from pipeline.files.csv_survey import Survey, survey
+from pipeline.files.finding import is_gzip
 from pipeline.files.parts import Part, grouped, require, scan, view
 from pipeline.files.streams import compression, readable
 from pipeline.sources import Source
 
 _OPTIONS = {
     "auto_detect": False,
+    # a parallel reader guesses where records begin, and may take a line within a value for one
+    "parallel": False,
     "header": True,
     "delim": ",",
     "quote": '"',
     "escape": '"',
     "nullstr": "",
+    # of DuckDB's own 32 MiB, a range's bytes would be copied into fresh memory each time
+    "buffer_size": 4 * 2**20,
     "hive_partitioning": False,
 }
 _LONG_RECORD = 1_000_000
@@ -52,13 +57,22 @@ def _options(path: Path, found: Survey) -> tuple[tuple[str, Any], ...]:
     options = _OPTIONS | {
         "compression": "uncompressed" if found.is_odd else compression(path),
         # a strict reader refuses a file with two kinds of line breaks
-        "strict_mode": not found.mixed_line_ends,
-        # a parallel reader guesses where records begin, and may take a line within a value
-        "parallel": not found.quoted_line_breaks,
+        "strict_mode": found.line_end is not None,
     }
     if found.longest > _LONG_RECORD:
         options |= {"max_line_size": 2 * found.longest, "buffer_size": 8 * found.longest}
     return tuple(options.items())
+
+
+def _files(con: Backend, path: Path, found: Survey, scratch: Path) -> Sequence[Path | str]:
+    """Return a file as DuckDB reads it: as it is, or if it is odd or large, in ranges."""
+    if not found.is_odd and (len(found.ranges) == 1 or is_gzip(path)):
+        return [path]
+    # most builds read no such file, and need not wait for this import
+    from pipeline.files import ranges
+
+    unpacked = readable(path, scratch) if found.is_odd else path
+    return ranges.names(con, unpacked, found.ranges, found.line_end or b"\n")
 
 
 def _part(
@@ -73,7 +87,7 @@ def _part(
 ) -> Part:
     # by place, not by name: a header may hold any name, also twice
     columns = {f"c{place}": "VARCHAR" for place, _ in enumerate(header)}
-    read = [readable(path, scratch) if surveys[path].is_odd else path for path in paths]
+    read = [file for path in paths for file in _files(con, path, surveys[path], scratch)]
     rows = scan("read_csv", read, {**options, "columns": columns})
     values = {
         name: sge.column(f"c{header.index(name)}", quoted=True) for name in names if name in header

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,12 @@ from pipeline.files.streams import Text, side_by_side
 
 LONGEST = 64 * 2**20
 """The most bytes of a record: after a stray quote, the rest of a file looks like one record."""
+
+RANGE = 32 * 2**20
+"""The least bytes of a range but the last: a third of a second for one thread."""
+
+Range = tuple[int, int]
+"""The first byte, and the one after the last."""
 
 _BOM = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _LF, _CR = b'",\n\r'
@@ -47,14 +53,16 @@ _MAY_FOLLOW = _table_of(_QUOTE, _COMMA, _LF, _CR)
 class Survey:
     """The properties of a CSV file: `longest` is a bound of its records' bytes.
 
-    `is_odd` marks a sound .gz that DuckDB's reader refuses.
+    `line_end` is None if records end in more than one way. `ranges` are those of whole records
+    after the header, in the text as unpacked. `is_odd` marks a sound file that DuckDB's reader
+    refuses: a .gz, or a header of more than one line.
     """
 
     header: tuple[str, ...]
     rows: int
     longest: int
-    mixed_line_ends: bool
-    quoted_line_breaks: bool
+    line_end: bytes | None
+    ranges: tuple[Range, ...]
     is_odd: bool
 
 
@@ -66,13 +74,13 @@ class _Block:
     an extra comma at the end of a line.
     """
 
+    bytes: int
     fields: frozenset[int]
     records: int
     blanks: int
     longest: int
     lf: int
     crlf: int
-    quoted_line_breaks: bool
 
 
 def survey(path: Path) -> Survey:
@@ -84,10 +92,11 @@ def survey(path: Path) -> Survey:
     """
     text = Text(path)
     header: tuple[str, ...] = ()
-    line = 1
+    line, of_header = 1, 0
     blocks: list[_Block] = []
     for block, found in side_by_side(_measured, _blocks(text)):
-        header = header or _header(path, block)
+        if not header:
+            header, of_header = _header(path, block), len(next(_records(block)))
         if found is None or found.fields - {len(header)}:
             raise _first_fault(path, block, line, len(header))
         blocks.append(found)
@@ -102,11 +111,11 @@ def survey(path: Path) -> Survey:
         header,
         sum(block.records for block in blocks) + blanks - 1,
         max(block.longest for block in blocks),
-        mixed_line_ends=0 < crlf < lines,
-        quoted_line_breaks=any(block.quoted_line_breaks for block in blocks),
-        is_odd=text.is_odd,
+        line_end={0: b"\n", lines: b"\r\n"}.get(crlf),
+        ranges=_ranges(text.bytes, of_header, [block.bytes for block in blocks]),
+        is_odd=text.is_odd or any(letter in name for name in header for letter in "\r\n"),
     )
-    if made.mixed_line_ends:
+    if made.line_end is None:
         # the reader can't be strict then, and pads records with too few fields
         check(path)
     return made
@@ -155,15 +164,27 @@ def _measured(block: bytes) -> _Block | None:
         counts = np.diff(np.searchsorted(commas, outside)) + 1
         fields = frozenset(np.unique(counts[lengths != 1]).tolist())
     return _Block(
+        bytes=len(block),
         fields=fields,
         records=lines - blanks,
         blanks=blanks,
         longest=int(lengths.max(initial=0)) + 1,
         lf=len(line_feeds) - 1 - len(added),
         crlf=int(np.count_nonzero(crlf)),
-        quoted_line_breaks=len(outside) < len(line_feeds)
-        or block.count(b"\r") > int(np.count_nonzero(crlf)),
     )
+
+
+def _ranges(size: int, of_header: int, blocks: Sequence[int]) -> tuple[Range, ...]:
+    """Return the ranges of a text of this size, given the sizes of its header and its blocks."""
+    # a byte-order mark belongs to no block
+    end = size - sum(blocks)
+    start, found = end + of_header, []
+    for block in blocks:
+        end += block
+        if end == size or end - start >= RANGE:
+            found.append((start, end))
+            start = end
+    return tuple(found)
 
 
 def _outside(places: npt.NDArray[np.int64], quotes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -76,14 +76,15 @@ def require(path: Path, header: Sequence[str], source: Source, names: Sequence[s
     )
 
 
-def scan(function: str, paths: Sequence[Path], options: Mapping[str, Any]) -> sge.Anonymous:
-    """Call a reader of DuckDB on exactly these files."""
-    files = sge.Array(expressions=[sge.convert(literal_path(path)) for path in paths])
+def scan(function: str, files: Sequence[Path | str], options: Mapping[str, Any]) -> sge.Anonymous:
+    """Call a reader of DuckDB on exactly these files: paths, or names in a file system of ours."""
+    names = [literal_path(file) if isinstance(file, Path) else file for file in files]
     named = [
         sge.EQ(this=sge.to_identifier(name), expression=_literal(value))
         for name, value in options.items()
     ]
-    return sge.Anonymous(this=function, expressions=[files, *named])
+    listed = sge.Array(expressions=[sge.convert(name) for name in names])
+    return sge.Anonymous(this=function, expressions=[listed, *named])
 
 
 def _literal(value: Any) -> Any:

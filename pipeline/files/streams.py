@@ -31,12 +31,13 @@ class Text:
 
     DuckDB's readers silently accept a .gz that is cut or damaged. They refuse a sound one whose
     header has more than a name, or that has zeros after its end: it `is_odd`, which is known once
-    all pieces have been read.
+    all pieces have been read, as their number of `bytes` is.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_odd = False
+        self.bytes = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the pieces.
@@ -50,6 +51,7 @@ class Text:
                 for number, piece in enumerate(pieces):
                     if number == 0 and (fault := self._other_kind(piece)):
                         raise fault
+                    self.bytes += len(piece)
                     yield piece
         except zlib.error as error:
             raise self._damaged() from error

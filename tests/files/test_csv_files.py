@@ -1,19 +1,35 @@
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
+import os
 import random
+import re
+from contextlib import suppress
 
+import duckdb
 import pytest
 import raw_files
 
+from pipeline import files
+from pipeline.errors import InputError
 from pipeline.files.csv import _OPTIONS
+from pipeline.sources import SOURCES
 
 con, read, fault, write = raw_files.con, raw_files.read, raw_files.fault, raw_files.write
 
 
 HEADER = b"ItemKey,ItemData,Extra\n"
+
+
+@pytest.fixture(params=["whole", "in ranges"])
+def ranges(request, monkeypatch):
+    """Read plain files as they are, and then as if a few bytes made them large."""
+    if request.param == "in ranges":
+        monkeypatch.setattr("pipeline.files.streams.CHUNK", 8)
+        monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 1)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +54,13 @@ HEADER = b"ItemKey,ItemData,Extra\n"
         pytest.param(b"ItemKey,ItemData,Extra\n", ("ItemKey", "ItemData"), id="like the header"),
     ],
 )
+@pytest.mark.usefixtures("ranges")
 def test_a_record_is_read_as_text(read, write, record, expected):
-    found = read(write("a.csv", HEADER + record))
+    before = b"before,,\n" * 3
+    found = read(write("a.csv", HEADER + before + record))
 
-    assert found.values == [expected]
-    assert found.rows == 1
+    assert found.values == sorted([("before", None)] * 3 + [expected], key=str)
+    assert found.rows == 4
     assert found.types == {"ItemKey": "string", "ItemData": "string"}
 
 
@@ -62,8 +80,14 @@ def test_a_record_is_read_as_text(read, write, record, expected):
         pytest.param(b"c1,ItemKey,c0,ItemData\n1,k,2,d\n1,k,2,d\n", id="names like our own"),
         pytest.param(b"filename,select,ItemKey,ItemData\n,,k,d\n,,k,d\n", id="reserved names"),
         pytest.param(b'"a\nb",ItemKey,ItemData\n1,k,d\n1,k,d\n', id="a name of two lines"),
+        pytest.param(b'"a\r\nb",ItemKey,ItemData\n1,k,d\n1,k,d\n', id="crlf in a name"),
+        pytest.param(b'"a\nb",ItemKey,ItemData\r\n1,k,d\r\n1,k,d\r\n', id="lf in a name"),
+        pytest.param(b'x,ItemKey,ItemData\n"\r\n",k,d\n1,k,d\n', id="crlf in a value"),
+        pytest.param(b'x,ItemKey,ItemData\r\n"\n",k,d\r\n1,k,d\r\n', id="lf in a value"),
+        pytest.param(b"ItemKey,ItemData\r\nk,d\r\nk,d", id="crlf, not at the end"),
     ],
 )
+@pytest.mark.usefixtures("ranges")
 def test_a_file_of_this_form_is_read(read, write, content):
     found = read(write("a.csv", content))
 
@@ -107,6 +131,7 @@ def test_a_header_alone_is_a_source_without_rows(read, write):
     ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+@pytest.mark.usefixtures("ranges")
 def test_a_fault_is_named_with_its_line(fault, write, name, content, what):
     assert what.replace("a.csv", name) in fault(write(name, content))
 
@@ -139,10 +164,13 @@ def test_a_long_value_is_read_whole(read, write, size):
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_quoted_line_breaks_survive_reading_in_pieces(read, write, monkeypatch, line_end):
+@pytest.mark.parametrize("size", [32 * 2**20, 300_000])
+def test_quoted_line_breaks_survive_reading_in_pieces(read, write, monkeypatch, line_end, size):
     # a parallel reader with such small pieces takes a line within a value for a record
     monkeypatch.setitem(_OPTIONS, "buffer_size", 100_000)
     monkeypatch.setitem(_OPTIONS, "max_line_size", 100_000)
+    monkeypatch.setattr("pipeline.files.streams.CHUNK", 100_000)
+    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", size)
     rng = random.Random(7)
     lines = ['\n,"x",\n', '",\n1,2,3\n"', '\r\n"\r\n', '""', "\n1,2,3\n"]
     expected = [(f"k{i}", rng.choice(lines) * rng.randrange(99) + f'"{i}') for i in range(9_000)]
@@ -154,6 +182,71 @@ def test_quoted_line_breaks_survive_reading_in_pieces(read, write, monkeypatch, 
 
     assert found.rows == len(expected)
     assert found.values == sorted(expected, key=str)
+
+
+@pytest.mark.parametrize("name", ["a [1]*?.csv", "it's 100% ü.csv", "a.csv"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_large_file_is_read_in_ranges_of_whole_records(con, read, write, monkeypatch, name, mark):
+    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
+    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
+    content = mark + HEADER + b'k,"1\n2",\n' * 99 + b"k,3,"
+
+    found = read(glob.escape(write(name, content)))
+
+    assert found.values == [("k", "1\n2")] * 99 + [("k", "3")]
+    views = con.raw_sql("SELECT sql FROM duckdb_views() WHERE temporary AND NOT internal")
+    bounds = re.findall(r"range://(\d+)-(\d+)-0a/", views.fetchall()[0][0])
+    # 200 bytes and more, up to the end of a piece of 64
+    starts, ends = [[int(bound) for bound in side] for side in zip(*bounds, strict=True)]
+    assert (starts[0], ends[-1]) == (len(mark + HEADER), len(content))
+    assert starts[1:] == ends[:-1]
+    assert {content[:end][-2:] for end in ends[:-1]} == {b",\n"}
+    sizes = [end - start for start, end in zip(starts, ends, strict=True)]
+    assert all(200 <= size < 200 + 2 * 64 for size in sizes[:-1])
+
+
+def test_files_in_ranges_and_whole_are_read_together(read, write, monkeypatch):
+    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
+    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
+    for name in ("a.csv", "b.csv", "c.csv.gz"):
+        write(name, HEADER + name.encode() + b",1,\n" * 99)
+    write("d.csv", HEADER + b"d,1,\n")
+
+    found = read("*.csv*")
+
+    assert found.rows == len(found.values) == 298
+
+
+@pytest.mark.parametrize("end", [0, 700, 1000])
+def test_a_file_in_ranges_that_is_cut_meanwhile_is_named(con, write, monkeypatch, tmp_path, end):
+    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
+    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
+    path = tmp_path / write("a.csv", HEADER + b"k,1,\n" * 300)
+    raw = files.read(
+        con, SOURCES["raw_sync_events"], [path], ["ItemKey", "ItemData"], scratch=tmp_path
+    )
+    os.truncate(path, end)
+
+    # fewer rows or an error: either leads to the question whether the file changed
+    with suppress(duckdb.Error):
+        assert con.to_pyarrow(raw.table).num_rows < raw.rows
+    with pytest.raises(InputError, match=f"a.csv changed while it was read.* now {end:,}"):
+        files.require_unchanged(raw)
+
+
+def test_a_file_in_ranges_that_has_gone_meanwhile_is_named(con, write, monkeypatch, tmp_path):
+    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
+    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
+    path = tmp_path / write("a.csv", HEADER + b"k,1,\n" * 300)
+    raw = files.read(
+        con, SOURCES["raw_sync_events"], [path], ["ItemKey", "ItemData"], scratch=tmp_path
+    )
+    path.unlink()
+
+    with pytest.raises(duckdb.Error) as caught:
+        con.to_pyarrow(raw.table)
+    with pytest.raises(InputError, match=r"a\.csv can't be read: No such file"):
+        files.mended(caught.value, [raw])
 
 
 class TestGzip:
