@@ -15,8 +15,11 @@ from pipeline.errors import InputError
 from pipeline.files.finding import UNCHANGED, is_gzip, unreadable
 from pipeline.files.first_bytes import kind_of_bytes, name_of_kind, other_kind
 
-CHUNK = 2**20
-"""The bytes of a piece: they fit into a core's cache, so several looks at them cost little."""
+CHUNK = 2**19
+"""The bytes of a piece: they fit into a core's cache, so several looks at them cost little.
+
+What a look at a larger piece makes would take fresh memory from the system each time.
+"""
 
 _GZIP = b"\x1f\x8b"
 _NAME = 0x08
