@@ -32,6 +32,22 @@ def ranges(request, monkeypatch):
         monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 1)
 
 
+@pytest.fixture
+def small_ranges(monkeypatch):
+    """Read plain files in ranges of 200 bytes and more, up to the end of a piece of 64."""
+    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
+    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
+
+
+@pytest.fixture
+def large(small_ranges, con, write, tmp_path):
+    """A file of 1,523 bytes, looked through but not read yet."""
+    path = tmp_path / write("a.csv", HEADER + b"k,1,\n" * 300)
+    return files.read(
+        con, SOURCES["raw_sync_events"], [path], ["ItemKey", "ItemData"], scratch=tmp_path
+    )
+
+
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
@@ -186,9 +202,8 @@ def test_quoted_line_breaks_survive_reading_in_pieces(read, write, monkeypatch, 
 
 @pytest.mark.parametrize("name", ["a [1]*?.csv", "it's 100% ü.csv", "a.csv"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_a_large_file_is_read_in_ranges_of_whole_records(con, read, write, monkeypatch, name, mark):
-    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
-    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
+@pytest.mark.usefixtures("small_ranges")
+def test_a_large_file_is_read_in_ranges_of_whole_records(con, read, write, name, mark):
     content = mark + HEADER + b'k,"1\n2",\n' * 99 + b"k,3,"
 
     found = read(glob.escape(write(name, content)))
@@ -196,7 +211,6 @@ def test_a_large_file_is_read_in_ranges_of_whole_records(con, read, write, monke
     assert found.values == [("k", "1\n2")] * 99 + [("k", "3")]
     views = con.raw_sql("SELECT sql FROM duckdb_views() WHERE temporary AND NOT internal")
     bounds = re.findall(r"range://(\d+)-(\d+)-0a/", views.fetchall()[0][0])
-    # 200 bytes and more, up to the end of a piece of 64
     starts, ends = [[int(bound) for bound in side] for side in zip(*bounds, strict=True)]
     assert (starts[0], ends[-1]) == (len(mark + HEADER), len(content))
     assert starts[1:] == ends[:-1]
@@ -205,9 +219,8 @@ def test_a_large_file_is_read_in_ranges_of_whole_records(con, read, write, monke
     assert all(200 <= size < 200 + 2 * 64 for size in sizes[:-1])
 
 
-def test_files_in_ranges_and_whole_are_read_together(read, write, monkeypatch):
-    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
-    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
+@pytest.mark.usefixtures("small_ranges")
+def test_files_in_ranges_and_whole_are_read_together(read, write):
     for name in ("a.csv", "b.csv", "c.csv.gz"):
         write(name, HEADER + name.encode() + b",1,\n" * 99)
     write("d.csv", HEADER + b"d,1,\n")
@@ -218,35 +231,23 @@ def test_files_in_ranges_and_whole_are_read_together(read, write, monkeypatch):
 
 
 @pytest.mark.parametrize("end", [0, 700, 1000])
-def test_a_file_in_ranges_that_is_cut_meanwhile_is_named(con, write, monkeypatch, tmp_path, end):
-    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
-    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
-    path = tmp_path / write("a.csv", HEADER + b"k,1,\n" * 300)
-    raw = files.read(
-        con, SOURCES["raw_sync_events"], [path], ["ItemKey", "ItemData"], scratch=tmp_path
-    )
-    os.truncate(path, end)
+def test_a_file_in_ranges_that_is_cut_meanwhile_is_named(con, large, end):
+    os.truncate(large.paths[0], end)
 
     # fewer rows or an error: either leads to the question whether the file changed
     with suppress(duckdb.Error):
-        assert con.to_pyarrow(raw.table).num_rows < raw.rows
+        assert con.to_pyarrow(large.table).num_rows < large.rows
     with pytest.raises(InputError, match=f"a.csv changed while it was read.* now {end:,}"):
-        files.require_unchanged(raw)
+        files.require_unchanged(large)
 
 
-def test_a_file_in_ranges_that_has_gone_meanwhile_is_named(con, write, monkeypatch, tmp_path):
-    monkeypatch.setattr("pipeline.files.streams.CHUNK", 64)
-    monkeypatch.setattr("pipeline.files.csv_survey.RANGE", 200)
-    path = tmp_path / write("a.csv", HEADER + b"k,1,\n" * 300)
-    raw = files.read(
-        con, SOURCES["raw_sync_events"], [path], ["ItemKey", "ItemData"], scratch=tmp_path
-    )
-    path.unlink()
+def test_a_file_in_ranges_that_has_gone_meanwhile_is_named(con, large):
+    large.paths[0].unlink()
 
     with pytest.raises(duckdb.Error) as caught:
-        con.to_pyarrow(raw.table)
+        con.to_pyarrow(large.table)
     with pytest.raises(InputError, match=r"a\.csv can't be read: No such file"):
-        files.mended(caught.value, [raw])
+        files.mended(caught.value, [large])
 
 
 class TestGzip:
