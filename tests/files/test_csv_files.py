@@ -16,6 +16,7 @@ import raw_files
 from pipeline import files
 from pipeline.errors import InputError
 from pipeline.files.csv import _OPTIONS
+from pipeline.files.ranges import _Ranges, names
 from pipeline.sources import SOURCES
 
 con, read, fault, write = raw_files.con, raw_files.read, raw_files.fault, raw_files.write
@@ -248,6 +249,16 @@ def test_a_file_in_ranges_that_has_gone_meanwhile_is_named(con, large):
         con.to_pyarrow(large.table)
     with pytest.raises(InputError, match=r"a\.csv can't be read: No such file"):
         files.mended(caught.value, [large])
+
+
+def test_a_range_ends_where_it_ends_however_much_is_asked_for(con, tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"0123456789")
+    (name,) = names(con, tmp_path / "a.csv", [(2, 5)], b"\n")
+
+    file = _Ranges().open(name)
+
+    assert (file.read(3), file.read(100), file.read(100)) == (b"hea", b"der\n234", b"")
+    assert (file.seek(8), file.read(1), file.tell()) == (8, b"3", 9)
 
 
 class TestGzip:
