@@ -51,7 +51,7 @@ class _Range:
         self.place += len(found)
         rest = min(size - len(found), self.size - self.place)
         with self.path.open("rb") as file:
-            file.seek(self.start + self.place - len(self.first))
+            file.seek(self.start + max(0, self.place - len(self.first)))
             content = file.read(rest)
         self.place += len(content)
         return found + content
